@@ -1,0 +1,1 @@
+"""Write filters for OpenSMTPD: see filter_api(3)."""

@@ -1,0 +1,1 @@
+"""The line protocol of smtpd-filters(7), without I/O."""

@@ -1,0 +1,1 @@
+"""Bytes and time: how a filter runs under smtpd."""

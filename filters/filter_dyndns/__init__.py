@@ -1,0 +1,1 @@
+"""filter-dyndns(8)."""

@@ -1,0 +1,1 @@
+"""filter-greylist(8)."""

@@ -1,0 +1,1 @@
+"""filter-spamassassin(8)."""
