@@ -124,7 +124,7 @@ def _record(rdata: dns.rdata.Rdata) -> Record:
             return rdata.preference, _name(rdata.exchange)
         case NSBase():  # PTR, CNAME and NS alike
             return _name(rdata.target)
-    raise dns.exception.FormError(f"not a record asked for: {rdata.rdtype}")
+    raise ValueError(f"not a record asked for: {rdata.rdtype}")
 
 
 def _name(name: dns.name.Name) -> str:
