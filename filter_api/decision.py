@@ -1,0 +1,270 @@
+"""What a filter answers: decisions, edits and verdicts, as values validated when they are built.
+
+A hook returns one of `Proceed`, `Junk`, `Reject`, `Disconnect`, `Rewrite`; `on_message` returns a `Verdict`, a decision
+with the edits to make to the message. Building an impossible value raises ValueError, so nothing smtpd could not
+digest exists at all. Which decision is legal in which phase is the business of `filter_api.protocol.legality`.
+
+Every decision takes `facts`, the key=value pairs of the log line that the library writes for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, TypeAlias, Union
+
+from filter_api.protocol.limits import MAX_REPLY
+
+Facts: TypeAlias = Mapping[str, object]
+
+NO_FACTS: Final[Facts] = MappingProxyType({})
+_TEXT: Final = re.compile(r"[ -~]+")
+_ENHANCED: Final = re.compile(r"([245])\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})")
+_HEADER_NAME: Final = re.compile(r"[!-9;-~]+")
+_PATTERN: Final = re.compile(r"[!-9;-~]+\*?")
+
+
+class Failure(Enum):
+    """What to answer when a check cannot be made: the values of option -F."""
+
+    ACCEPT = "accept"
+    TEMPFAIL = "tempfail"
+    REJECT = "reject"
+
+
+class _Plain:
+    """A decision without a reply."""
+
+    __slots__ = ("facts",)
+    word: str
+
+    def __init__(self, *, facts: Facts = NO_FACTS) -> None:
+        self.facts = facts
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(self.word)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class Proceed(_Plain):
+    """Go on: the next filter of the chain is asked."""
+
+    __slots__ = ()
+    word = "proceed"
+
+
+class Junk(_Plain):
+    """Go on, but smtpd puts ``X-Spam: Yes`` on top of the message; up to mail-from it holds for the whole session.
+
+    It ends the chain for its phase, and is illegal at commit: a content filter adds a header instead.
+    """
+
+    __slots__ = ()
+    word = "junk"
+
+
+class _Reply:
+    """A decision with an SMTP reply: code (400-599), enhanced code (RFC 3463) or None, text (ASCII, one line)."""
+
+    __slots__ = ("code", "enhanced", "facts", "text")
+    word: str
+
+    def __init__(self, code: int, enhanced: str | None, text: str, *, facts: Facts = NO_FACTS) -> None:
+        if not 400 <= code <= 599:
+            raise ValueError(f"reply code {code} is not between 400 and 599")
+        if enhanced is not None:
+            match = _ENHANCED.fullmatch(enhanced)
+            if match is None or match[1] != str(code)[0]:
+                raise ValueError(f"enhanced code {enhanced!r} does not fit reply code {code}")
+        if not _TEXT.fullmatch(text) or text.isspace():
+            raise ValueError(f"reply text must be one line of printable ASCII: {text!r}")
+        self.code = code
+        self.enhanced = enhanced
+        self.text = text
+        self.facts = facts
+        if len(self.reply) > MAX_REPLY:
+            raise ValueError(f"reply is longer than {MAX_REPLY} bytes")
+
+    @property
+    def reply(self) -> str:
+        """The reply line as the client sees it, e.g. ``550 5.7.25 no reverse DNS``."""
+        if self.enhanced is None:
+            return f"{self.code} {self.text}"
+        return f"{self.code} {self.enhanced} {self.text}"
+
+    @property
+    def permanent(self) -> bool:
+        """Whether the client is told never to come back with this."""
+        return self.code >= 500
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reply) and type(self) is type(other) and self.reply == other.reply
+
+    def __hash__(self) -> int:
+        return hash((self.word, self.code, self.text))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.code}, {self.enhanced!r}, {self.text!r})"
+
+
+class Reject(_Reply):
+    """Refuse the command; the session goes on. At connect prefer `Disconnect`; 421 disconnects in any case."""
+
+    __slots__ = ()
+    word = "reject"
+
+
+class Disconnect(_Reply):
+    """Refuse the command and close the connection."""
+
+    __slots__ = ()
+    word = "disconnect"
+
+
+class Rewrite:
+    """Replace the argument of the command; smtpd checks the new one as if the client had sent it.
+
+    At mail-from and rcpt-to give the bare address: the library puts the angle brackets. ESMTP parameters that the
+    client gave are lost. Legal at helo, mail-from and rcpt-to only.
+    """
+
+    __slots__ = ("argument", "facts")
+    word = "rewrite"
+
+    def __init__(self, argument: str | bytes, *, facts: Facts = NO_FACTS) -> None:
+        raw = argument.encode("ascii", "strict") if isinstance(argument, str) else argument
+        if any(byte < 0x20 or byte == 0x7F for byte in raw) or len(raw) > MAX_REPLY:
+            raise ValueError(f"rewrite argument must be one line of at most {MAX_REPLY} bytes: {argument!r}")
+        self.argument = raw
+        self.facts = facts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rewrite) and self.argument == other.argument
+
+    def __hash__(self) -> int:
+        return hash(self.argument)
+
+    def __repr__(self) -> str:
+        return f"Rewrite({self.argument!r})"
+
+
+Decision: TypeAlias = Union[Proceed, Junk, Reject, Disconnect, Rewrite]  # noqa: UP007 - shown in help() as one name
+DECISIONS: Final = (Proceed, Junk, Reject, Disconnect, Rewrite)
+
+
+def _header_lines(value: str | bytes) -> tuple[bytes, ...]:
+    """Split a header value at its folds; every line after the first starts with a blank (RFC 5322, 2.2.3)."""
+    raw = value.encode("ascii", "strict") if isinstance(value, str) else value
+    first, *rest = raw.replace(b"\r\n", b"\n").split(b"\n")
+    if any(line[:1] not in {b" ", b"\t"} or not line.strip() for line in rest):
+        raise ValueError("a folded header line must start with a blank and hold text")
+    if any(byte in line for line in (first, *rest) for byte in (b"\r", b"\0")):
+        raise ValueError("a header value may not hold CR or NUL")
+    return (first, *rest)
+
+
+def _header_name(name: str) -> str:
+    if not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"not a header name (RFC 5322, 2.2): {name!r}")
+    return name
+
+
+class AddHeader:
+    """Add a header field, on top of the header or at its bottom.
+
+    value: str (ASCII) or bytes; folds are ``\\r\\n`` or ``\\n`` followed by a blank. Raises ValueError on anything that
+    would break out of the field.
+    """
+
+    __slots__ = ("lines", "name", "where")
+
+    def __init__(self, name: str, value: str | bytes, where: str = "top") -> None:
+        if where not in {"top", "bottom"}:
+            raise ValueError(f"where is 'top' or 'bottom', not {where!r}")
+        first, *rest = _header_lines(value)
+        self.name = _header_name(name)
+        self.where = where
+        self.lines: tuple[bytes, ...] = (name.encode("ascii") + b": " + first, *rest)
+
+    def __repr__(self) -> str:
+        return f"AddHeader({self.lines!r}, where={self.where!r})"
+
+
+class RemoveHeader:
+    """Remove every header field of that name, in any case; a trailing ``*`` matches a prefix: ``X-Spam-*``."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        if not _PATTERN.fullmatch(name):
+            raise ValueError(f"not a header name or prefix: {name!r}")
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"RemoveHeader({self.name!r})"
+
+
+class ReplaceHeader:
+    """Replace the value of one occurrence (0 = first from the top) of a header field, in its place.
+
+    The field name keeps the bytes it had. Where there is no such occurrence nothing happens. A value that starts with a
+    blank or a fold is taken as it stands; otherwise one blank is put after the colon.
+    """
+
+    __slots__ = ("lines", "name", "occurrence")
+
+    def __init__(self, name: str, value: str | bytes, occurrence: int = 0) -> None:
+        if occurrence < 0:
+            raise ValueError("occurrences are counted from 0 at the top")
+        first, *rest = _header_lines(value)
+        self.name = _header_name(name)
+        self.occurrence = occurrence
+        self.lines: tuple[bytes, ...] = (first if first[:1] in {b" ", b"\t", b""} else b" " + first, *rest)
+
+    def __repr__(self) -> str:
+        return f"ReplaceHeader({self.name!r}, {self.lines!r}, {self.occurrence})"
+
+
+Edit: TypeAlias = Union[AddHeader, RemoveHeader, ReplaceHeader]  # noqa: UP007 - shown in help() as one name
+
+
+class Verdict:
+    """What `on_message` returns: the decision given at commit and the edits applied as the lines are released.
+
+    `Proceed`, `Reject` and `Disconnect` can be decided at commit. facts: shown in the one ``message`` line of the log.
+    Edits of a refused message are not applied: nobody sees it.
+    """
+
+    __slots__ = ("decision", "edits", "facts")
+
+    def __init__(
+        self,
+        decision: Proceed | Reject | Disconnect | None = None,
+        edits: tuple[Edit, ...] | list[Edit] = (),
+        *,
+        facts: Facts = NO_FACTS,
+    ) -> None:
+        chosen = Proceed() if decision is None else decision
+        if not isinstance(chosen, Proceed | Reject | Disconnect):
+            raise ValueError(f"{chosen!r} cannot be decided at commit")  # noqa: TRY004 - a value out of the legal set
+        if not all(isinstance(edit, AddHeader | RemoveHeader | ReplaceHeader) for edit in edits):
+            raise ValueError("edits are AddHeader, RemoveHeader and ReplaceHeader")
+        self.decision = chosen
+        self.edits = tuple(edits)
+        self.facts = facts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verdict) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.decision!r}, {self.edits!r})"

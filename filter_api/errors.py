@@ -1,0 +1,19 @@
+"""Errors a filter or its configuration raises on purpose.
+
+`UsageError` and `ConfigError` end a filter before ``register|ready``: smtpd then refuses to start, which is right.
+`CannotCheck` is for run time: the failure policy of the filter (option ``-F``) answers the request.
+"""
+
+from __future__ import annotations
+
+
+class UsageError(Exception):
+    """The command line is wrong; shown with the usage line on stderr, exit status 1."""
+
+
+class ConfigError(Exception):
+    """A file or value named by the configuration is wrong; its text starts with ``file:line:`` where there is one."""
+
+
+class CannotCheck(Exception):
+    """A hook could not make its check (backend down, DNS in doubt); its text goes to the log, never to the client."""

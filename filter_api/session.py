@@ -1,0 +1,190 @@
+"""The facts of a connection and of its mail transaction, as far as smtpd has told them.
+
+`Session` and `Transaction` are folded from smtpd's reports and requests by `filter_api.facts`; a filter only
+reads them. Everything that came over the wire is bytes, as it was sent; None means "not known (yet)".
+
+State of a filter's own hangs on them by `PerSession` and `PerTransaction`, class attributes of the filter::
+
+    class Score(Filter):
+        points = PerSession(Counter)
+
+        def on_helo(self, session: Session, identity: bytes) -> Decision:
+            self.points[session]["helo"] += 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from filter_api.addresses import parse_source
+from filter_api.protocol.limits import MAX_RECIPIENTS
+
+Address: TypeAlias = IPv4Address | IPv6Address
+State = TypeVar("State")
+
+
+class Transaction:
+    """One mail transaction (RFC 5321, 3.3): from the mail-from request or tx-begin to tx-reset.
+
+    id: smtpd's message id (8 hex digits) once tx-begin told it. sender: the reverse-path without angle brackets,
+    ``b""`` for the null sender, None while unknown (smtpd sends no tx-mail for one over 254 bytes, but the mail-from
+    request carries it). recipients: those smtpd accepted, in order, the first 1,000; recipient_count counts them all.
+    """
+
+    __slots__ = ("_state", "id", "recipient_count", "recipients", "sender")
+
+    def __init__(self) -> None:
+        self.id: bytes | None = None
+        self.sender: bytes | None = None
+        self.recipients: list[bytes] = []
+        self.recipient_count = 0
+        self._state: dict[object, Any] | None = None
+
+    def add_recipient(self, recipient: bytes) -> None:
+        """Keep an accepted recipient, or only count it beyond the bound."""
+        self.recipient_count += 1
+        if len(self.recipients) < MAX_RECIPIENTS:
+            self.recipients.append(recipient)
+
+
+class Session:
+    """One SMTP connection.
+
+    id: 16 hex digits. outgoing: True for smtp-out, where smtpd is the client. rdns: the client's name by reverse DNS as
+    smtpd saw it, cut to 64 bytes on Linux; None if it saw none, or DNS was in trouble. fcrdns: ``pass``, ``fail``,
+    ``error`` or ``""``. source, destination: as reported (``192.0.2.1:4711``, ``[2001:db8::1]:25``,
+    ``unix:/var/run/smtpd.sock``); destination is the address the listener was configured with. hostname: what the
+    greeting said (only for filters with `saw_greeting`). identity: the HELO/EHLO argument. tls: version and cipher.
+    user: the authenticated user name. connected_at: monotonic seconds.
+    """
+
+    __slots__ = (
+        "_address",
+        "_state",
+        "connected_at",
+        "destination",
+        "ehlo",
+        "fcrdns",
+        "hostname",
+        "id",
+        "identity",
+        "outgoing",
+        "rdns",
+        "source",
+        "tls",
+        "transaction",
+        "user",
+    )
+
+    def __init__(self, session_id: bytes, *, outgoing: bool = False, connected_at: float = 0.0) -> None:
+        self.id = session_id
+        self.outgoing = outgoing
+        self.connected_at = connected_at
+        self.rdns: bytes | None = None
+        self.fcrdns = ""
+        self.source = b""
+        self.destination = b""
+        self.hostname: bytes | None = None
+        self.identity: bytes | None = None
+        self.ehlo = False
+        self.tls: bytes | None = None
+        self.user: bytes | None = None
+        self.transaction: Transaction | None = None
+        self._address: tuple[bytes, Address | None] | None = None
+        self._state: dict[object, Any] | None = None
+
+    @property
+    def address(self) -> Address | None:
+        """The client's address; None on the unix socket, or when smtpd said nothing readable."""
+        if self._address is None or self._address[0] != self.source:
+            self._address = (self.source, parse_source(self.source)[0])
+        return self._address[1]
+
+    @property
+    def port(self) -> int | None:
+        """The client's port, if it has one."""
+        return parse_source(self.source)[1]
+
+    @property
+    def destination_address(self) -> Address | None:
+        """The address of the listener as configured (``0.0.0.0`` for a wildcard one); for smtp-out the MX."""
+        return parse_source(self.destination)[0]
+
+    @property
+    def local(self) -> bool:
+        """Whether the client came through smtpd's unix socket: sendmail(8), and smtpd's own bounces."""
+        return self.source.startswith(b"unix:") or self.source == b"local"
+
+    @property
+    def sender(self) -> bytes | None:
+        """The sender of the running transaction."""
+        return None if self.transaction is None else self.transaction.sender
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id.decode('ascii', 'replace')} {self.source!r}>"
+
+
+class _Attached(Generic[State]):
+    """Values of a filter's own, one per owner, made at first use and freed with it."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], State]) -> None:
+        self._make = make
+
+    def _owner(self, session: Session) -> Session | Transaction | None:
+        raise NotImplementedError
+
+    def _values(self, session: Session) -> dict[object, Any]:
+        owner = self._owner(session)
+        if owner is None:
+            raise LookupError("no transaction is running in this session")
+        if owner._state is None:
+            owner._state = {}
+        return owner._state
+
+    def __getitem__(self, session: Session) -> State:
+        values = self._values(session)
+        value: State
+        if self in values:
+            value = values[self]
+        else:
+            value = values[self] = self._make()
+        return value
+
+    def __setitem__(self, session: Session, value: State) -> None:
+        self._values(session)[self] = value
+
+    def __contains__(self, session: Session) -> bool:
+        owner = self._owner(session)
+        return owner is not None and owner._state is not None and self in owner._state
+
+    def pop(self, session: Session) -> State | None:
+        """Take the value away; None where there was none."""
+        value: State | None = None
+        if session in self:
+            value = self._values(session).pop(self)
+        return value
+
+
+class PerSession(_Attached[State]):
+    """``scores = PerSession(Score)`` in a filter: ``self.scores[session]`` lives as long as the session."""
+
+    __slots__ = ()
+
+    def _owner(self, session: Session) -> Session:
+        return session
+
+
+class PerTransaction(_Attached[State]):
+    """``marks = PerTransaction(list)`` in a filter: ``self.marks[session]`` lives as long as its transaction.
+
+    Outside a transaction reading or writing one raises LookupError; ``session in self.marks`` is then False.
+    """
+
+    __slots__ = ()
+
+    def _owner(self, session: Session) -> Transaction | None:
+        return session.transaction
