@@ -1,0 +1,116 @@
+"""The header of a message: fields as raw bytes, nothing decoded, nothing dropped.
+
+The stdlib parser ends a header at the first line it does not like; a filter must see what a mail reader might, so every
+line up to the first empty one belongs to a field here, even one without a colon (its name is then empty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from filter_api.decision import AddHeader, Edit, RemoveHeader, ReplaceHeader
+
+
+class Field:
+    """One header field. name: as written, without the colon; lines: raw lines, un-stuffed, without line ends."""
+
+    __slots__ = ("lines", "name")
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self.lines = lines
+        name, colon, _ = lines[0].partition(b":")
+        self.name = name.rstrip(b" \t") if colon else b""
+
+    @property
+    def raw(self) -> bytes:
+        """The whole field with CRLF line ends."""
+        return b"\r\n".join(self.lines) + b"\r\n"
+
+    @property
+    def value(self) -> bytes:
+        """The value, unfolded (RFC 5322, 2.2.3: the line ends go, the blanks stay) and stripped at both ends."""
+        return b"".join(self.lines).partition(b":")[2].strip(b" \t")
+
+    def is_named(self, name: bytes) -> bool:
+        """Whether this field has that (lower-case) name."""
+        return self.name.lower() == name
+
+    def __repr__(self) -> str:
+        return f"Field({self.lines!r})"
+
+
+class HeaderView:
+    """The header fields of a message, in order."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: list[Field]) -> None:
+        self.fields = fields
+
+    def all(self, name: str) -> list[bytes]:
+        """The unfolded values of every field of that name (any case), from the top."""
+        wanted = name.lower().encode("ascii")
+        return [field.value for field in self.fields if field.is_named(wanted)]
+
+    def get(self, name: str) -> bytes | None:
+        """The unfolded value of the first field of that name, or None."""
+        wanted = name.lower().encode("ascii")
+        return next((field.value for field in self.fields if field.is_named(wanted)), None)
+
+
+def unstuff(line: bytes) -> bytes:
+    """Take away the dot that SMTP put before a leading dot (RFC 5321, 4.5.2)."""
+    return line[1:] if line.startswith(b".") else line
+
+
+def stuff(line: bytes) -> bytes:
+    """Put a dot before a leading dot."""
+    return b"." + line if line.startswith(b".") else line
+
+
+def parse_header(lines: Iterable[bytes]) -> HeaderView:
+    """Fields from un-stuffed lines, up to the first empty one."""
+    fields: list[list[bytes]] = []
+    for line in lines:
+        if not line:
+            break
+        if line[:1] in {b" ", b"\t"} and fields:
+            fields[-1].append(line)
+        else:
+            fields.append([line])
+    return HeaderView([Field(lines) for lines in fields])
+
+
+def edit_header(header: HeaderView, edits: Sequence[Edit]) -> list[bytes]:
+    """The lines of the header after the edits, un-stuffed; edits apply in order, to what the client and smtpd sent.
+
+    Fields added are not subject to the removals of the same verdict: strip what is forged and add your own.
+    """
+    fields = list(header.fields)
+    top: list[bytes] = []
+    bottom: list[bytes] = []
+    for edit in edits:
+        if isinstance(edit, AddHeader):
+            (top if edit.where == "top" else bottom).extend(edit.lines)
+        elif isinstance(edit, RemoveHeader):
+            fields = [field for field in fields if not _matches(field, edit)]
+        else:
+            _replace(fields, edit)
+    return [*top, *(line for field in fields for line in field.lines), *bottom]
+
+
+def _matches(field: Field, edit: RemoveHeader) -> bool:
+    wanted = edit.name.lower().encode("ascii")
+    if wanted.endswith(b"*"):
+        return field.name.lower().startswith(wanted[:-1]) and field.name != b""
+    return field.is_named(wanted)
+
+
+def _replace(fields: list[Field], edit: ReplaceHeader) -> None:
+    wanted = edit.name.lower().encode("ascii")
+    places = [index for index, field in enumerate(fields) if field.is_named(wanted)]
+    if edit.occurrence < len(places):
+        index = places[edit.occurrence]
+        head = fields[index].lines[0].partition(b":")[0] + b":"
+        first, *rest = edit.lines
+        fields[index] = Field([head + first, *rest])

@@ -1,0 +1,123 @@
+"""A whole message, held until its verdict.
+
+`Message` is what `on_message` gets: its size, its text for scanners, a view of its header. The runtime fills it with
+the lines smtpd sends and takes them out again, edited, when the verdict is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from filter_api.decision import Edit
+from filter_api.header import HeaderView, edit_header, parse_header, stuff, unstuff
+from filter_api.protocol.limits import MAX_HEADER, MAX_PAYLOAD
+from filter_api.spool import HeldLines, Spool
+
+
+class HeaderTooLong(Exception):
+    """The header of a message does not end within 256 KiB, or an edited line is too long, so it cannot be edited."""
+
+
+class Message:
+    """The message of one transaction, complete, as the filter sees it: smtpd's own Received field is on top.
+
+    The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
+    """
+
+    __slots__ = ("_header", "_lines", "_size", "queued_at")
+
+    def __init__(self, spool: Spool | None = None) -> None:
+        self._lines = HeldLines(spool if spool is not None else Spool())
+        self._header: HeaderView | None = None
+        self._size: int | None = None
+        self.queued_at = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text: un-stuffed, with CRLF line ends. Counted at the first use."""
+        if self._size is None:
+            self._size = sum(map(len, self.text()))
+        return self._size
+
+    @property
+    def wire_size(self) -> int:
+        """Bytes held, dot-stuffed, with one byte a line end: known without reading the message."""
+        return self._lines.size
+
+    def text(self) -> Iterator[bytes]:
+        """Give the message un-stuffed with CRLF line ends, in blocks of about 64 KiB, from the start on each call.
+
+        A block ends at the end of a line. Raises SpoolError when the spool cannot be read.
+        """
+        for block in self._lines.blocks():
+            yield _as_text(block)
+
+    @property
+    def header(self) -> HeaderView:
+        """The header fields; of a header over 256 KiB only those that end before."""
+        if self._header is None:
+            head, _ = self._split()
+            self._header = parse_header(map(unstuff, head.split(b"\n")[:-1]))
+        return self._header
+
+    def _split(self) -> tuple[bytes, bool]:
+        """The wire lines of the header with their empty line if any, and whether the header ends there."""
+        head = b""
+        for block in self._lines.blocks():
+            head += block
+            if head.startswith(b"\n"):
+                return b"\n", True
+            end = head.find(b"\n\n", max(0, len(head) - len(block) - 1))
+            if end >= 0:
+                return head[: end + 2], True
+            if len(head) > MAX_HEADER:
+                return head[: head.rfind(b"\n", 0, MAX_HEADER) + 1], False
+        return head, True
+
+    # --- the runtime's side -------------------------------------------------------------------------------------
+
+    def append(self, run: bytes) -> None:
+        """Hold lines, joined by LF, still dot-stuffed. Raises SpoolError."""
+        self._lines.append(run)
+
+    def wire(self, edits: Sequence[Edit] = (), longest: int = MAX_PAYLOAD) -> Iterator[bytes]:
+        """Give the lines for smtpd, in blocks that end with LF, with the edits applied.
+
+        longest: bytes a line may have on its way to smtpd. Raises HeaderTooLong, before anything is given, when there
+        are edits and the header has no end or a line of it grew too long.
+        """
+        if not edits:
+            yield from self._lines.blocks()
+            return
+        head, complete = self._split()
+        if not complete:
+            raise HeaderTooLong
+        lines = [stuff(line) for line in edit_header(self.header, edits)]
+        if lines:
+            if max(map(len, lines)) > longest:
+                raise HeaderTooLong
+            yield b"\n".join(lines) + b"\n"
+        ends_empty = head == b"\n" or head.endswith(b"\n\n")
+        yield from self._rest(len(head) - (1 if ends_empty else 0))
+
+    def _rest(self, skip: int) -> Iterator[bytes]:
+        """The lines after the first `skip` bytes."""
+        for block in self._lines.blocks():
+            if skip >= len(block):
+                skip -= len(block)
+                continue
+            yield block[skip:]
+            skip = 0
+
+    def close(self) -> None:
+        """Free what is held."""
+        self._lines.close()
+
+
+def _as_text(block: bytes) -> bytes:
+    """Wire lines with LF → un-stuffed text with CRLF."""
+    if block.startswith(b"."):
+        block = block[1:]
+    if b"\n." in block:
+        block = block.replace(b"\n.", b"\n")
+    return block.replace(b"\n", b"\r\n")

@@ -1,0 +1,73 @@
+"""Answers → bytes for smtpd. The only place where a line to smtpd is made.
+
+What could end smtpd is refused here a last time, with `LocalProtocolError`, whoever asks for it: a line break inside a
+line, a line too long, an illegal pair of phase and decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from filter_api.protocol.legality import is_legal, rewrite_argument
+from filter_api.protocol.limits import DATALINE_HEAD, MAX_LINE_OUT
+
+
+class LocalProtocolError(Exception):
+    """We were about to write what smtpd does not take: a bug on this side, never the peer's."""
+
+
+def _one_line(line: bytes) -> bytes:
+    if b"\n" in line or b"\r" in line or b"\0" in line or len(line) >= MAX_LINE_OUT:
+        raise LocalProtocolError(f"not one line for smtpd: {line[:80]!r}")
+    return line + b"\n"
+
+
+def register(reports: Iterable[tuple[str, str]], phases: Iterable[str]) -> bytes:
+    """Lines of registration: (direction, event) pairs and phases, each once, then ``register|ready``."""
+    lines = [f"register|report|{direction}|{event}\n" for direction, event in dict.fromkeys(reports)]
+    lines += [f"register|filter|smtp-in|{phase}\n" for phase in dict.fromkeys(phases)]
+    return "".join([*lines, "register|ready\n"]).encode("ascii")
+
+
+def result(
+    protocol: tuple[int, int], phase: bytes, session_id: bytes, token: bytes, word: str, *, argument: bytes = b""
+) -> bytes:
+    """The answer to a request; argument: the reply of reject and disconnect, the new argument of rewrite."""
+    if not is_legal(phase, word):
+        raise LocalProtocolError(f"{word} is not legal at {phase!r}")
+    ids = b"%b|%b" % ((session_id, token) if protocol >= (0, 5) else (token, session_id))
+    if word == "rewrite":
+        argument = rewrite_argument(phase, argument)
+    elif word in {"reject", "disconnect"} and not argument:
+        raise LocalProtocolError(f"{word} without a reply")
+    tail = b"|" + argument if word in {"reject", "disconnect", "rewrite"} else b""
+    return _one_line(b"filter-result|" + ids + b"|" + word.encode("ascii") + tail)
+
+
+def proceed(protocol: tuple[int, int], session_id: bytes, token: bytes) -> bytes:
+    """The commonest answer, legal in every phase."""
+    if protocol >= (0, 5):
+        return b"filter-result|" + session_id + b"|" + token + b"|proceed\n"
+    return b"filter-result|" + token + b"|" + session_id + b"|proceed\n"
+
+
+def dataline_head(protocol: tuple[int, int], session_id: bytes, token: bytes) -> bytes:
+    """What stands before every message line on its way back."""
+    ids = (session_id, token) if protocol >= (0, 5) else (token, session_id)
+    return b"filter-dataline|%b|%b|" % ids
+
+
+def datalines(head: bytes, text: bytes) -> bytes:
+    """Message lines, given joined by LF and dot-stuffed, each behind `head`.
+
+    The caller has checked the length of the lines (`MAX_PAYLOAD`) and that none of them is a lone dot.
+    """
+    return head + text.replace(b"\n", b"\n" + head) + b"\n"
+
+
+def end_of_data(head: bytes) -> bytes:
+    """The line that ends a message."""
+    return head + b".\n"
+
+
+assert len(dataline_head((0, 7), b"0" * 16, b"0" * 16)) == DATALINE_HEAD  # noqa: S101 - a constant proven at import

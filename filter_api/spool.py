@@ -1,0 +1,121 @@
+"""Where the lines of held messages are: in memory while small, in an unlinked temporary file beyond 1 MiB.
+
+`Spool` is the account that all messages of a process share: over its limit, or on any error of the disk, `SpoolError`
+says that this message cannot be held, and smtpd's client is told to come back (452 4.3.1).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from filter_api.protocol.limits import BLOCK, SPOOL_ABOVE
+
+
+class SpoolError(Exception):
+    """A message cannot be held: too many bytes held already, or the disk said no."""
+
+
+class Spool:
+    """Bytes held by all messages of this process, against a limit. directory: None for the usual temporary one."""
+
+    __slots__ = ("directory", "held", "limit")
+
+    def __init__(self, limit: int = 2 << 30, directory: str | None = None) -> None:
+        self.limit = limit
+        self.directory = directory
+        self.held = 0
+
+
+class HeldLines:
+    """Message lines, LF-joined runs in the order they came; read back in blocks of whole lines."""
+
+    __slots__ = ("_file", "_runs", "_runs_size", "_spool", "size")
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._runs: list[bytes] = []
+        self._runs_size = 0
+        self._file: BinaryIO | None = None
+        self.size = 0
+
+    def append(self, run: bytes) -> None:
+        """Keep one run of lines, joined by LF, without a LF at the end. Raises SpoolError."""
+        size = len(run) + 1
+        if self._spool.held + size > self._spool.limit:
+            raise SpoolError("spool limit reached")
+        self._spool.held += size
+        self.size += size
+        self._runs.append(run)
+        self._runs_size += size
+        if self._runs_size > (SPOOL_ABOVE if self._file is None else BLOCK):
+            self._spill()
+
+    def _spill(self) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(buffering=0, dir=self._spool.directory)  # noqa: SIM115 - kept open
+            for batch in self._batches():
+                _write_all(self._file, batch)
+        except OSError as error:
+            raise SpoolError(f"cannot spool a message: {error}") from error
+        self._runs.clear()
+        self._runs_size = 0
+
+    def blocks(self) -> Iterator[bytes]:
+        """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError."""
+        if self._file is not None:
+            yield from self._file_blocks(self._file)
+        if self._runs:
+            yield from self._batches()
+
+    def _batches(self) -> Iterator[bytes]:
+        if self._runs_size <= BLOCK:
+            yield b"\n".join(self._runs) + b"\n"
+            return
+        batch: list[bytes] = []
+        size = 0
+        for run in self._runs:
+            if size + len(run) > BLOCK and batch:
+                yield b"\n".join(batch) + b"\n"
+                batch, size = [], 0
+            batch.append(run)
+            size += len(run) + 1
+        yield b"\n".join(batch) + b"\n"
+
+    def _file_blocks(self, file: BinaryIO) -> Iterator[bytes]:
+        offset, tail = 0, b""
+        while True:
+            try:
+                block = os.pread(file.fileno(), BLOCK, offset)
+            except OSError as error:
+                raise SpoolError(f"cannot read a spooled message: {error}") from error
+            if not block:
+                break
+            offset += len(block)
+            cut = block.rfind(b"\n") + 1
+            if cut:
+                yield tail + block[:cut]
+                tail = block[cut:]
+            else:
+                tail += block
+        if tail:  # every run was written with its LF, so the file was cut short behind our back
+            raise SpoolError("a spooled message is damaged")
+
+    def close(self) -> None:
+        """Give memory, file and account back; closing twice is harmless."""
+        self._spool.held -= self.size
+        self.size = 0
+        self._runs.clear()
+        self._runs_size = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
