@@ -24,7 +24,7 @@ from filter_api.addresses import strip_source_route
 from filter_api.escape import printable
 from filter_api.networks import NetworkSet, parse_network
 from filter_api.reloading import Clock, Line, LineError, ReloadingFile
-from filter_api.tables import Rules
+from filter_api.rules import Rules
 
 _KIND = re.compile(rb"(host|from|to):(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rb".*[a-z][^.]*\.?\Z", re.IGNORECASE | re.DOTALL)
