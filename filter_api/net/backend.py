@@ -1,0 +1,189 @@
+"""The client side of a scanner: one question, one answer, one deadline for both.
+
+    backends = Backends([Backend(parse_endpoint("/run/clamd.sock", 3310))], parallel=8)
+    result = await backends.ask(Question(blocks=..., read=...), deadline=loop.time() + 50)
+
+It returns what `Question.read` makes of the answer, or raises `BackendError`, which is a `CannotCheck`: a daemon that
+could not be asked is neither "clean" nor "found". It promises:
+
+- The deadline is for everything: waiting for a turn, connecting, sending, every byte of the answer. A daemon that drips
+  one byte a second gains nothing by it.
+- Reading goes on while writing: an early answer (clamd's size limit) is read even if the daemon then closes, and a
+  daemon that does not read its input cannot hold its answer back.
+- At most `Question.limit` bytes of an answer are kept, whatever comes.
+- At most `parallel` questions are with the daemons at a time; the others wait, within their own deadlines.
+- No descriptor and no task is left over, however it ends, cancellation included.
+- Several daemons are tried in the order given, each once, each behind a breaker of its own (`filter_api.net.breaker`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from filter_api.errors import CannotCheck
+from filter_api.escape import printable
+from filter_api.net.breaker import Breaker
+from filter_api.net.endpoint import Endpoint, connect
+
+Answer = TypeVar("Answer")
+
+ANSWER_LIMIT = 65_536
+"""Bytes of an answer; more than any honest one of spamd or clamd."""
+
+_READ_SIZE = 16_384
+
+
+class BackendError(CannotCheck):
+    """The daemon could not be asked or answered nonsense; its text says which one and why, for the log."""
+
+
+class BadAnswer(Exception):
+    """Raised by `Question.finished` and `Question.read`: this is not an answer in the daemon's protocol."""
+
+
+def _at_end_only(_reply: bytes) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[Answer]):
+    """What to send, how to know that the answer is whole, and what it means.
+
+    blocks: gives the bytes to send, from the start at each call (every daemon tried gets them anew). read: makes the
+    result of the whole answer, or raises BadAnswer. finished: is given what has arrived so far and says whether that is
+    all; without it the answer ends where the daemon closes. It too may raise BadAnswer, at the first wrong byte.
+    half_close: shut down our side after the last block. limit: bytes of an answer.
+    """
+
+    blocks: Callable[[], Iterable[bytes]]
+    read: Callable[[bytes], Answer]
+    finished: Callable[[bytes], bool] = field(default=_at_end_only)
+    half_close: bool = False
+    limit: int = ANSWER_LIMIT
+
+
+class Backend:
+    """One daemon at one endpoint, with its breaker."""
+
+    def __init__(self, endpoint: Endpoint, breaker: Breaker | None = None) -> None:
+        self.endpoint = endpoint
+        self.breaker = Breaker(str(endpoint)) if breaker is None else breaker
+
+    async def ask(self, question: Question[Answer], deadline: float) -> Answer:
+        """The answer, before `deadline` (the event loop's clock). Raises BackendError; asks once, never again."""
+        if not self.breaker.admits():
+            raise BackendError(f"{self.endpoint}: held to be down")
+        try:
+            async with asyncio.timeout_at(deadline):
+                with await connect(self.endpoint) as sock:
+                    answer = question.read(await _converse(sock, question))
+        except TimeoutError:
+            raise self._failed("no answer within the deadline") from None
+        except OSError as error:
+            raise self._failed(error.strerror or str(error) or type(error).__name__) from None
+        except BadAnswer as error:
+            raise self._failed(str(error)) from None
+        self.breaker.succeeded()
+        return answer
+
+    def _failed(self, why: str) -> BackendError:
+        why = printable(why)
+        self.breaker.failed(why)
+        return BackendError(f"{self.endpoint}: {why}")
+
+
+class Backends:
+    """Daemons that are as good as each other, asked in the order given; at most `parallel` questions at once."""
+
+    def __init__(self, backends: Sequence[Backend], parallel: int) -> None:
+        if not backends or parallel < 1:
+            raise ValueError("at least one backend and one question at a time")
+        self.backends = tuple(backends)
+        self._turns = asyncio.Semaphore(parallel)
+
+    async def ask(self, question: Question[Answer], deadline: float) -> Answer:
+        """The first answer any daemon gives before `deadline` (the event loop's clock). Raises BackendError."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise BackendError("no turn within the deadline") from None
+        try:
+            return await self._ask_each(question, deadline)
+        finally:
+            self._turns.release()
+
+    async def _ask_each(self, question: Question[Answer], deadline: float) -> Answer:
+        """Ask one after the other; each gets an equal share of the time left, so that a silent one hides no other."""
+        reasons = []
+        now = asyncio.get_running_loop().time
+        for left, backend in zip(range(len(self.backends), 0, -1), self.backends, strict=True):
+            share = max(deadline - now(), 0.0) / left
+            try:
+                return await backend.ask(question, now() + share if left > 1 else deadline)
+            except BackendError as error:
+                reasons.append(str(error))
+        raise BackendError("; ".join(reasons))
+
+
+async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:
+    """Send and receive at the same time; over when the answer is there, sent or not."""
+    reader = asyncio.create_task(_receive(sock, question))
+    sender = asyncio.create_task(_send(sock, question))
+    try:
+        await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
+        if not reader.done():
+            sender.result()  # what the blocks raised, e.g. a spool that cannot be read
+        return await reader
+    finally:
+        reader.cancel()
+        sender.cancel()
+        await asyncio.gather(reader, sender, return_exceptions=True)
+
+
+async def _send(sock: socket.socket, question: Question[Answer]) -> None:
+    """Send every block; a daemon that has closed has answered early, and the reader knows what."""
+    loop = asyncio.get_running_loop()
+    try:
+        for block in _own_blocks(question):
+            await loop.sock_sendall(sock, block)
+            await asyncio.sleep(0)  # a large message to a fast daemon would hold the loop
+        if question.half_close:
+            sock.shutdown(socket.SHUT_WR)
+    except (BrokenPipeError, ConnectionResetError):
+        return
+    except OSError as error:
+        if error.errno != errno.ENOTCONN:  # shutdown(2) after the daemon reset the connection
+            raise
+
+
+def _own_blocks(question: Question[Answer]) -> Iterator[bytes]:
+    """The blocks to send; a spool that cannot be read is our trouble, for which no daemon is to be blamed."""
+    try:
+        yield from question.blocks()
+    except OSError as error:
+        raise CannotCheck(f"message not readable: {error.strerror or error}") from None
+
+
+async def _receive(sock: socket.socket, question: Question[Answer]) -> bytes:
+    loop = asyncio.get_running_loop()
+    reply = bytearray()
+    while True:
+        try:
+            data = await loop.sock_recv(sock, _READ_SIZE)
+        except ConnectionResetError:
+            if not reply:
+                raise
+            data = b""  # whether what came before is whole is judged by who reads it
+        if not data:
+            return bytes(reply)
+        reply += data
+        if len(reply) > question.limit:
+            raise BadAnswer(f"an answer of more than {question.limit} bytes")
+        if question.finished(bytes(reply)):
+            return bytes(reply)

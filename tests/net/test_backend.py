@@ -1,0 +1,244 @@
+"""The client of a scanner against servers that do everything wrong: three results, one deadline, nothing left over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from filter_api.errors import CannotCheck
+from filter_api.net.backend import ANSWER_LIMIT, Backend, BackendError, Backends, BadAnswer, Question
+from filter_api.net.endpoint import Endpoint
+from tests.support.hostile import (
+    Handler,
+    close_at_once,
+    deaf,
+    drip,
+    flood,
+    half_close_silently,
+    hang,
+    open_descriptors,
+    reset,
+    say,
+    say_early,
+    say_early_and_stay,
+    served,
+    served_tcp,
+)
+
+MEGABYTE = [b"x" * 65536] * 16
+
+
+def whole(reply: bytes) -> bytes:
+    if not reply.endswith(b"\n"):
+        raise BadAnswer("not a whole line")
+    return reply
+
+
+def question(blocks: Iterable[bytes] = (b"hello",), *, half_close: bool = True) -> Question[bytes]:
+    kept = list(blocks)
+    return Question(lambda: iter(kept), whole, lambda reply: reply.endswith(b"\n"), half_close=half_close)
+
+
+def soon(seconds: float = 0.3) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+def run(handler: Handler, path: Path, scenario: Callable[[Endpoint], Awaitable[None]]) -> None:
+    """Run a scenario against a server and see that no descriptor is left over."""
+
+    async def main() -> None:
+        before = open_descriptors()
+        async with served(handler, path / "socket") as endpoint:
+            await scenario(endpoint)
+        await asyncio.sleep(0)
+        assert open_descriptors() <= before
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(main())
+
+
+def fails(handler: Handler, path: Path, asked: Question[bytes], why: str, seconds: float = 0.3) -> None:
+    """The question must end in BackendError, at the deadline at the latest."""
+
+    async def scenario(endpoint: Endpoint) -> None:
+        started = time.monotonic()
+        with pytest.raises(BackendError, match=why):
+            await Backend(endpoint).ask(asked, soon(seconds))
+        assert time.monotonic() - started < seconds + 0.25
+
+    run(handler, path, scenario)
+
+
+def test_question_and_answer(tmp_path: Path) -> None:
+    async def scenario(endpoint: Endpoint) -> None:
+        assert await Backend(endpoint).ask(question(), soon(5)) == b"fine\n"
+
+    run(say(b"fine\n"), tmp_path, scenario)
+
+
+@pytest.mark.parametrize("handler", [hang, deaf, drip(b"f" * 1000 + b"\n")], ids=["hang", "deaf", "drip"])
+@pytest.mark.parametrize("blocks", [[b"hello"], MEGABYTE], ids=["small", "large"])
+def test_the_deadline_is_for_everything(handler: Handler, blocks: list[bytes], tmp_path: Path) -> None:
+    fails(handler, tmp_path, question(blocks), "no answer within the deadline")
+
+
+def test_too_much_is_not_read(tmp_path: Path) -> None:
+    fails(flood(100 << 20), tmp_path, question(), f"more than {ANSWER_LIMIT} bytes", 2.0)
+
+
+@pytest.mark.parametrize("handler", [close_at_once, half_close_silently], ids=["closed", "half-closed"])
+@pytest.mark.parametrize("blocks", [[b"hello"], MEGABYTE], ids=["small", "large"])
+def test_no_answer_is_no_answer(handler: Handler, blocks: list[bytes], tmp_path: Path) -> None:
+    fails(handler, tmp_path, question(blocks), "not a whole line|reset", 2.0)
+
+
+def test_half_an_answer_is_none(tmp_path: Path) -> None:
+    fails(say(b"fin"), tmp_path, question(), "not a whole line")
+
+
+@pytest.mark.parametrize("after", [0, 200_000])
+def test_reset(after: int) -> None:
+    async def main() -> None:
+        async with served_tcp(reset(after)) as endpoint:
+            with pytest.raises(BackendError, match=r"reset|not a whole line"):
+                await Backend(endpoint).ask(question(MEGABYTE), soon(5))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("handler", [say_early(b"too large\n"), say_early_and_stay(b"too large\n")])
+def test_an_early_answer_is_read(handler: Handler, tmp_path: Path) -> None:
+    """A daemon that refuses the rest of the input has said why; a failed write must not lose that."""
+
+    async def scenario(endpoint: Endpoint) -> None:
+        for _ in range(20):
+            assert await Backend(endpoint).ask(question(MEGABYTE), soon(5)) == b"too large\n"
+
+    run(handler, tmp_path, scenario)
+
+
+def test_nobody_listens_is_known_at_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        started = time.monotonic()
+        with pytest.raises(BackendError, match="No such file"):
+            await Backend(Endpoint(path=str(tmp_path / "none"))).ask(question(), soon(60))
+        assert time.monotonic() - started < 0.1
+
+    asyncio.run(main())
+
+
+def test_the_breaker_is_fed(tmp_path: Path) -> None:
+    """Five failures: the sixth question is not asked."""
+    asked = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+
+    async def scenario(endpoint: Endpoint) -> None:
+        backend = Backend(endpoint)
+        for _ in range(8):
+            with pytest.raises(BackendError):
+                await backend.ask(question(), soon())
+        assert asked == 5
+
+    run(count, tmp_path, scenario)
+
+
+def test_a_message_that_cannot_be_read_is_not_the_daemons_fault(tmp_path: Path) -> None:
+    def blocks() -> Iterable[bytes]:
+        yield b"hello"
+        raise OSError(5, "Input/output error")
+
+    async def scenario(endpoint: Endpoint) -> None:
+        backend = Backend(endpoint)
+        for _ in range(8):
+            with pytest.raises(CannotCheck, match="Input/output error") as caught:
+                await backend.ask(Question(blocks, whole), soon())
+            assert not isinstance(caught.value, BackendError)
+        assert not backend.breaker.is_open
+
+    run(hang, tmp_path, scenario)
+
+
+def test_the_second_daemon_is_asked_when_the_first_is_down(tmp_path: Path) -> None:
+    async def scenario(endpoint: Endpoint) -> None:
+        down = Backend(Endpoint(path=str(tmp_path / "none")))
+        backends = Backends([down, Backend(endpoint)], parallel=4)
+        for _ in range(10):
+            assert await backends.ask(question(), soon()) == b"fine\n"
+        assert down.breaker.is_open
+
+    run(say(b"fine\n"), tmp_path, scenario)
+
+
+def test_a_silent_daemon_does_not_eat_the_time_of_the_next(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with served(hang, tmp_path / "one") as silent, served(say(b"fine\n"), tmp_path / "two") as good:
+            backends = Backends([Backend(silent), Backend(good)], parallel=4)
+            assert await backends.ask(question(), soon(0.6)) == b"fine\n"
+
+    asyncio.run(main())
+
+
+def test_all_down_names_each(tmp_path: Path) -> None:
+    async def main() -> None:
+        down = [Backend(Endpoint(path=str(tmp_path / name))) for name in ("one", "two")]
+        with pytest.raises(BackendError, match=r"one: No such .*; .*two: No such"):
+            await Backends(down, parallel=1).ask(question(), soon())
+
+    asyncio.run(main())
+
+
+def test_at_most_so_many_at_once(tmp_path: Path) -> None:
+    at_once = 0
+    most = 0
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.02)
+        at_once -= 1
+        writer.write(b"fine\n")
+        await writer.drain()
+
+    async def scenario(endpoint: Endpoint) -> None:
+        backends = Backends([Backend(endpoint)], parallel=5)
+        answers = await asyncio.gather(*(backends.ask(question(), soon(10)) for _ in range(40)))
+        assert answers == [b"fine\n"] * 40
+        assert most == 5
+
+    run(slow, tmp_path, scenario)
+
+
+def test_two_hundred_waiting_on_a_silent_daemon_end_at_the_deadline(tmp_path: Path) -> None:
+    async def scenario(endpoint: Endpoint) -> None:
+        backends = Backends([Backend(endpoint)], parallel=5)
+        started = time.monotonic()
+        results = await asyncio.gather(
+            *(backends.ask(question(), soon(0.5)) for _ in range(200)), return_exceptions=True
+        )
+        assert all(isinstance(result, BackendError) for result in results)
+        assert 0.45 < time.monotonic() - started < 0.75
+
+    run(hang, tmp_path, scenario)
+
+
+@pytest.mark.parametrize("handler", [hang, deaf])
+def test_cancelling_leaves_nothing(handler: Handler, tmp_path: Path) -> None:
+    async def scenario(endpoint: Endpoint) -> None:
+        backends = Backends([Backend(endpoint)], parallel=10)
+        tasks = [asyncio.create_task(backends.ask(question(MEGABYTE), soon(60))) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(result, asyncio.CancelledError) for result in results)
+        assert not backends.backends[0].breaker.is_open, "who gives up says nothing about the daemon"
+
+    run(handler, tmp_path, scenario)
