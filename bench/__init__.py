@@ -1,0 +1,1 @@
+"""Measures the filters side by side with their peers; see `bench.run`."""

@@ -1,0 +1,18 @@
+"""The filter under test: takes every message whole, and lets it pass."""
+
+from __future__ import annotations
+
+from filter_api import Filter, Message, Session, Verdict, main
+
+
+class ProceedFilter(Filter):
+    """Decides nothing; what is left is the cost of the library."""
+
+    name = "proceed"
+
+    def on_message(self, session: Session, message: Message) -> Verdict:
+        return Verdict()
+
+
+if __name__ == "__main__":
+    main(ProceedFilter)
