@@ -7,17 +7,18 @@ other become one event; everything else is one event a line. Fields that changed
 
 from __future__ import annotations
 
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from typing import Final
 
 from filter_api.protocol.events import PHASES, REPORTS, Config, DataLines, Event, Report, Request, Unknown
 
-_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+_HEX: Final = b"0123456789abcdefABCDEF"
 _PHASES: Final = frozenset(PHASES)
 _REPORTS: Final = {name: (6 + count, free) for name, (count, free) in REPORTS.items()}
 _MOVED: Final = frozenset({b"tx-mail", b"tx-rcpt", b"link-auth"})
 _MARK: Final = b"|smtp-in|data-line|"
+_MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
 
 
 def version_tuple(text: bytes) -> tuple[int, int] | None:
@@ -29,13 +30,20 @@ def version_tuple(text: bytes) -> tuple[int, int] | None:
 
 
 class Parser:
-    """Holds what it learned of the peer: the protocol version, from ``config|protocol`` or from the lines."""
+    """Holds what it learned of the peer: the protocol version, and where the ids of data-lines stand."""
 
-    __slots__ = ("_version", "protocol")
+    __slots__ = ("_heads", "_ids", "_old", "_text", "_version", "protocol")
 
     def __init__(self) -> None:
         self.protocol: tuple[int, int] = (0, 7)
         self._version = b""
+        self._old = False
+        # Everything of a data-line from "|smtp-in|" to its text is the same for all lines of a session, and stands at
+        # the same place in all of them, as version and time before it are smtpd's own and of fixed width. So what was
+        # read once is looked up from then on; a client's text stands behind it and cannot pose as it.
+        self._heads: dict[bytes, tuple[bytes, bytes]] = {}
+        self._ids = slice(28, 81)
+        self._text = itemgetter(slice(81, None))
 
     def parse(self, lines: list[bytes]) -> list[Event]:
         """Give the events of complete lines, in order."""
@@ -50,13 +58,16 @@ class Parser:
             if kind == b"report|":
                 append(self._report(line))
             elif kind == b"filter|":
-                parts = line.split(b"|", 7)
-                if len(parts) < 8:
-                    append(Unknown(line, "short request"))
-                elif parts[4] == b"data-line":
-                    index = self._data_lines(lines, index, parts, events)
+                head = line[self._ids]
+                known = self._heads.get(head)
+                if known is None:
+                    append(self._request(line))
+                elif index < count and lines[index][self._ids] == head:
+                    run = list(next(groupby(lines[index - 1 :], itemgetter(self._ids)))[1])
+                    append(DataLines(known[0], known[1], b"\n".join(map(self._text, run))))
+                    index += len(run) - 1
                 else:
-                    append(self._request(line, parts))
+                    append(DataLines(known[0], known[1], self._text(line)))
             elif kind == b"config|":
                 append(self._config(line))
             elif line:
@@ -69,6 +80,7 @@ class Parser:
             if parsed is not None:
                 self._version = version
                 self.protocol = parsed
+                self._old = parsed < (0, 7)
 
     def _config(self, line: bytes) -> Event:
         _, key, *value = line.split(b"|", 2)
@@ -78,26 +90,24 @@ class Parser:
 
     def _report(self, line: bytes) -> Event:
         parts = line.split(b"|")
-        if len(parts) < 6:
-            return Unknown(line, "short report")
-        name = parts[4]
-        shape = _REPORTS.get(name)
-        if shape is None:
+        try:
+            name = parts[4]
+            expected, free = _REPORTS[name]
+        except (IndexError, KeyError):
             return Unknown(line, "unknown report")
-        expected, free = shape
         if len(parts) != expected:
             if len(parts) < expected:
                 return Unknown(line, "short report")
             parts = line.split(b"|", expected - 1) if free else parts[:expected]
         if parts[1] != self._version:
             self._learn(parts[1])
-        direction = parts[3]
-        if direction != b"smtp-in" and direction != b"smtp-out":  # noqa: PLR1714 - two compares beat a set here
+        outgoing = parts[3] == b"smtp-out"
+        if not outgoing and parts[3] != b"smtp-in":
             return Unknown(line, "unknown direction")
         fields = parts[6:]
-        if self.protocol < (0, 7) and name in _MOVED:
+        if self._old and name in _MOVED:
             fields = self._reorder(name, fields, line)
-        return Report(name, parts[5], fields, direction == b"smtp-out")
+        return Report(name, parts[5], fields, outgoing)
 
     def _reorder(self, name: bytes, fields: list[bytes], line: bytes) -> list[bytes]:
         """Give the fields of an older protocol in the order of 0.7.
@@ -112,36 +122,27 @@ class Parser:
             return [fields[0], result, address]
         return fields
 
-    def _request(self, line: bytes, parts: list[bytes]) -> Event:
-        _, version, _, direction, phase, session_id, token, argument = parts
+    def _request(self, line: bytes) -> Event:
+        try:
+            _, version, _, direction, phase, session_id, token, argument = line.split(b"|", 7)
+        except ValueError:
+            return Unknown(line, "short request")
         if version != self._version:
             self._learn(version)
-        if direction != b"smtp-in" or phase not in _PHASES:
+        if direction != b"smtp-in" or (phase not in _PHASES and phase != b"data-line"):
             return Unknown(line, "unknown phase")
-        if not (_HEX.issuperset(token) and token and session_id and _HEX.issuperset(session_id)):
+        if not session_id or not token or (session_id + token).translate(None, _HEX):
             return Unknown(line, "bad request id")
-        return Request(phase, session_id, token, argument)
+        if phase != b"data-line":
+            return Request(phase, session_id, token, argument)
+        self._remember(line, session_id, token, len(line) - len(argument))
+        return DataLines(session_id, token, argument)
 
-    def _data_lines(self, lines: list[bytes], index: int, parts: list[bytes], events: list[Event]) -> int:
-        """Take the run of lines that begins before `index`; give the index after it.
-
-        The head up to the payload is the same for every line of a run but for version and time, which are smtpd's own
-        and of fixed width; so comparing the slice behind them cannot be fooled by a client.
-        """
-        first = lines[index - 1]
-        session_id, token, text = parts[5], parts[6], parts[7]
-        if parts[1] != self._version:
-            self._learn(parts[1])
-        if not (_HEX.issuperset(token) and token and session_id and _HEX.issuperset(session_id)):
-            events.append(Unknown(first, "bad request id"))
-            return index
-        end = len(first) - len(text)
-        start = end - len(token) - len(session_id) - len(_MARK) - 2
-        key = first[start:end]
-        if index == len(lines) or lines[index][start:end] != key or key[: len(_MARK)] != _MARK:
-            events.append(DataLines(session_id, token, text))
-            return index
-        run = list(next(groupby(islice(lines, index, None), itemgetter(slice(start, end))))[1])
-        payload = itemgetter(slice(end, None))
-        events.append(DataLines(session_id, token, text + b"\n" + b"\n".join(map(payload, run))))
-        return index + len(run)
+    def _remember(self, line: bytes, session_id: bytes, token: bytes, end: int) -> None:
+        """Keep the head of a data-line whose text begins at `end`, so that the next one is known by it."""
+        ids = slice(end - len(_MARK) - len(session_id) - len(token) - 2, end)
+        if ids != self._ids or len(self._heads) >= _MAX_HEADS:
+            self._heads.clear()
+            self._ids = ids
+            self._text = itemgetter(slice(end, None))
+        self._heads[line[ids]] = (session_id, token)
