@@ -24,19 +24,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from filter_api.net.dns_answer import (
-    KINDS,
-    Address,
-    Answer,
-    Record,
-    Status,
-    canonical_name,
-    reverse_name,
-)
+from filter_api.net.dns_answer import KINDS, Answer, Record, Status, canonical_name, reverse_name
 from filter_api.net.dns_cache import AnswerCache, Question
 
 __all__ = [
-    "Address",
     "Answer",
     "Backend",
     "Record",
@@ -81,15 +72,18 @@ class Resolver:
         self._cache = AnswerCache(capacity, clock)
         self._flying: dict[Question, asyncio.Task[Answer]] = {}
 
-    async def resolve(self, name: str | bytes, kind: str, *, deadline: float | None = None) -> Answer:
+    async def resolve(
+        self, name: str | bytes, kind: str, *, deadline: float | None = None, spaces: bool = False
+    ) -> Answer:
         """Return what is known of the `kind` records of `name`.
 
         `kind` is one of A AAAA CNAME MX NS PTR TXT, anything else is a ValueError. `deadline` is a time of the event
-        loop (`loop.time()`) by which the caller must know; the question itself goes on and fills the cache.
+        loop (`loop.time()`) by which the caller must know; the question itself goes on and fills the cache. `spaces`
+        allows blanks in the name, see `canonical_name`.
         """
         if kind not in KINDS:
             raise ValueError(f"no such kind of record here: {kind!r}")
-        canonical = canonical_name(name)
+        canonical = canonical_name(name, spaces=spaces)
         if canonical is None:
             return Answer(Status.NXDOMAIN, why="not a domain name")
         question = (canonical, kind)

@@ -11,11 +11,11 @@ macros), so they are checked here, before any packet is made of them.
 from __future__ import annotations
 
 import enum
-import ipaddress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+from filter_api.addresses import Address
+
 Record: TypeAlias = Address | str | bytes | tuple[int, str]
 
 KINDS = frozenset({"A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT"})
@@ -54,7 +54,7 @@ class Answer:
 
     def addresses(self) -> tuple[Address, ...]:
         """The records of an A or AAAA answer."""
-        return tuple(r for r in self.records if isinstance(r, ipaddress.IPv4Address | ipaddress.IPv6Address))
+        return tuple(r for r in self.records if isinstance(r, Address))
 
     def names(self) -> tuple[str, ...]:
         """The records of a PTR, CNAME or NS answer."""
@@ -69,16 +69,17 @@ class Answer:
         return tuple(r for r in self.records if isinstance(r, bytes))
 
 
-def canonical_name(name: str | bytes) -> str | None:
+def canonical_name(name: str | bytes, *, spaces: bool = False) -> str | None:
     """Return `name` in lower case without its final dot, or None if it cannot be a domain name.
 
     Refused are empty labels, labels over 63 and names over 253 characters, everything that is not visible ASCII, and
     the backslash, which stands for an odd byte in the names dnspython prints. Underscores and the like stay: SPF and
-    DKIM names have them.
+    DKIM names have them. `spaces` lets blanks through, which an SPF macro may make (RFC 7208 §7.1) and nothing else.
     """
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     text = text.removesuffix(".")
-    if len(text) > MAX_NAME or not all("!" <= c <= "~" and c != "\\" for c in text):
+    lowest = " " if spaces else "!"
+    if len(text) > MAX_NAME or not all(lowest <= c <= "~" and c != "\\" for c in text):
         return None
     if not all(0 < len(label) <= MAX_LABEL for label in text.split(".")):
         return None
