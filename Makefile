@@ -1,0 +1,47 @@
+# Everything a developer or CI calls. Works with BSD make and GNU make; needs Python 3.11 or newer and, for the tests
+# and the demo, what tools/daemons installs.
+
+PYTHON = /usr/bin/python3
+VENV = .venv
+BIN = $(VENV)/bin
+
+all: check
+
+# Not under a home directory: the user smtpd runs filters as must be able to read the interpreter. Hence the
+# system's Python, also when another one comes first in PATH; make PYTHON=... to choose.
+venv: $(VENV)/.made
+
+$(VENV)/.made: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[test,redis]'
+	touch $(VENV)/.made
+
+daemons:
+	tools/daemons
+
+check: venv
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/test_imports.py
+
+test: check daemons
+	$(BIN)/pytest
+
+demo: venv
+	tools/daemons systems
+	$(BIN)/python -m demo
+
+bench: venv daemons
+	$(BIN)/python -m bench.run
+
+man:
+	for page in man/*.[1-9]; do mandoc -T lint -W warning "$$page" || exit 1; done
+	mkdir -p build/man
+	for page in man/*.[1-9]; do mandoc -T html -O style=mandoc.css,man=%N.%S.html "$$page" \
+	    >build/man/$${page##*/}.html || exit 1; done
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+.PHONY: all venv daemons check test demo bench man clean
