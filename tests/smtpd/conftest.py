@@ -26,3 +26,13 @@ def version(request: pytest.FixtureRequest) -> str:
     except Unavailable as error:
         pytest.skip(str(error))
     return wanted
+
+
+@pytest.fixture
+def newest() -> str:
+    """The newest smtpd, for what does not depend on the version."""
+    try:
+        require("7")
+    except Unavailable as error:
+        pytest.skip(str(error))
+    return "7"

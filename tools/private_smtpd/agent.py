@@ -22,6 +22,8 @@ from typing import Any
 
 SYSTEM = Path("/run/system")
 """Where the folder of the daemon's system appears inside the mount namespace."""
+DAEMONS = Path("/run/daemons")
+"""One folder with one name in both file trees, for the sockets of scanners run with the machine's own tree."""
 WRITABLE = ("run", "tmp", "home", "opt", "mnt", "var/spool", "var/mail", "var/tmp", "dev")
 COPIED = ("etc", "usr/libexec/opensmtpd")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -54,6 +56,9 @@ def build_system(folder: Path) -> None:
         (SYSTEM / "dev" / name).touch()
         command("mount", "--bind", f"/dev/{name}", SYSTEM / "dev" / name)
     command("mount", "-t", "proc", "proc", SYSTEM / "proc")
+    DAEMONS.mkdir()
+    (SYSTEM / "run/daemons").mkdir()
+    command("mount", "--bind", DAEMONS, SYSTEM / "run/daemons")
 
 
 def build_network() -> None:
