@@ -1,0 +1,123 @@
+"""The filter: signs mail of ours as it leaves.
+
+Everything it decides is in `policy`, everything it changes in `prepare`; here they are put in a row for each message.
+The body is hashed once, whatever the number of signatures. Small messages are signed at once; for large ones hashing
+lets other sessions have their turn every quarter of a MiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import ClassVar, Final
+
+from cryptography.exceptions import InvalidSignature
+
+from filter_api.decision import AddHeader, Verdict
+from filter_api.errors import CannotCheck
+from filter_api.filter import Filter
+from filter_api.message import Message
+from filter_api.session import Session
+from filter_dkimsign.canonical import SimpleBody, body_canonicalizer
+from filter_dkimsign.keytable import Entry
+from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of
+from filter_dkimsign.prepare import Outgoing, body_blocks
+from filter_dkimsign.signature import FIELD_NAME, Layout, cover, sign
+
+AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
+BLOCKS_A_TURN: Final = 4  # blocks of 64 KiB hashed before others have their turn
+CLIENTS_REMEMBERED: Final = 1024
+NOTES_SHOWN: Final = 20
+
+
+class DkimSign(Filter):
+    """Adds DKIM signatures (RFC 6376, RFC 8463) to the mail of our own domains."""
+
+    name: ClassVar[str] = "filter-dkimsign"
+
+    def __init__(self, rules: Rules, layout: Layout, notes: Sequence[str] = ()) -> None:
+        """`notes` are warnings for the log, known before there is one."""
+        self.rules = rules
+        self.layout = layout
+        self._notes = notes
+        self._foreign: dict[str, None] = {}
+
+    async def started(self) -> None:
+        """Log what the start found worth a warning."""
+        for note in self._notes[:NOTES_SHOWN]:
+            self.log.warning(None, "start", note=note)
+        if len(self._notes) > NOTES_SHOWN:
+            self.log.warning(None, "start", note=f"and {len(self._notes) - NOTES_SHOWN} more")
+
+    def saw_greeting(self, session: Session, hostname: bytes) -> None:
+        """Wanted for `session.hostname`, which completes addresses."""
+
+    def on_message(self, session: Session, message: Message) -> Verdict | Awaitable[Verdict]:
+        """Sign the message if it is ours. Raises CannotCheck when a key fails."""
+        if self.exempt(session):
+            return Verdict()
+        origin = origin_of(session, self.ours(session))
+        if origin is Origin.FOREIGN:
+            self._mention(session)
+            return Verdict()
+        try:
+            outgoing = Outgoing(message.header, session.hostname)
+            domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"))
+            blocks = body_blocks(message)
+            body = body_canonicalizer(self.layout.body_form, hashlib.sha256())
+            if message.wire_size > AT_ONCE:
+                return self._in_turns(blocks, body, outgoing, domain, entries)
+            for block in blocks:
+                body.update(block)
+            return self._signed(body, outgoing, domain, entries)
+        except Unsigned as reason:
+            return _unsigned(reason)
+
+    async def _in_turns(
+        self, blocks: Iterator[bytes], body: SimpleBody, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...]
+    ) -> Verdict:
+        """Hash a large body a few blocks at a time."""
+        try:
+            for number, block in enumerate(blocks, 1):
+                body.update(block)
+                if not number % BLOCKS_A_TURN:
+                    await asyncio.sleep(0)
+        except Unsigned as reason:
+            return _unsigned(reason)
+        return self._signed(body, outgoing, domain, entries)
+
+    def _signed(self, body: SimpleBody, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...]) -> Verdict:
+        """The edits that make the message a signed one."""
+        now = self.wall()
+        outgoing.complete(now, entries[0].domain)
+        covered = cover(self.layout, outgoing.fields)
+        body_hash = body.digest()
+        edits = outgoing.edits
+        for entry in entries:
+            try:
+                value = sign(self.layout, entry, covered, body_hash, int(now))
+            except (InvalidSignature, ValueError) as error:
+                raise CannotCheck(f"{entry.key.path}: {type(error).__name__}: {error}") from error
+            edits.append(AddHeader(FIELD_NAME, value))
+        facts = {
+            "result": "signed",
+            "domain": entries[0].domain,
+            "selector": b",".join(entry.selector for entry in entries),
+            "author": domain,
+        }
+        return Verdict(edits=edits, facts=facts)
+
+    def _mention(self, session: Session) -> None:
+        """Say once for a client why its mail passes unsigned, and how that is changed."""
+        client = str(session.address) if session.address is not None else session.source.decode("ascii", "replace")
+        if client in self._foreign:
+            return
+        if len(self._foreign) >= CLIENTS_REMEMBERED:
+            del self._foreign[next(iter(self._foreign))]
+        self._foreign[client] = None
+        self.log.info(session, "unsigned", reason="not-ours", client=client, hint=f"-N {client} would sign it")
+
+
+def _unsigned(reason: Unsigned) -> Verdict:
+    return Verdict(facts={"result": "unsigned", "reason": str(reason)})

@@ -1,0 +1,125 @@
+"""The addresses of a From field (RFC 5322 §3.4), read strictly: what a mail reader might take otherwise is no address.
+
+    parse_mailboxes(b'"Doe, J." <j.doe@example.org> (home)')     -> [b"j.doe@example.org"]
+    parse_mailboxes(b"boss@example.org <me@example.net>")        -> None
+
+A signature vouches for the From address, so there must be no doubt which one that is. One pass of a pattern without
+backtracking; nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TOKEN: Final = re.compile(
+    rb"[ \t\r\n]++"  # folding white space
+    rb'|"(?:[^"\\]|\\.)*+"'  # quoted string
+    rb"|\[[^\[\]\\]*+\]"  # domain literal
+    rb"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\xff-]++"  # atom, 8-bit text too: display names come raw
+    rb"|[().<>@,:;\\]",
+    re.DOTALL,
+)
+_SPECIALS: Final = frozenset(b"().<>@,:;\\")
+_COMMENT_PART: Final = re.compile(rb"[^()\\]++|\\.|[()]", re.DOTALL)
+
+
+def parse_mailboxes(value: bytes) -> list[bytes] | None:
+    """The ``local@domain`` of every mailbox in the list, comments and blanks taken out, case kept.
+
+    None if the value is no mailbox list: bad syntax, groups (RFC 6854), an address without a domain.
+    """
+    tokens = _tokens(value)
+    if tokens is None:
+        return None
+    found: list[bytes] = []
+    for mailbox in _split(tokens):
+        if mailbox:  # RFC 5322 §4.4 lets an element of a list be empty
+            address = _mailbox(mailbox)
+            if address is None:
+                return None
+            found.append(address)
+    return found
+
+
+def _tokens(value: bytes) -> list[bytes] | None:
+    """The tokens without white space and comments; None where there is something that is no token."""
+    tokens = []
+    position = 0
+    while position < len(value):
+        match = _TOKEN.match(value, position)
+        if match is None:
+            return None
+        token = match.group()
+        position = match.end()
+        if token == b"(":
+            position = _after_comment(value, position)
+            if position < 0:
+                return None
+        elif not token[:1].isspace():
+            tokens.append(token)
+    return tokens
+
+
+def _after_comment(value: bytes, position: int) -> int:
+    """Where the comment that was opened before `position` is over, -1 if never. Comments nest."""
+    depth = 1
+    for part in _COMMENT_PART.finditer(value, position):
+        if part.group() == b"(":
+            depth += 1
+        elif part.group() == b")":
+            depth -= 1
+            if not depth:
+                return part.end()
+    return -1
+
+
+def _split(tokens: list[bytes]) -> list[list[bytes]]:
+    """The tokens between the commas outside angle brackets (a route inside them holds commas, too)."""
+    elements: list[list[bytes]] = [[]]
+    inside = False
+    for token in tokens:
+        if token == b"," and not inside:
+            elements.append([])
+            continue
+        inside = token == b"<" or (inside and token != b">")
+        elements[-1].append(token)
+    return elements
+
+
+def _mailbox(tokens: list[bytes]) -> bytes | None:
+    """The address of ``local@domain`` or ``display name <local@domain>``."""
+    if b"<" not in tokens:
+        return _address(tokens)
+    start = tokens.index(b"<")
+    phrase, inner = tokens[:start], tokens[start + 1 :]
+    if inner[-1:] != [b">"] or any(not _is_word(token) and token != b"." for token in phrase):
+        return None
+    inner.pop()
+    if inner[:1] == [b"@"] and b":" in inner:  # an obsolete source route, to be ignored (RFC 5322 §4.4)
+        inner = inner[inner.index(b":") + 1 :]
+    return _address(inner)
+
+
+def _address(tokens: list[bytes]) -> bytes | None:
+    """``word(.word)*@atom(.atom)*`` or with a domain literal; None for anything else."""
+    if tokens.count(b"@") != 1:
+        return None
+    at = tokens.index(b"@")
+    local, domain = tokens[:at], tokens[at + 1 :]
+    if not _is_dotted(local):
+        return None
+    literal = len(domain) == 1 and domain[0].startswith(b"[")
+    if not literal and (not _is_dotted(domain) or any(word.startswith(b'"') for word in domain)):
+        return None
+    return b"".join(tokens)
+
+
+def _is_dotted(tokens: list[bytes]) -> bool:
+    """Whether these are words with single dots between them."""
+    words, dots = tokens[::2], tokens[1::2]
+    return len(words) == len(dots) + 1 and all(map(_is_word, words)) and all(dot == b"." for dot in dots)
+
+
+def _is_word(token: bytes) -> bool:
+    return token[0] not in _SPECIALS and token[0] != ord("[")

@@ -1,0 +1,156 @@
+"""The command line: every letter of the C filter with its meaning, and those this one adds.
+
+`build(arguments)` reads it into a filter ready to run; whatever is wrong is a UsageError (the command line) or a
+ConfigError (a file, with its line), both before smtpd is told anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from filter_api.errors import UsageError
+from filter_api.options import COMMON_USAGE, parse_options
+from filter_api.reloading import ReloadingFile
+from filter_dkimsign.filter import DkimSign
+from filter_dkimsign.keytable import DomainList, Entries, KeyStore, KeyTable, SharedKey, parse_algorithm
+from filter_dkimsign.policy import Rules, parse_users
+from filter_dkimsign.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
+
+OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:os:tux:zAS"
+USAGE: Final = (
+    "usage: filter-dkimsign [-otuz] [-a algorithm] [-c canonicalization] [-D file]\n"
+    "\t[-d domain] [-h headers] [-K file] [-k key] [-m file] [-s selector]\n"
+    f"\t[-x seconds] {COMMON_USAGE}"
+)
+
+_FORMS: Final = re.compile(r"(simple|relaxed)(?:/(simple|relaxed))?")
+_HEADER_NAME: Final = re.compile(r"[!-9;-~]+")
+_MAX_LIFETIME: Final = 2**62
+
+
+class Settings:
+    """The filter's own options, as given."""
+
+    def __init__(self, options: Sequence[tuple[str, str]]) -> None:
+        """Raises UsageError."""
+        self.domains = [value for letter, value in options if letter == "-d"]
+        self.oversign = True
+        self.sign_unknown = False
+        self.timestamp = False
+        self.copies = 0
+        self.algorithm: str | None = None
+        self.forms = ("relaxed", "relaxed")
+        self.names = DEFAULT_NAMES
+        self.lifetime = 0
+        self.files: dict[str, str] = {}
+        self.notes: list[str] = []  # for the log, once it is there
+        for letter, value in options:
+            self._take(letter, value)
+
+    def _take(self, letter: str, value: str) -> None:
+        match letter:
+            case "-a":
+                self.algorithm = _algorithm(value)
+                if self.algorithm != value:
+                    self.notes.append(f"-a {value} is forbidden by RFC 8301: signing with {self.algorithm}")
+            case "-c":
+                self.forms = _forms(value)
+            case "-h":
+                self.names = _names(value)
+            case "-o":
+                self.oversign = False
+            case "-t":
+                self.timestamp = True
+            case "-u":
+                self.sign_unknown = True
+            case "-x":
+                self.lifetime = _lifetime(value)
+            case "-z":
+                self.copies = min(self.copies + 1, 2)
+            case "-A" | "-S":
+                raise UsageError(f"option {letter} is reserved for ARC, which this filter does not do")
+            case "-D" | "-K" | "-k" | "-m" | "-s":
+                self.files[letter] = value
+
+    @property
+    def layout(self) -> Layout:
+        """What every signature looks like."""
+        return Layout(
+            *self.forms,
+            names=self.names,
+            oversigned=OVERSIGNED if self.oversign else frozenset(),
+            timestamp=self.timestamp,
+            lifetime=self.lifetime,
+            copies=self.copies,
+        )
+
+    @property
+    def domain_list(self) -> DomainList | None:
+        """What -d, -D, -s and -k say together; None where all are missing beside -K. Raises UsageError."""
+        files = self.files
+        named = bool(self.domains) or "-D" in files
+        if not named and not files.keys() & {"-s", "-k"} and "-K" in files:
+            return None
+        missing = [what for what, given in (("-s", "-s" in files), ("-k", "-k" in files), ("-d", named)) if not given]
+        if missing:
+            raise UsageError(f"{' and '.join(missing)} is missing: give -d (or -D), -s and -k together, or -K")
+        return DomainList(tuple(self.domains), files.get("-D"), files["-s"], files["-k"], self.algorithm)
+
+
+def build(arguments: Sequence[str]) -> DkimSign:
+    """The filter for a command line. Raises UsageError and ConfigError."""
+    own, common = parse_options(OWN_LETTERS, arguments)
+    settings = Settings(own)
+    given = settings.domain_list
+    store = KeyStore()
+    sources: list[KeyTable | SharedKey] = []
+    if given is not None:
+        sources.append(SharedKey(given, store))
+    if "-K" in settings.files:
+        sources.append(KeyTable(settings.files["-K"], store))
+    users = ReloadingFile(settings.files["-m"], parse_users) if "-m" in settings.files else None
+
+    def entries() -> list[Entries]:
+        return [source.current() for source in sources]
+
+    rules = Rules(entries, users.current if users else lambda: None, sign_unknown=settings.sign_unknown)
+    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(store)])
+    filter_.options = common
+    return filter_
+
+
+def _weak_keys(store: KeyStore) -> list[str]:
+    return [f"{key.path}: {key.current().warning}" for key in store if key.current().warning]
+
+
+def _algorithm(value: str) -> str:
+    try:
+        return parse_algorithm(value)
+    except ValueError as error:
+        raise UsageError(f"-a: {error}") from None
+
+
+def _forms(value: str) -> tuple[str, str]:
+    """Header and body form; the body's is simple where it is left out (RFC 6376 §3.5, c=)."""
+    match = _FORMS.fullmatch(value)
+    if match is None:
+        raise UsageError(f"-c takes simple or relaxed, or two of them as in relaxed/simple, not {value!r}")
+    return match[1], match[2] or "simple"
+
+
+def _names(value: str) -> tuple[bytes, ...]:
+    names = value.lower().split(":")
+    wrong = [name for name in names if not _HEADER_NAME.fullmatch(name)]
+    if wrong:
+        raise UsageError(f"-h takes header names with colons between them, and {wrong[0]!r} is none")
+    if "from" not in names:
+        raise UsageError("-h must hold from (RFC 6376, 5.4)")
+    return tuple(name for name in dict.fromkeys(map(str.encode, names)) if name not in NEVER)
+
+
+def _lifetime(value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and 0 < int(value) <= _MAX_LIFETIME):
+        raise UsageError(f"-x takes a number of seconds from 1, not {value!r}")
+    return int(value)
