@@ -18,7 +18,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from filter_api.addresses import parse_source
+from filter_api.addresses import is_local_source, parse_source
 from filter_api.protocol.limits import MAX_RECIPIENTS
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -115,7 +115,7 @@ class Session:
     @property
     def local(self) -> bool:
         """Whether the client came through smtpd's unix socket: sendmail(8), and smtpd's own bounces."""
-        return self.source.startswith(b"unix:") or self.source == b"local"
+        return is_local_source(self.source)
 
     @property
     def sender(self) -> bytes | None:

@@ -1,0 +1,122 @@
+"""smtpd's reports and requests → the facts of `Session`.
+
+Reports and message lines race each other, several transactions share a session, and an event may be missing: every
+function here takes what it gets, in any order, and never raises on a field it cannot read. When transactions begin and
+end is decided here and nowhere else:
+
+- one begins at the mail-from request (which alone carries a sender over 254 bytes) or at tx-begin, whichever is first;
+- it ends at tx-reset, which smtpd sends after every commit and rollback, or when the mail-from was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from filter_api.session import Session, Transaction
+
+#: Reports every filter subscribes to: what `Session` is folded from.
+FOLDED: Final = (
+    "link-connect",
+    "link-identify",
+    "link-tls",
+    "link-auth",
+    "link-disconnect",
+    "tx-begin",
+    "tx-mail",
+    "tx-rcpt",
+    "tx-data",
+    "tx-commit",
+    "tx-rollback",
+    "tx-reset",
+    "timeout",
+)
+
+
+def _link_connect(session: Session, fields: list[bytes]) -> None:
+    name, confirmed, source, destination = fields
+    session.rdns = None if name in {b"", b"<unknown>"} else name
+    session.fcrdns = confirmed.decode("ascii", "replace")
+    session.source = source
+    session.destination = destination
+
+
+def _link_greeting(session: Session, fields: list[bytes]) -> None:
+    session.hostname = fields[0]
+
+
+def _link_identify(session: Session, fields: list[bytes]) -> None:
+    session.ehlo = fields[0].upper() == b"EHLO"
+    session.identity = fields[1]
+
+
+def _link_tls(session: Session, fields: list[bytes]) -> None:
+    session.tls = fields[0]
+
+
+def _link_auth(session: Session, fields: list[bytes]) -> None:
+    if fields[0] == b"pass":
+        session.user = fields[1]
+
+
+def _tx_begin(session: Session, fields: list[bytes]) -> None:
+    _running(session, fields[0])
+
+
+def _tx_mail(session: Session, fields: list[bytes]) -> None:
+    if fields[1] == b"ok":
+        _running(session, fields[0]).sender = fields[2]
+
+
+def _tx_rcpt(session: Session, fields: list[bytes]) -> None:
+    if fields[1] == b"ok":
+        _running(session, fields[0]).add_recipient(fields[2])
+
+
+def _running(session: Session, message_id: bytes) -> Transaction:
+    """The transaction of that id; the one its mail-from request began, if it has no id yet; else a new one."""
+    transaction = session.transaction
+    if transaction is None or (transaction.id is not None and transaction.id != message_id):
+        transaction = session.transaction = Transaction()
+    transaction.id = message_id
+    return transaction
+
+
+FOLD: Final[dict[bytes, Callable[[Session, list[bytes]], None]]] = {
+    b"link-connect": _link_connect,
+    b"link-greeting": _link_greeting,
+    b"link-identify": _link_identify,
+    b"link-tls": _link_tls,
+    b"link-auth": _link_auth,
+    b"tx-begin": _tx_begin,
+    b"tx-mail": _tx_mail,
+    b"tx-rcpt": _tx_rcpt,
+}
+
+
+def connect_request(session: Session, argument: bytes) -> None:
+    """The connect request tells name and address again: used where link-connect was not seen."""
+    if not session.source:
+        name, _, address = argument.partition(b"|")
+        session.rdns = None if name in {b"", b"<unknown>"} else name
+        session.source = address
+
+
+def mail_from_request(session: Session, sender: bytes) -> None:
+    """A transaction begins, unless smtpd told of it already."""
+    transaction = session.transaction
+    if transaction is None or transaction.id is None:
+        transaction = session.transaction = Transaction()
+    if transaction.sender is None:
+        transaction.sender = sender
+
+
+def mail_from_refused(session: Session) -> None:
+    """The client got no transaction; one that smtpd announced keeps running."""
+    if session.transaction is not None and session.transaction.id is None:
+        session.transaction = None
+
+
+def tx_reset(session: Session) -> None:
+    """The transaction is over."""
+    session.transaction = None

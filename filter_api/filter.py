@@ -1,0 +1,240 @@
+"""class Filter: every hook a filter may override. What is overridden is what gets registered with smtpd.
+
+Hooks named ``on_`` are smtpd's questions and are answered with a decision, from ``def`` or ``async def``; hooks named
+``saw_`` tell what happened and are answered with nothing. A hook gets facts and returns a value; it never sees the
+protocol. Whatever goes wrong in one, the library answers with the filter's failure policy (option -F) in time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Final
+
+from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
+from filter_api.facts import FOLDED
+from filter_api.log import Logger
+from filter_api.message import Message
+from filter_api.options import CommonOptions
+from filter_api.server import Server
+from filter_api.session import Session
+
+PHASES_OF: Final[dict[str, tuple[str, ...]]] = {
+    "on_connect": ("connect",),
+    "on_helo": ("helo", "ehlo"),
+    "on_starttls": ("starttls",),
+    "on_mail_from": ("mail-from",),
+    "on_rcpt_to": ("rcpt-to",),
+    "on_data": ("data",),
+    "on_commit": ("commit",),
+    "on_message": ("data-line", "commit"),
+}
+
+REPORT_OF: Final[dict[str, str]] = {
+    "saw_connect": "link-connect",
+    "saw_greeting": "link-greeting",
+    "saw_identify": "link-identify",
+    "saw_tls": "link-tls",
+    "saw_auth": "link-auth",
+    "saw_disconnect": "link-disconnect",
+    "saw_begin": "tx-begin",
+    "saw_mail": "tx-mail",
+    "saw_rcpt": "tx-rcpt",
+    "saw_envelope": "tx-envelope",
+    "saw_data": "tx-data",
+    "saw_commit": "tx-commit",
+    "saw_rollback": "tx-rollback",
+    "saw_reset": "tx-reset",
+    "saw_timeout": "timeout",
+    "saw_protocol_client": "protocol-client",
+    "saw_protocol_server": "protocol-server",
+    "saw_filter_report": "filter-report",
+    "saw_filter_response": "filter-response",
+}
+
+
+class Filter:
+    """Base of every filter; keep its state in the object, in `PerSession` and in `PerTransaction`, never in globals."""
+
+    #: Program name, for the log.
+    name: ClassVar[str] = "filter"
+    #: What -F is without -F.
+    default_failure: ClassVar[Failure] = Failure.TEMPFAIL
+    #: Seconds a decision before the message may take, without -T.
+    command_deadline: ClassVar[float] = 10.0
+    #: Seconds `on_message` may take, without -T.
+    message_deadline: ClassVar[float] = 60.0
+    #: Whether the reports of outgoing connections (smtp-out) are wanted as well.
+    watch_outgoing: ClassVar[bool] = False
+    #: Replies given under the policies tempfail and reject.
+    tempfail: ClassVar[Reject] = Reject(451, "4.3.0", "temporary local problem")
+    permfail: ClassVar[Reject] = Reject(550, "5.3.0", "message cannot be checked here")
+
+    options: CommonOptions = CommonOptions()
+    server: Server = Server()
+    log: Logger = Logger()
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for attribute in vars(cls):
+            if attribute.startswith(("on_", "saw_")) and attribute not in PHASES_OF and attribute not in REPORT_OF:
+                raise TypeError(f"{cls.__name__}.{attribute} is no hook; did you mean {_nearest(attribute)}?")
+        if cls.overrides("on_message") and cls.overrides("on_commit"):
+            raise TypeError(f"{cls.__name__} overrides on_message and on_commit; on_message decides at commit")
+
+    @classmethod
+    def overrides(cls, hook: str) -> bool:
+        """Whether this class or a parent below Filter has its own version of a hook."""
+        return getattr(cls, hook) is not getattr(Filter, hook)
+
+    @classmethod
+    def phases(cls) -> list[str]:
+        """The phases to register for, derived from the hooks."""
+        wanted = [phase for hook, phases in PHASES_OF.items() if cls.overrides(hook) for phase in phases]
+        return list(dict.fromkeys(wanted))
+
+    @classmethod
+    def reports(cls) -> list[tuple[str, str]]:
+        """(direction, event) pairs to register for: what Session is folded from, and what a hook wants to see."""
+        seen = [event for hook, event in REPORT_OF.items() if cls.overrides(hook)]
+        events = list(dict.fromkeys([*FOLDED, *seen]))
+        directions = ["smtp-in", "smtp-out"] if cls.watch_outgoing else ["smtp-in"]
+        return [(direction, event) for direction in directions for event in events]
+
+    # --- what a policy asks --------------------------------------------------------------------------------------
+
+    @property
+    def failure(self) -> Failure:
+        """The failure policy in force: -F, or the filter's default."""
+        return self.default_failure if self.options.failure is None else self.options.failure
+
+    def failed(self) -> Proceed | Reject:
+        """The decision of the failure policy."""
+        if self.failure is Failure.ACCEPT:
+            return Proceed()
+        return self.tempfail if self.failure is Failure.TEMPFAIL else self.permfail
+
+    def ours(self, session: Session) -> bool:
+        """Whether the client is one of ours: authenticated, on the unix socket, or in -N."""
+        return session.user is not None or session.local or session.address in self.options.ours
+
+    def exempt(self, session: Session, recipient: bytes | None = None) -> bool:
+        """Whether -W exempts this client, or this recipient where it is known."""
+        table = self.options.exempt
+        return table is not None and table.matches(session, recipient)
+
+    def unchecked(self) -> Sequence[Edit]:
+        """Edits that mark a message accepted without its check, under the policy accept."""
+        return (AddHeader("X-Filter-Unchecked", self.name),)
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def on_connect(self, session: Session) -> Decision | Awaitable[Decision]:
+        """A client has connected; prefer Disconnect to Reject here, which leaves it hanging on."""
+        return Proceed()
+
+    def on_helo(self, session: Session, identity: bytes) -> Decision | Awaitable[Decision]:
+        """HELO or EHLO; smtpd asks only for syntactically valid identities, once per TLS state."""
+        return Proceed()
+
+    def on_starttls(self, session: Session) -> Decision | Awaitable[Decision]:
+        """STARTTLS."""
+        return Proceed()
+
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
+        """MAIL FROM; sender as typed, without angle brackets and parameters, ``b""`` for the null sender."""
+        return Proceed()
+
+    def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision | Awaitable[Decision]:
+        """RCPT TO, before smtpd knows whether the recipient exists and before aliases."""
+        return Proceed()
+
+    def on_data(self, session: Session) -> Decision | Awaitable[Decision]:
+        """DATA; the last place to refuse a transaction before the message is sent."""
+        return Proceed()
+
+    def on_message(self, session: Session, message: Message) -> Verdict | Awaitable[Verdict]:
+        """The whole message is here. Its lines are held until the verdict; edits apply as they are released."""
+        return Verdict()
+
+    def on_commit(self, session: Session) -> Decision | Awaitable[Decision]:
+        """The last decision on a message, for filters that do not look into it. Junk and Rewrite are not legal."""
+        return Proceed()
+
+    # --- what happened -------------------------------------------------------------------------------------------
+
+    def saw_connect(self, session: Session) -> None:
+        """A client has connected; asked before on_connect."""
+
+    def saw_greeting(self, session: Session, hostname: bytes) -> None:
+        """smtpd has greeted with that host name."""
+
+    def saw_identify(self, session: Session) -> None:
+        """HELO or EHLO was accepted; `session.identity` is it."""
+
+    def saw_tls(self, session: Session) -> None:
+        """The session is encrypted."""
+
+    def saw_auth(self, session: Session, result: str, user: bytes) -> None:
+        """An authentication ended: ``pass``, ``fail`` or ``error``."""
+
+    def saw_disconnect(self, session: Session) -> None:
+        """The session is over; its state is freed after this."""
+
+    def saw_begin(self, session: Session) -> None:
+        """A transaction has got its id."""
+
+    def saw_mail(self, session: Session, result: str, sender: bytes) -> None:
+        """MAIL FROM was answered: ``ok``, ``tempfail`` or ``permfail``; not told for senders over 254 bytes."""
+
+    def saw_rcpt(self, session: Session, result: str, recipient: bytes) -> None:
+        """RCPT TO was answered: ``ok``, ``tempfail`` or ``permfail``."""
+
+    def saw_envelope(self, session: Session, envelope_id: bytes) -> None:
+        """A recipient became an envelope (none to many for each RCPT TO, after aliases)."""
+
+    def saw_data(self, session: Session, result: str) -> None:
+        """DATA was answered; message lines may have come before."""
+
+    def saw_commit(self, session: Session, size: int) -> None:
+        """The message is in the queue; size in bytes as smtpd counts. `session.transaction` is still there."""
+
+    def saw_rollback(self, session: Session) -> None:
+        """The message was given up."""
+
+    def saw_reset(self, session: Session) -> None:
+        """The transaction is over, committed or rolled back; its state is freed after this."""
+
+    def saw_timeout(self, session: Session) -> None:
+        """The client said nothing for too long."""
+
+    def saw_protocol_client(self, session: Session, line: bytes) -> None:
+        """A command line of the client, with credentials starred by smtpd (but for the name in AUTH LOGIN)."""
+
+    def saw_protocol_server(self, session: Session, line: bytes) -> None:
+        """A reply line of smtpd."""
+
+    def saw_filter_report(self, session: Session, kind: str, name: bytes, text: bytes) -> None:
+        """A builtin filter reported something."""
+
+    def saw_filter_response(self, session: Session, phase: str, response: str, parameter: bytes) -> None:
+        """The chain's decision for a phase, whoever made it (``connected`` and ``tls`` are its odd phase names)."""
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def started(self) -> None:
+        """Called after ``register|ready``: open stores and warm up here, bounded; failures are logged, never fatal."""
+
+    async def stopping(self) -> None:
+        """Called once before the process ends, for a second or two at most."""
+
+    def reload(self) -> None:
+        """SIGHUP. Files named by options reload by themselves."""
+
+
+def _nearest(attribute: str) -> str:
+    import difflib  # only for the message of an error
+
+    return difflib.get_close_matches(attribute, [*PHASES_OF, *REPORT_OF], n=1, cutoff=0.0)[0]

@@ -1,0 +1,69 @@
+"""The log of a filter: one line an event, ``SESSION what key=value …``, made for grep and awk.
+
+`Logger` shapes lines and gives them to a sink (`filter_api.runtime.log` has the real ones). Values of strangers are
+escaped and quoted here, so that nobody can forge a line or drive a terminal.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from filter_api.escape import printable, quote_value
+from filter_api.session import Session
+
+Sink: TypeAlias = Callable[[int, str], None]
+
+#: A line on stderr longer than this is cut: smtpd's log reader never sees one near its own limit.
+MAX_LINE: Final = 900
+
+
+def _nowhere(_level: int, _line: str) -> None:
+    """The sink of a filter that does not run yet."""
+
+
+class Logger:
+    """Levels are those of `logging`; debug lines are written with option -v only."""
+
+    __slots__ = ("sink", "verbose")
+
+    def __init__(self, sink: Sink = _nowhere, *, verbose: bool = False) -> None:
+        self.sink = sink
+        self.verbose = verbose
+
+    def debug(self, session: Session | None, what: str, **facts: object) -> None:
+        """For whoever looks for a mistake."""
+        if self.verbose:
+            self.line(logging.DEBUG, session, what, facts)
+
+    def info(self, session: Session | None, what: str, **facts: object) -> None:
+        """What the filter did."""
+        self.line(logging.INFO, session, what, facts)
+
+    def warning(self, session: Session | None, what: str, **facts: object) -> None:
+        """Something is wrong outside; the filter goes on."""
+        self.line(logging.WARNING, session, what, facts)
+
+    def error(self, session: Session | None, what: str, **facts: object) -> None:
+        """Something is wrong in here; the filter goes on."""
+        self.line(logging.ERROR, session, what, facts)
+
+    def line(self, level: int, session: Session | None, what: str, facts: Mapping[str, object]) -> None:
+        """Write one line."""
+        try:
+            words = [what, *(f"{key}={quote_value(value)}" for key, value in facts.items())]
+        except Exception as error:  # noqa: BLE001 - a value that cannot be shown must not keep an answer back
+            words = [what, f"unprintable={type(error).__name__}"]
+        if session is not None:
+            words.insert(0, printable(session.id))
+        text = " ".join(words)
+        self.sink(level, text if len(text) <= MAX_LINE else text[: MAX_LINE - 3] + "...")
+
+    def failure(self, session: Session | None, what: str, error: BaseException) -> None:
+        """Write an exception and its traceback, a line each."""
+        self.error(session, what, error=f"{type(error).__name__}: {error}")
+        for chunk in traceback.format_exception(error):
+            for text in chunk.rstrip().split("\n"):
+                self.sink(logging.ERROR, printable("  " + text.strip(), MAX_LINE))

@@ -1,0 +1,114 @@
+"""The options every filter has, read with getopt(3) as OpenBSD's programs do.
+
+A filter with letters of its own calls `parse_options("mp:", arguments)` and gets them back beside `CommonOptions`.
+"""
+
+from __future__ import annotations
+
+import getopt
+from collections.abc import Sequence
+from typing import Final
+
+from filter_api.decision import Failure
+from filter_api.errors import ConfigError, UsageError
+from filter_api.exempt import ExemptTable
+from filter_api.networks import Networks
+
+#: Letters every filter takes, in getopt(3)'s notation.
+COMMON_LETTERS: Final = "nF:T:N:W:LvV"
+
+#: How they are shown in a usage line.
+COMMON_USAGE: Final = "[-LnvV] [-F policy] [-N networks] [-T seconds] [-W file]"
+
+#: Ours when there is no -N; the unix socket and authenticated sessions always are.
+LOOPBACK: Final = "127.0.0.0/8,::1"
+
+_MAX_TIMEOUT: Final = 280.0  # smtpd's clients give up after 300 s
+
+
+class VersionWanted(Exception):
+    """Option -V: print the version and exit with status 0."""
+
+
+class CommonOptions:
+    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -L syslog, -v verbose."""
+
+    __slots__ = ("exempt", "failure", "observe", "ours", "syslog", "timeout", "verbose")
+
+    def __init__(self) -> None:
+        self.observe = False
+        self.failure: Failure | None = None
+        self.timeout: float | None = None
+        self.ours = Networks(LOOPBACK)
+        self.exempt: ExemptTable | None = None
+        self.syslog = False
+        self.verbose = False
+
+
+def parse_options(
+    own_letters: str,
+    arguments: Sequence[str],
+    *,
+    allow_from: bool = False,
+    allow_to: bool = False,
+) -> tuple[list[tuple[str, str]], CommonOptions]:
+    """Split the command line into a filter's own options and the common ones.
+
+    own_letters: getopt(3) letters; none of them may be a common one. allow_from, allow_to: which entries a -W file may
+    hold (see filter_api.exempt). Raises UsageError, ConfigError for a bad value or file, VersionWanted.
+    """
+    try:
+        options, rest = getopt.getopt(list(arguments), own_letters + COMMON_LETTERS)
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    if rest:
+        raise UsageError(f"unexpected argument: {rest[0]}")
+    own_set = set(own_letters.replace(":", ""))
+    own: list[tuple[str, str]] = []
+    common = CommonOptions()
+    for option, value in options:
+        if option[1] in own_set:
+            own.append((option, value))
+        elif option == "-W":
+            common.exempt = ExemptTable(value, allow_from=allow_from, allow_to=allow_to)
+        else:
+            _set(common, option, value)
+    return own, common
+
+
+def _set(common: CommonOptions, option: str, value: str) -> None:
+    if option == "-n":
+        common.observe = True
+    elif option == "-F":
+        common.failure = _failure(value)
+    elif option == "-T":
+        common.timeout = parse_seconds(option, value, _MAX_TIMEOUT)
+    elif option == "-N":
+        try:
+            common.ours = Networks(value)
+        except ConfigError as error:
+            raise ConfigError(f"-N: {error}") from None
+    elif option == "-L":
+        common.syslog = True
+    elif option == "-v":
+        common.verbose = True
+    else:
+        raise VersionWanted
+
+
+def _failure(value: str) -> Failure:
+    try:
+        return Failure(value)
+    except ValueError:
+        raise UsageError(f"-F takes accept, tempfail or reject, not {value!r}") from None
+
+
+def parse_seconds(option: str, value: str, most: float) -> float:
+    """A number of seconds above 0 and at most `most`. Raises UsageError naming the option."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= most:  # catches nan, too
+        raise UsageError(f"{option} takes seconds, above 0 and at most {most:g}, not {value!r}")
+    return seconds

@@ -1,0 +1,71 @@
+"""One timer for all deadlines of a process: a heap of what is due, swept when the earliest is."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """What is needed of an event loop."""
+
+    def time(self) -> float: ...
+    def call_at(self, when: float, callback: Callable[[], None], /) -> object: ...
+
+
+class Entry:
+    """Something that is due at a time (monotonic seconds), unless it is done before."""
+
+    __slots__ = ("done", "due", "expire")
+
+    def __init__(self, due: float, expire: Callable[[], None]) -> None:
+        self.due = due
+        self.expire = expire
+        self.done = False
+
+
+class Deadlines:
+    """`add` what must happen at a time; set its `done` when it need not any more.
+
+    `sweep` is also called before any input is taken, so that after a stall what is overdue goes out first.
+    """
+
+    __slots__ = ("_armed", "_count", "_heap", "_timer")
+
+    def __init__(self, timer: Timer) -> None:
+        self._timer = timer
+        self._heap: list[tuple[float, int, Entry]] = []
+        self._count = itertools.count()
+        self._armed = float("inf")
+
+    def add(self, due: float, expire: Callable[[], None]) -> Entry:
+        """Call `expire` at `due`, at most once."""
+        entry = Entry(due, expire)
+        heapq.heappush(self._heap, (due, next(self._count), entry))
+        self._arm()
+        return entry
+
+    def sweep(self) -> None:
+        """Expire what is due now."""
+        heap = self._heap
+        now = self._timer.time()
+        while heap and (heap[0][2].done or heap[0][0] <= now):
+            entry = heapq.heappop(heap)[2]
+            if not entry.done:
+                entry.done = True
+                entry.expire()
+
+    def _on_timer(self) -> None:
+        self._armed = float("inf")
+        self.sweep()
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._heap and self._heap[0][0] < self._armed:
+            self._armed = self._heap[0][0]
+            self._timer.call_at(self._armed, self._on_timer)
+
+    def __len__(self) -> int:
+        return len(self._heap)

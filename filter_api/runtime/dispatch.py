@@ -1,0 +1,307 @@
+"""From events to answers: asks the filter, guards against whatever it does, and answers every request once.
+
+Hooks run behind a barrier. An exception of any kind, an awaitable that does not finish in time, a value that is no
+legal decision: the failure policy of the filter answers, the log tells, the process lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from filter_api import facts
+from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proceed, Reject, Rewrite, Verdict
+from filter_api.errors import CannotCheck
+from filter_api.filter import Filter
+from filter_api.protocol import writer
+from filter_api.protocol.events import Config, DataLines, Event, Report, Request, Unknown
+from filter_api.protocol.framing import Framing
+from filter_api.protocol.legality import is_legal
+from filter_api.protocol.parser import Parser
+from filter_api.runtime import record
+from filter_api.runtime.deadline import Deadlines, Timer
+from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
+from filter_api.runtime.hooks import Ask, asks, fold_request, saws
+from filter_api.runtime.outbox import Outbox
+from filter_api.runtime.pending import Failed, Ledger, failure_of
+from filter_api.session import Session
+from filter_api.spool import Spool, SpoolError
+
+_GONE: Final = 4096  # sessions remembered after their end, for lines that come late on the other channel
+_STALL: Final = 1.0  # seconds in which a hook that blocks gets a line in the log
+
+
+class Loop(Timer, Protocol):
+    """What is needed of an event loop."""
+
+
+class Dispatcher:
+    """Give it what smtpd wrote (`feed`); it writes the answers through the function given."""
+
+    def __init__(self, filter_: Filter, write: Callable[[bytes], None], loop: Loop, spool: Spool | None = None) -> None:
+        self.filter = filter_
+        self.outbox = Outbox(write)
+        self.registered = False
+        self.registered_event = asyncio.Event()
+        self.sessions: dict[bytes, Session] = {}
+        self._loop = loop
+        self._framing = Framing()
+        self._parser = Parser()
+        self._asks = asks(filter_)
+        self._saws = saws(filter_)
+        self._examines = filter_.overrides("on_message")
+        self.deadlines = Deadlines(loop)
+        self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
+        self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
+        self._gone: deque[bytes] = deque(maxlen=_GONE)
+        self._gone_set: set[bytes] = set()
+        self._handlers: dict[type[Event], Callable[..., None]] = {
+            Report: self._report,
+            Request: self._request,
+            DataLines: self._data_lines,
+            Config: self._config,
+            Unknown: self._unknown,
+        }
+        command = filter_.options.timeout or filter_.command_deadline
+        self._command_seconds = command
+        self._message_seconds = filter_.options.timeout or filter_.message_deadline
+
+    # --- input ---------------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """Take one read. Everything that is due, and every answer that is known at once, is written before it ends."""
+        if len(self.deadlines):
+            self.deadlines.sweep()
+        began = self._loop.time()
+        handlers = self._handlers
+        parser = self._parser
+        for event in parser.parse(self._framing.feed(data)):
+            handlers[type(event)](event)
+        self.outbox.flush()
+        took = self._loop.time() - began
+        if took > _STALL:
+            self.filter.log.warning(None, "stalled", seconds=round(took, 3))
+
+    def register(self) -> None:
+        """Say what the filter wants, once: at ``config|ready``, or before the first event if that never came."""
+        if not self.registered:
+            self.registered = True
+            self.registered_event.set()
+            self.filter.server.protocol = self._parser.protocol
+            self.outbox.put(writer.register(self.filter.reports(), self.filter.phases()))
+
+    def _config(self, event: Config) -> None:
+        if event.key == b"ready":
+            self.register()
+        else:
+            self.filter.server.learn(event)
+
+    def _unknown(self, event: Unknown) -> None:
+        self.filter.log.debug(None, "ignored", reason=event.reason, line=event.line)
+
+    def _session(self, session_id: bytes, outgoing: bool = False) -> Session:
+        """The session of that id; one nobody announced is made, as reports may come late or not at all."""
+        session = self.sessions.get(session_id)
+        if session is None:
+            session = Session(session_id, outgoing=outgoing, connected_at=self._loop.time())
+            if session_id not in self._gone_set:
+                self.sessions[session_id] = session
+        return session
+
+    # --- reports -------------------------------------------------------------------------------------------------
+
+    def _report(self, event: Report) -> None:
+        if not self.registered:
+            self.register()
+        name = event.name
+        if name == b"link-connect":
+            self._gone_set.discard(event.session_id)
+        session = self.sessions.get(event.session_id) or self._session(event.session_id, event.outgoing)
+        fold = facts.FOLD.get(name)
+        if fold is not None:
+            fold(session, event.fields)
+        saw = self._saws.get(name)
+        if saw is not None:
+            try:
+                saw(session, event.fields)
+            except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
+                self.filter.log.failure(session, _text(name), error)
+        if name == b"tx-reset":
+            self.held.drop(session.id)
+            facts.tx_reset(session)
+        elif name == b"link-disconnect":
+            self._end_session(session)
+
+    def _end_session(self, session: Session) -> None:
+        self.ledger.forget(session)
+        self.held.drop(session.id)
+        self.sessions.pop(session.id, None)
+        if len(self._gone) == _GONE:
+            self._gone_set.discard(self._gone[0])
+        self._gone.append(session.id)
+        self._gone_set.add(session.id)
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    def _request(self, event: Request) -> None:
+        if not self.registered:
+            self.register()
+        phase = event.phase
+        if event.session_id in self._gone_set:
+            self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
+            return  # smtpd has forgotten the session, too
+        session = self.sessions.get(event.session_id) or self._session(event.session_id)
+        if len(self.ledger):
+            self.ledger.settle_session(session, "asked again")
+        if phase == b"commit" and self._examines:
+            if not self.held.commit(event):
+                self._decide(session, event, Failed("no message before commit"))
+            return
+        self.held.drop(session.id)
+        fold_request(session, phase, event.argument)
+        ask = self._asks.get(phase)
+        if ask is None:
+            self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
+            return
+        self._decide(session, event, self._ask(ask, session, event))
+
+    def _ask(self, ask: Ask, session: Session, event: Request) -> object:
+        try:
+            return ask(session, event.argument)
+        except CannotCheck as error:
+            return Failed(str(error))
+        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
+            return failure_of(self.filter.log, session, _text(event.phase), error)
+
+    def _decide(self, session: Session, event: Request, result: object) -> None:
+        """Answer a request with what its hook returned, or will return."""
+        if type(result) is Proceed and result.facts is NO_FACTS:
+            self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
+        elif inspect.isawaitable(result):
+            due = self._loop.time() + self._command_seconds
+            self.ledger.ask(session, _text(event.phase), result, due, lambda late: self._settle(session, event, late))
+        else:
+            self._settle(session, event, result)
+
+    def _settle(self, session: Session, event: Request, result: object) -> None:
+        """Answer a request with what its hook returned in the end."""
+        self._answer(session, event, self._checked(event, result))
+
+    def _checked(self, event: Request, result: object) -> Decision:
+        """The decision if it is a legal one, else that of the failure policy."""
+        if isinstance(result, DECISIONS) and is_legal(event.phase, result.word):
+            return result
+        failed = result if isinstance(result, Failed) else Failed(f"illegal decision {result!r}")
+        return self._failed(event.phase, failed)
+
+    def _failed(self, phase: bytes, failed: Failed) -> Proceed | Reject | Disconnect:
+        """The failure policy's decision; at connect a refusal disconnects, as the client would hang on."""
+        why = {"result": "failed", "reason": failed.reason}
+        decision = self.filter.failed()
+        if isinstance(decision, Proceed):
+            return Proceed(facts=why)
+        refuse = Disconnect if phase == b"connect" else Reject
+        return refuse(decision.code, decision.enhanced, decision.text, facts=why)
+
+    def _answer(self, session: Session, event: Request, decision: Decision) -> None:
+        """Write the one answer to a request, and the log line of a decision that is not a plain proceed."""
+        observe = self.filter.options.observe
+        if not isinstance(decision, Proceed) or decision.facts:
+            record.decision(self.filter.log, session, event, decision, observe=observe)
+        if observe:
+            decision = Proceed()
+        argument = b""
+        if isinstance(decision, Reject | Disconnect):
+            argument = decision.reply.encode("ascii")
+            if event.phase == b"mail-from":
+                facts.mail_from_refused(session)
+        elif isinstance(decision, Rewrite):
+            argument = decision.argument
+        protocol = self._parser.protocol
+        answer = writer.result(protocol, event.phase, event.session_id, event.token, decision.word, argument=argument)
+        self.outbox.put(answer)
+
+    # --- messages ------------------------------------------------------------------------------------------------
+
+    def _data_lines(self, event: DataLines) -> None:
+        if not self._examines:
+            return  # never registered: smtpd does not send them
+        if event.session_id in self._gone_set:
+            return
+        session = self.sessions.get(event.session_id) or self._session(event.session_id)
+        self.held.protocol = self._parser.protocol
+        self.held.take(session, event)
+
+    def _examine(self, held: Held) -> None:
+        """The dot is here: ask on_message."""
+        session, message = held.session, held.message
+        message.queued_at = self._loop.time()
+        result: object
+        try:
+            result = self.filter.on_message(session, message)
+        except CannotCheck as error:
+            result = Failed(str(error))
+        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
+            result = self._message_failure(held, error)
+        if inspect.isawaitable(result):
+            due = message.queued_at + self._message_seconds
+            self.ledger.ask(session, "message", result, due, lambda late: self._verdict(held, late))
+        else:
+            self._verdict(held, result)
+
+    def _message_failure(self, held: Held, error: BaseException) -> object:
+        if isinstance(error, SpoolError):
+            return Verdict(self._broken(held, error))
+        return failure_of(self.filter.log, held.session, "message", error)
+
+    def _verdict(self, held: Held, result: object) -> None:
+        verdict = result if isinstance(result, Verdict) else self._failed_verdict(held, result)
+        observe = self.filter.options.observe
+        if verdict.facts or verdict.decision.facts or not isinstance(verdict.decision, Proceed):
+            delay = self._loop.time() - held.message.queued_at
+            record.message(self.filter.log, held.session, held.message, verdict, delay=delay, observe=observe)
+        self.held.finish(held, Verdict() if observe else verdict)
+
+    def _failed_verdict(self, held: Held, result: object) -> Verdict:
+        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict {result!r}")
+        facts_ = {"result": "failed", "reason": failed.reason}
+        decision = self.filter.failed()
+        if not isinstance(decision, Proceed):
+            return Verdict(decision, facts=facts_)
+        try:
+            return Verdict(decision, tuple(self.filter.unchecked()), facts=facts_)
+        except BaseException as error:  # noqa: BLE001 - a message nobody could mark does not pass as checked
+            self.filter.log.failure(held.session, "message", error)
+            return Verdict(self.filter.tempfail, facts=facts_)
+
+    def _broken(self, held: Held, error: BaseException) -> Reject:
+        """A message cannot be held or given back: the client shall come again."""
+        self.filter.log.line(logging.ERROR, held.session, "spool", {"error": str(error)})
+        return NO_SPACE
+
+    def _commit(self, held: Held, request: Request) -> None:
+        """The lines are out; the decision was logged when it was made."""
+        decision = held.decision
+        if isinstance(decision, Reject | Disconnect):
+            reply = decision.reply.encode("ascii")
+            answer = writer.result(
+                self._parser.protocol, b"commit", request.session_id, request.token, decision.word, argument=reply
+            )
+        else:
+            answer = writer.proceed(self._parser.protocol, request.session_id, request.token)
+        self.outbox.put(answer)
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def close(self, reason: str) -> None:
+        """The process ends: every question still open is answered by the failure policy."""
+        self.ledger.settle_all(reason)
+        self.outbox.flush()
+
+
+def _text(phase: bytes) -> str:
+    return phase.decode("ascii")

@@ -1,0 +1,81 @@
+"""From events to the hooks of one filter: which to call, with which arguments. Tables are built once, at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from filter_api import facts
+from filter_api.filter import PHASES_OF, REPORT_OF, Filter
+from filter_api.session import Session
+
+Ask: TypeAlias = Callable[[Session, bytes], object]
+Saw: TypeAlias = Callable[[Session, list[bytes]], None]
+
+
+def _text(field: bytes) -> str:
+    return field.decode("ascii", "replace")
+
+
+def asks(filter_: Filter) -> dict[bytes, Ask]:
+    """Phase → the call that asks the filter; every phase it registered for, but data-line and commit of a message."""
+    table: dict[str, Ask] = {
+        "on_connect": lambda session, _argument: filter_.on_connect(session),
+        "on_helo": filter_.on_helo,
+        "on_starttls": lambda session, _argument: filter_.on_starttls(session),
+        "on_mail_from": filter_.on_mail_from,
+        "on_rcpt_to": filter_.on_rcpt_to,
+        "on_data": lambda session, _argument: filter_.on_data(session),
+        "on_commit": lambda session, _argument: filter_.on_commit(session),
+    }
+    return {
+        phase.encode("ascii"): ask
+        for hook, ask in table.items()
+        if filter_.overrides(hook)
+        for phase in PHASES_OF[hook]
+    }
+
+
+def _size(field: bytes) -> int:
+    return int(field) if field.isdigit() and len(field) < 20 else 0
+
+
+def saws(filter_: Filter) -> dict[bytes, Saw]:
+    """Report → the call that tells the filter; only those it overrides."""
+    f = filter_
+    table: dict[str, Saw] = {
+        "saw_connect": lambda s, _: f.saw_connect(s),
+        "saw_greeting": lambda s, x: f.saw_greeting(s, x[0]),
+        "saw_identify": lambda s, _: f.saw_identify(s),
+        "saw_tls": lambda s, _: f.saw_tls(s),
+        "saw_auth": lambda s, x: f.saw_auth(s, _text(x[0]), x[1]),
+        "saw_disconnect": lambda s, _: f.saw_disconnect(s),
+        "saw_begin": lambda s, _: f.saw_begin(s),
+        "saw_mail": lambda s, x: f.saw_mail(s, _text(x[1]), x[2]),
+        "saw_rcpt": lambda s, x: f.saw_rcpt(s, _text(x[1]), x[2]),
+        "saw_envelope": lambda s, x: f.saw_envelope(s, x[1]),
+        "saw_data": lambda s, x: f.saw_data(s, _text(x[1])),
+        "saw_commit": lambda s, x: f.saw_commit(s, _size(x[1])),
+        "saw_rollback": lambda s, _: f.saw_rollback(s),
+        "saw_reset": lambda s, _: f.saw_reset(s),
+        "saw_timeout": lambda s, _: f.saw_timeout(s),
+        "saw_protocol_client": lambda s, x: f.saw_protocol_client(s, x[0]),
+        "saw_protocol_server": lambda s, x: f.saw_protocol_server(s, x[0]),
+        "saw_filter_report": lambda s, x: f.saw_filter_report(s, _text(x[0]), x[1], x[2]),
+        "saw_filter_response": lambda s, x: f.saw_filter_response(s, _text(x[0]), *_response(x[1])),
+    }
+    return {REPORT_OF[hook].encode("ascii"): saw for hook, saw in table.items() if filter_.overrides(hook)}
+
+
+def _response(field: bytes) -> tuple[str, bytes]:
+    """``reject|550 no`` → (``reject``, ``550 no``)."""
+    word, _, parameter = field.partition(b"|")
+    return _text(word), parameter
+
+
+def fold_request(session: Session, phase: bytes, argument: bytes) -> None:
+    """Some facts come with the question."""
+    if phase == b"mail-from":
+        facts.mail_from_request(session, argument)
+    elif phase == b"connect":
+        facts.connect_request(session, argument)

@@ -1,0 +1,46 @@
+"""What waits to be written: answers of one read leave in one write; releases wait while smtpd does not read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Outbox:
+    """`put` collects, `flush` writes all at once through the function given, `drain` waits for a slow reader."""
+
+    __slots__ = ("_parts", "_resumed", "write")
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.write = write
+        self._parts: list[bytes] = []
+        self._resumed: asyncio.Event | None = None
+
+    def put(self, data: bytes) -> None:
+        """Collect complete lines."""
+        self._parts.append(data)
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        parts = self._parts
+        if parts:
+            data = parts[0] if len(parts) == 1 else b"".join(parts)
+            parts.clear()
+            self.write(data)
+
+    def pause(self) -> None:
+        """The transport holds too much."""
+        if self._resumed is None:
+            self._resumed = asyncio.Event()
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+
+    async def drain(self) -> None:
+        """Let other sessions run; come back when the transport takes more."""
+        await asyncio.sleep(0)
+        while self._resumed is not None:
+            await self._resumed.wait()

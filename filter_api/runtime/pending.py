@@ -1,0 +1,126 @@
+"""The ledger of questions that are not answered yet: each is answered once, by its hook or by its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from filter_api.errors import CannotCheck
+from filter_api.log import Logger
+from filter_api.runtime.deadline import Deadlines, Entry
+from filter_api.session import Session
+
+Settle: TypeAlias = Callable[[object], None]
+
+
+class Failed:
+    """What stands for a result when a hook gave none: the failure policy answers."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class Pending:
+    """One question in the hands of an asynchronous hook."""
+
+    __slots__ = ("deadline", "open", "session", "settle", "task", "what")
+
+    def __init__(self, session: Session, what: str, settle: Settle) -> None:
+        self.session = session
+        self.what = what
+        self.settle = settle
+        self.open = True
+        self.task: asyncio.Task[None] | None = None
+        self.deadline: Entry | None = None
+
+
+class Ledger:
+    """Runs awaitables of hooks. `settle` of each question is called exactly once, unless its session goes away."""
+
+    __slots__ = ("_deadlines", "_log", "_pending", "after")
+
+    def __init__(self, deadlines: Deadlines, log: Logger, after: Callable[[], None]) -> None:
+        self._deadlines = deadlines
+        self._log = log
+        self._pending: dict[bytes, list[Pending]] = {}
+        self.after = after
+
+    def ask(self, session: Session, what: str, awaitable: Awaitable[object], due: float, settle: Settle) -> None:
+        """Await a hook's answer until `due` (loop time); then the question is settled with `Failed`."""
+        pending = Pending(session, what, settle)
+        self._pending.setdefault(session.id, []).append(pending)
+        pending.deadline = self._deadlines.add(due, lambda: self._expire(pending))
+        pending.task = asyncio.get_running_loop().create_task(self._run(pending, awaitable))
+
+    async def _run(self, pending: Pending, awaitable: Awaitable[object]) -> None:
+        result: object
+        try:
+            result = await awaitable
+        except CannotCheck as error:
+            result = Failed(str(error))
+        except BaseException as error:  # noqa: BLE001 - SystemExit in a task would end the loop, and smtpd with it
+            if not pending.open:
+                return
+            result = failure_of(self._log, pending.session, pending.what, error)
+        self._settle(pending, result)
+        self.after()
+
+    def _expire(self, pending: Pending) -> None:
+        """The session is detached first, so that whatever the dying task still returns is dropped."""
+        task = pending.task
+        self._settle(pending, Failed("deadline exceeded"))
+        if task is not None:
+            task.cancel()
+        self.after()
+
+    def _settle(self, pending: Pending, result: object) -> None:
+        if not pending.open:
+            return
+        self._close(pending)
+        waiting = self._pending.get(pending.session.id, [])
+        if pending in waiting:
+            waiting.remove(pending)
+            if not waiting:
+                del self._pending[pending.session.id]
+        pending.settle(result)
+
+    @staticmethod
+    def _close(pending: Pending) -> None:
+        pending.open = False
+        if pending.deadline is not None:
+            pending.deadline.done = True
+
+    def forget(self, session: Session) -> None:
+        """The session is gone, and with it the questions: cancel what runs, answer nothing."""
+        for pending in self._pending.pop(session.id, ()):
+            self._close(pending)
+            if pending.task is not None:
+                pending.task.cancel()
+
+    def settle_session(self, session: Session, reason: str) -> None:
+        """Answer every open question of a session by the failure policy, now."""
+        for pending in list(self._pending.get(session.id, ())):
+            self._fail(pending, reason)
+
+    def settle_all(self, reason: str) -> None:
+        """The process ends: answer every open question by the failure policy."""
+        for waiting in list(self._pending.values()):
+            for pending in list(waiting):
+                self._fail(pending, reason)
+
+    def _fail(self, pending: Pending, reason: str) -> None:
+        self._settle(pending, Failed(reason))
+        if pending.task is not None:
+            pending.task.cancel()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._pending.values()))
+
+
+def failure_of(log: Logger, session: Session, what: str, error: BaseException) -> Failed:
+    """Log what a hook threw, with its traceback, and give what stands for its result."""
+    log.failure(session, what, error)
+    return Failed(f"{type(error).__name__} in the filter")

@@ -1,0 +1,136 @@
+"""smtpd's end of the wire.
+
+Under smtpd, fd 0 and fd 1 are one end of one socket pair: it is read and written here as one socket, so that a
+non-blocking descriptor on one side cannot surprise the other. Pipes, files and terminals (a shell, a test) are joined
+to such a socket by two threads.
+
+Reading stops while smtpd does not take what we write: smtpd itself buffers without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from typing import Final, Protocol
+
+READ_SIZE: Final = 65_536
+HIGH_WATER: Final = 1 << 20
+_FLUSH: Final = 2.0  # seconds to write what is left to a pipe
+
+
+class Receiver(Protocol):
+    """What takes the bytes: the dispatcher, in short."""
+
+    def feed(self, data: bytes) -> None: ...
+
+
+class Flow(Protocol):
+    """What is told of a slow reader."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Wire(asyncio.BufferedProtocol):
+    """Reads into one buffer that is kept; hands each read over whole."""
+
+    def __init__(self, receiver: Receiver, flow: Flow, ended: Callable[[], None]) -> None:
+        self._buffer = bytearray(READ_SIZE)
+        self._view = memoryview(self._buffer)
+        self._receiver = receiver
+        self._flow = flow
+        self._ended = ended
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a socket's transport is one
+        transport.set_write_buffer_limits(high=HIGH_WATER)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._receiver.feed(bytes(self._view[:nbytes]))
+
+    def write(self, data: bytes) -> None:
+        """Write, or queue what smtpd does not take yet."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def pause_writing(self) -> None:
+        self._flow.pause()
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._flow.resume()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    @property
+    def unwritten(self) -> int:
+        """Bytes queued for smtpd."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def eof_received(self) -> bool:
+        self._ended()
+        return True  # keep it open: what is queued is still written
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._flow.resume()
+        self._ended()
+
+
+def take_standard_streams() -> tuple[socket.socket, Callable[[], None]]:
+    """Take fd 0 and fd 1 away from everybody else; give the socket to smtpd, and what to call when it is closed.
+
+    From here on fd 1 is stderr, so that a stray print, or a library that talks, ends in the log: on smtpd's end of the
+    wire one line that is none of the protocol's ends the mail server.
+    """
+    sys.stdout.flush()
+    inward, outward = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    if stat.S_ISSOCK(os.fstat(inward).st_mode) and _same(inward, outward):
+        os.close(outward)
+        return socket.socket(fileno=inward), lambda: None
+    return _join(inward, outward)
+
+
+def _same(one: int, other: int) -> bool:
+    first, second = os.fstat(one), os.fstat(other)
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def _join(inward: int, outward: int) -> tuple[socket.socket, Callable[[], None]]:
+    """A socket in place of two descriptors that are no socket; the function waits until all is written."""
+    ours, theirs = socket.socketpair()
+
+    def shovel_in() -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(inward, READ_SIZE):
+                theirs.sendall(data)
+        with contextlib.suppress(OSError):
+            theirs.shutdown(socket.SHUT_WR)
+
+    def shovel_out() -> None:
+        with contextlib.suppress(OSError):
+            while data := theirs.recv(READ_SIZE):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(outward, view) :]
+        os.close(outward)
+
+    threading.Thread(target=shovel_in, daemon=True).start()
+    writer = threading.Thread(target=shovel_out, daemon=True)
+    writer.start()
+    return ours, lambda: writer.join(_FLUSH)

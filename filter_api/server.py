@@ -1,0 +1,37 @@
+"""What smtpd says of itself before it serves: the lines ``config|key|value``."""
+
+from __future__ import annotations
+
+from filter_api.protocol.events import Config
+from filter_api.protocol.parser import version_tuple
+
+
+class Server:
+    """version: smtpd's own, free text; protocol: (major, minor), from the handshake or from the first event.
+
+    admd: the administrative domain, by default the server's host name (since 6.8; else ``b""``). subsystems:
+    ``smtp-in`` and ``smtp-out`` as far as this filter is used there (since 6.7). session_timeout: seconds.
+    """
+
+    __slots__ = ("admd", "protocol", "session_timeout", "subsystems", "version")
+
+    def __init__(self) -> None:
+        self.version = ""
+        self.protocol: tuple[int, int] = (0, 7)
+        self.admd = b""
+        self.subsystems: set[str] = set()
+        self.session_timeout = 300
+
+    def learn(self, config: Config) -> None:
+        """Take one line of the handshake; unknown keys and odd values are ignored."""
+        value = config.value
+        if config.key == b"smtpd-version":
+            self.version = value.decode("ascii", "replace")
+        elif config.key == b"protocol":
+            self.protocol = version_tuple(value) or self.protocol
+        elif config.key == b"admd":
+            self.admd = value
+        elif config.key == b"subsystem":
+            self.subsystems.add(value.decode("ascii", "replace"))
+        elif config.key == b"smtp-session-timeout" and value.isdigit() and len(value) < 9:
+            self.session_timeout = int(value)
