@@ -88,4 +88,4 @@ def canonical_name(name: str | bytes, *, spaces: bool = False) -> str | None:
 
 def reverse_name(address: Address) -> str:
     """Return the name whose PTR records name this address (RFC 1035 §3.5, RFC 3596 §2.5)."""
-    return address.reverse_pointer
+    return type(address)(int(address)).reverse_pointer  # without the scope of a link-local address

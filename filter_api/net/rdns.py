@@ -1,0 +1,104 @@
+"""Reverse DNS of a client, looked up by ourselves: has it a name, and does the name lead back?
+
+    reverse = await look_up(resolver, session.address, forward=True)
+    if reverse.finding is Finding.NO_NAME: ...
+
+smtpd reports what it found, but it cannot tell a missing PTR record from a name server in trouble, and it cuts names at
+64 bytes on Linux. So who wants to refuse a client asks here first. A `Finding` is certain, except DOUBT: then some
+question was not answered, and the answer could have changed the finding.
+
+No more than ten names of a client are looked at, however many its owner put in the zone (as RFC 7208 §4.6.4 does).
+Nothing is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from filter_api.addresses import Address, plain_address
+from filter_api.net.dns import Answer, Resolver, Status, reverse_name
+
+MAX_NAMES: Final = 10
+
+_NUMBERS = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+)){0,3}", re.IGNORECASE)
+
+
+class Finding(enum.Enum):
+    """What reverse DNS says of a client."""
+
+    NO_NAME = "no-ptr"  # certain: there is no PTR record
+    LITERAL = "ptr-is-address"  # certain: every name is the shape of an IP address
+    NAMED = "named"  # there is a name; whether it leads back was not asked
+    CONFIRMED = "confirmed"  # a name leads back to the address
+    MISMATCH = "mismatch"  # certain: no name leads back
+    DOUBT = "doubt"  # the DNS did not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """A finding, with the names it is about (the confirmed one alone, if there is one) and why there is doubt."""
+
+    finding: Finding
+    names: tuple[str, ...] = ()
+    why: str = ""
+
+
+async def look_up(
+    resolver: Resolver, address: Address, *, forward: bool = False, deadline: float | None = None
+) -> Reverse:
+    """Ask for the PTR records of `address` and, if `forward`, for the A or AAAA records of its names.
+
+    `deadline` is a time of the event loop; what is not known by then is doubt.
+    """
+    address = plain_address(address)
+    answer = await resolver.resolve(reverse_name(address), "PTR", deadline=deadline)
+    if answer.status is Status.TEMPFAIL:
+        return Reverse(Finding.DOUBT, why=f"PTR: {answer.why}")
+    given = tuple(name for name in answer.names()[:MAX_NAMES] if name)  # the root is no name
+    names = tuple(name for name in given if not looks_like_address(name))
+    if not given:
+        return Reverse(Finding.NO_NAME)
+    if not names:
+        return Reverse(Finding.LITERAL, given)
+    if not forward:
+        return Reverse(Finding.NAMED, names)
+    return await _confirm(resolver, address, names, deadline)
+
+
+async def _confirm(resolver: Resolver, address: Address, names: tuple[str, ...], deadline: float | None) -> Reverse:
+    """Ask for all names at once: the slowest of ten counts, not their sum."""
+    kind = "A" if address.version == 4 else "AAAA"
+    answers = await asyncio.gather(*(resolver.resolve(name, kind, deadline=deadline) for name in names))
+    for name, answer in zip(names, answers, strict=True):
+        if address in answer.addresses():
+            return Reverse(Finding.CONFIRMED, (name,))
+    doubtful = [(name, answer) for name, answer in zip(names, answers, strict=True) if _unanswered(answer)]
+    if doubtful:
+        name, answer = doubtful[0]
+        return Reverse(Finding.DOUBT, names, f"{kind} of {name}: {answer.why}")
+    return Reverse(Finding.MISMATCH, names)
+
+
+def _unanswered(answer: Answer) -> bool:
+    return answer.status is Status.TEMPFAIL
+
+
+def looks_like_address(name: str) -> bool:
+    """Is this name the shape of an IP address, this client's or another's?
+
+    Resolvers take such a "name" for the address itself, so it confirms itself: 192.0.2.1, but also 192.0.513,
+    0xc0.0.2.1 and 3221225985 (inet_aton(3)), and IPv6 with or without brackets.
+    """
+    name = name.removesuffix(".")
+    if _NUMBERS.fullmatch(name):
+        return True
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
