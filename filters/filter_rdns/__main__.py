@@ -1,0 +1,176 @@
+"""filter-rdns(8): turn away mail clients without reverse DNS.
+
+The class that runs is chosen by the phase of the decision, as what a filter overrides is what smtpd asks it. What the
+DNS says of a client is looked up once a session, what it says of a sender once a transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import ClassVar
+
+from filter_api.addresses import is_role_address
+from filter_api.decision import Decision, Proceed, Reject
+from filter_api.filter import Filter
+from filter_api.net.dns import Resolver
+from filter_api.net.rdns import look_up
+from filter_api.phase import Phase
+from filter_api.runtime.main import main
+from filter_api.session import PerSession, PerTransaction, Session
+from filter_rdns import policy
+from filter_rdns.options import USAGE, Options, parse
+from filter_rdns.policy import Objection
+from filter_rdns.sender import look_up_mailbox
+
+DNS_SECONDS = 5.0  # for all lookups of one decision; less if -T leaves less
+
+
+class Known:
+    """What was found out, so that nothing is asked twice."""
+
+    __slots__ = ("asked", "objection")
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.objection: Objection | None = None
+
+
+class ReverseDns(Filter):
+    """What all phases share."""
+
+    name: ClassVar[str] = "filter-rdns"
+    tempfail: ClassVar[Reject] = Reject(451, "4.7.25", "reverse DNS cannot be looked up, try again later")
+    permfail: ClassVar[Reject] = Reject(550, "5.7.25", "reverse DNS cannot be looked up")
+
+    reverse = PerSession(Known)
+    helo = PerSession(Known)
+    mailbox = PerTransaction(Known)
+
+    def __init__(self, own: Options | None = None, resolver: Resolver | None = None) -> None:
+        """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
+        self.own = own or Options()
+        self.resolver = resolver or Resolver()
+
+    def saw_greeting(self, session: Session, hostname: bytes) -> None:
+        """Only here does smtpd say under which name it greeted; `session.hostname` keeps it."""
+
+    def saw_identify(self, session: Session) -> None:
+        """The HELO name is judged when it is given, and again if it is given anew."""
+        if self.own.helo and session.address is not None and session.identity is not None:
+            our_name = session.hostname or self.server.admd
+            self.helo[session].objection = policy.object_to_helo(session.identity, session.address, our_name)
+
+    def reload(self) -> None:
+        """SIGHUP: somebody may have mended a zone."""
+        self.resolver.forget()
+
+    def judge(
+        self, session: Session, phase: Phase, *, reverse: bool = True, sender: bytes | None = None
+    ) -> Decision | Awaitable[Decision]:
+        """Decide on a client; at once, where nothing has to be looked up."""
+        if session.address is None or self.ours(session) or self.exempt(session):
+            return Proceed()
+        objection = self.helo[session].objection if session in self.helo and phase is not Phase.CONNECT else None
+        if objection is not None:
+            return self.decide(objection, phase)
+        reverse = reverse and not policy.settled(session.rdns, session.fcrdns, forward=self.own.forward)
+        if not reverse and not (self.own.sender and sender):
+            return Proceed()
+        return self.look_up(session, phase, reverse, sender if self.own.sender else None)
+
+    async def look_up(self, session: Session, phase: Phase, reverse: bool, sender: bytes | None) -> Decision:
+        """Ask the DNS what has to be asked, the client first, and decide."""
+        seconds = min(DNS_SECONDS, 0.9 * (self.options.timeout or self.command_deadline))
+        deadline = asyncio.get_running_loop().time() + seconds
+        decision: Decision = Proceed()
+        if reverse:
+            objection = await self.object_to_reverse(session, deadline)
+            if objection is not None:
+                decision = self.decide(objection, phase)
+        if sender and isinstance(decision, Proceed):
+            objection = await self.object_to_sender(session, sender, deadline)
+            if objection is not None:
+                decision = self.decide(objection, phase)
+        return decision
+
+    async def object_to_reverse(self, session: Session, deadline: float) -> Objection | None:
+        """Look the client up, once a session."""
+        known, address = self.reverse[session], session.address
+        if not known.asked and address is not None:
+            found = await look_up(self.resolver, address, forward=self.own.forward, deadline=deadline)
+            known.asked, known.objection = True, policy.object_to_reverse(found, address)
+            self.log.debug(session, "looked-up", finding=found.finding.value, ptr=",".join(found.names), why=found.why)
+        return known.objection
+
+    async def object_to_sender(self, session: Session, sender: bytes, deadline: float) -> Objection | None:
+        """Look the sender up, once a transaction."""
+        known = self.mailbox[session] if session.transaction is not None else Known()
+        if not known.asked:
+            mailbox, why = await look_up_mailbox(self.resolver, sender, deadline)
+            known.asked, known.objection = True, policy.object_to_sender(mailbox, why)
+        return known.objection
+
+    def decide(self, objection: Objection, phase: Phase) -> Decision:
+        """What the options make of an objection."""
+        return policy.decide(objection, phase, failure=self.failure, mark=self.own.mark, text=self.own.text)
+
+
+class AtMailFrom(ReverseDns):
+    """-p mail-from, and -m."""
+
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
+        """Authentication is known by now, and the log can name the sender."""
+        return self.judge(session, Phase.MAIL_FROM, sender=sender)
+
+
+class AtConnect(ReverseDns):
+    """-p connect without -H and -S."""
+
+    def on_connect(self, session: Session) -> Decision | Awaitable[Decision]:
+        """Nothing but the address is known."""
+        return self.judge(session, Phase.CONNECT)
+
+
+class AtConnectAndMailFrom(AtConnect):
+    """-p connect with what is only known later."""
+
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
+        """The reverse DNS was judged at connect."""
+        return self.judge(session, Phase.MAIL_FROM, reverse=False, sender=sender)
+
+
+class AtRcptTo(ReverseDns):
+    """-p rcpt-to."""
+
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+        """Only the request carries a sender of any length; `session.sender` keeps it."""
+        return Proceed()
+
+    def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision | Awaitable[Decision]:
+        """Postmaster and abuse hear everybody (RFC 5321 §4.5.1, RFC 2142)."""
+        if is_role_address(recipient) or self.exempt(session, recipient):
+            return Proceed()
+        return self.judge(session, Phase.RCPT_TO, sender=session.sender)
+
+
+def build(arguments: Sequence[str], resolver: Resolver | None = None) -> ReverseDns:
+    """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
+    own, common = parse(arguments)
+    kind: type[ReverseDns] = AtMailFrom
+    if own.phase is Phase.RCPT_TO:
+        kind = AtRcptTo
+    elif own.phase is Phase.CONNECT:
+        kind = AtConnectAndMailFrom if own.helo or own.sender else AtConnect
+    built = kind(own, resolver)
+    built.options = common
+    return built
+
+
+def run() -> None:
+    """The console script."""
+    main(build, usage=USAGE)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,46 @@
+"""The options of filter-rdns(8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.phase import Phase, parse_phase_options, parse_reply_text
+
+LETTERS = "fHmp:r:S"
+USAGE = f"filter-rdns [-fHmS] [-p connect|mail-from|rcpt-to] [-r text] {COMMON_USAGE}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """-f forward, -H helo, -m mark, -p phase, -r text, -S sender."""
+
+    forward: bool = False
+    helo: bool = False
+    mark: bool = False
+    phase: Phase = Phase.MAIL_FROM
+    text: str | None = None
+    sender: bool = False
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
+    """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
+    own, common, phase = parse_phase_options(LETTERS, arguments)
+    values = dict(own)
+    mark = "-m" in values
+    if mark and phase is Phase.RCPT_TO:
+        # Marks are made at mail-from, where no recipient is known: entries to: of -W are an error there.
+        _, common = parse_options(LETTERS, arguments)
+    text = parse_reply_text(values["-r"]) if "-r" in values else None
+    return (
+        Options(
+            forward="-f" in values,
+            helo="-H" in values,
+            mark=mark,
+            phase=Phase.MAIL_FROM if mark else phase,
+            text=text,
+            sender="-S" in values,
+        ),
+        common,
+    )
