@@ -101,7 +101,7 @@ async def _serve(filter_: Filter, wire: socket.socket) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
             await _guarded(filter_, "stopping", dispatcher)
-            while connection.unwritten:
+            while connection.unwritten:  # noqa: ASYNC110 - the last milliseconds of a process
                 await asyncio.sleep(0.01)
 
 
