@@ -20,7 +20,7 @@ from filter_dkimsign.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
 
 OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:os:tux:zAS"
 USAGE: Final = (
-    "usage: filter-dkimsign [-otuz] [-a algorithm] [-c canonicalization] [-D file]\n"
+    "filter-dkimsign [-otuz] [-a algorithm] [-c canonicalization] [-D file]\n"
     "\t[-d domain] [-h headers] [-K file] [-k key] [-m file] [-s selector]\n"
     f"\t[-x seconds] {COMMON_USAGE}"
 )

@@ -37,7 +37,7 @@ OVERSIGNED: Final = frozenset(
 )
 """What a reader shows or decodes by: a second one would change the message for its reader (RFC 6376 §8.15)."""
 
-DEFAULT_NAMES: Final = (
+DEFAULT_NAMES: Final[tuple[bytes, ...]] = (
     b"from",
     b"reply-to",
     b"subject",

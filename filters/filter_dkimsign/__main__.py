@@ -1,0 +1,17 @@
+"""filter-dkimsign(8): sign outgoing mail with DKIM."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from filter_api.runtime.main import main
+from filter_dkimsign.options import USAGE, build
+
+
+def run() -> NoReturn:
+    """The console script."""
+    main(build, usage=USAGE)
+
+
+if __name__ == "__main__":
+    run()
