@@ -1,7 +1,7 @@
 """The vocabulary of `filter_api.net.dynamic`: what words in a host name tell about the line behind it. Data only.
 
-A word is a run of letters in one label, lower case. Each kind counts once, however many of its words a name has. Weights
-are points; 5 is the default score of refusal. They are meant to be read by an administrator, and argued with:
+A word is a run of letters in one label, lower case. Each kind counts once, however many of its words a name has.
+Weights are points; 5 is the default score of refusal. They are meant to be read by an administrator, and argued with:
 
 - a word that only addresses of subscribers carry (dynamic, dhcp, dial-up) is enough by itself;
 - a technology (dsl, cable, fibre) or a mobile network is not, as businesses and their mail servers use those lines,
@@ -29,9 +29,12 @@ KINDS: Final = (
         "dynamic",
         5,
         "dyn dynamic dynamicip dynip dynamique dynamik dynamisch dynamisk dynamiczne dinamic dinamico dinamica dinamik"
-        " dinamikus dhcp dhcpd bootp ipngn",
+        " dinamikus dhcp dhcpd bootp"
+        # how a large Japanese provider names the access nodes of lines whose address changes
+        " ipngn ipbf ipoe",
     ),
-    Kind("dialup", 5, "ppp pppoe pppoa dial dialup dialin dialer einwahl modem isdn adslppp"),
+    Kind("dialup", 5, "ppp pppoe pppoa dial dialup dialin dialer einwahl modem isdn"),
+    Kind("handset", 5, "gprs umts hspa lte cdma gsm apn"),
     Kind(
         "residential",
         4,
@@ -44,11 +47,7 @@ KINDS: Final = (
         "broadband broad bband breitband bredband laajakaista bandalarga bandaancha szelessav sirokopasmo",
     ),
     Kind("pool", 4, "pool pools ippool iprange"),
-    Kind(
-        "mobile",
-        4,
-        "mobile mobil mob movil movel mobiel gprs umts lte hspa cdma apn wimax wifi wlan wireless hotspot epc umtsdata",
-    ),
+    Kind("mobile", 4, "mobile mobil mob movil movel mobiel wimax wifi wlan wireless hotspot epc"),
     Kind("cable", 3, "cable kabel kabl catv docsis hfc cmts cablelink cabo cablep hsi hsd"),
     Kind("fibre", 3, "fibre fiber fibra ftth fttb fttx fttc gpon fios glasfaser swiatlowod lightspeed uverse baf"),
     Kind("access", 3, "access acceso accesso acces bras bng lns dip aftr pop"),
@@ -70,22 +69,25 @@ KINDS: Final = (
         "mail",
         -5,
         "mail mails smtp smtps esmtp mx mxs mxa mxb mta mtas relay relays outbound mout mailer mailers sender bounce"
-        " bounces newsletter newsletters lists listserv mailman exchange owa imap correo posta poczta courriel outgoing send delivery",
+        " bounces newsletter newsletters lists listserv mailman exchange owa imap correo posta poczta courriel"
+        " outgoing send delivery",
     ),
     Kind(
         "static",
         -5,
         "static staticip statique statico estatico estatica statisch statisk statikus fix fixe fisso fijo fixip fixedip"
         " ipfixe ipfixa perm permanent biz business corp corporate company enterprise empresas bedrift firma"
-        # "wsip" and "rrcs" are what two large cable companies call their lines with a static address
+        # what two large cable companies call their lines with a static address
         " wsip rrcs",
     ),
+    # said of lines that do not move as often as of addresses that do not change
     Kind("fixed", -2, "fixed"),
     Kind(
         "server",
         -3,
         "server servers srv vps vserver vds vm vmi kvm cloud compute instance instances dedicated dedi dedibox colo"
-        " colocation hosting hosted housing rack datacenter datacentre ns dns www web gw gateway fw firewall vpn office",
+        " colocation hosting hosted housing rack datacenter datacentre ns dns www web gw gateway fw firewall vpn"
+        " office",
     ),
 )
 
@@ -110,7 +112,7 @@ SUFFIXES: Final = (
 
 #: Second-level labels under which names are registered, beside any of two letters below a country's domain.
 SECOND_LEVELS: Final = frozenset(
-    b"com net org edu gov mil ac co ne or go gob gov gouv govt nom info web biz name firm ind asso ltd plc sch nhs".split()
+    b"com net org edu gov mil gob gouv govt nom info web biz name firm ind asso ltd plc sch nhs".split()
 )
 
 #: Registries of third parties below com, net and org.
@@ -120,8 +122,8 @@ PSEUDO_REGISTRIES: Final = frozenset(
 
 #: Registered domains whose generic names belong to machines in data centres.
 DATA_CENTRES: Final = frozenset(
-    b"amazonaws.com googleusercontent.com linodeusercontent.com linode.com vultrusercontent.com poneytelecom.eu scw.cloud"
-    b" scaleway.com unifiedlayer.com secureserver.net your-server.de contaboserver.net ovh.net kimsufi.com"
-    b" stratoserver.net leaseweb.com".split()
+    b"amazonaws.com googleusercontent.com linodeusercontent.com linode.com vultrusercontent.com poneytelecom.eu"
+    b" scw.cloud pbiaas.com scaleway.com unifiedlayer.com secureserver.net your-server.de contaboserver.net ovh.net"
+    b" kimsufi.com stratoserver.net leaseweb.com".split()
 )
 DATA_CENTRE_WEIGHT: Final = -3
