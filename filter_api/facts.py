@@ -25,18 +25,17 @@ FOLDED: Final = (
     "tx-begin",
     "tx-mail",
     "tx-rcpt",
-    "tx-data",
-    "tx-commit",
-    "tx-rollback",
     "tx-reset",
-    "timeout",
 )
+
+
+_CONFIRMED: Final = {b"pass": "pass", b"fail": "fail", b"error": "error"}
 
 
 def _link_connect(session: Session, fields: list[bytes]) -> None:
     name, confirmed, source, destination = fields
     session.rdns = None if name in {b"", b"<unknown>"} else name
-    session.fcrdns = confirmed.decode("ascii", "replace")
+    session.fcrdns = _CONFIRMED.get(confirmed) or confirmed.decode("ascii", "replace")
     session.source = source
     session.destination = destination
 
@@ -109,6 +108,13 @@ def mail_from_request(session: Session, sender: bytes) -> None:
         transaction = session.transaction = Transaction()
     if transaction.sender is None:
         transaction.sender = sender
+
+
+#: Requests that tell a fact with their argument.
+FOLD_REQUEST: Final[dict[bytes, Callable[[Session, bytes], None]]] = {
+    b"connect": connect_request,
+    b"mail-from": mail_from_request,
+}
 
 
 def mail_from_refused(session: Session) -> None:

@@ -47,8 +47,8 @@ def result(
 def proceed(protocol: tuple[int, int], session_id: bytes, token: bytes) -> bytes:
     """The commonest answer, legal in every phase."""
     if protocol >= (0, 5):
-        return b"filter-result|" + session_id + b"|" + token + b"|proceed\n"
-    return b"filter-result|" + token + b"|" + session_id + b"|proceed\n"
+        return b"|".join((b"filter-result", session_id, token, b"proceed\n"))
+    return b"|".join((b"filter-result", token, session_id, b"proceed\n"))
 
 
 def dataline_head(protocol: tuple[int, int], session_id: bytes, token: bytes) -> bytes:

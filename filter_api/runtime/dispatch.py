@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -25,13 +24,13 @@ from filter_api.protocol.parser import Parser
 from filter_api.runtime import record
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
-from filter_api.runtime.hooks import Ask, asks, fold_request, saws
+from filter_api.runtime.hooks import asks, told
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Failed, Ledger, failure_of
+from filter_api.runtime.sessions import Sessions
 from filter_api.session import Session
 from filter_api.spool import Spool, SpoolError
 
-_GONE: Final = 4096  # sessions remembered after their end, for lines that come late on the other channel
 _STALL: Final = 1.0  # seconds in which a hook that blocks gets a line in the log
 
 
@@ -47,18 +46,17 @@ class Dispatcher:
         self.outbox = Outbox(write)
         self.registered = False
         self.registered_event = asyncio.Event()
-        self.sessions: dict[bytes, Session] = {}
+        self.sessions = Sessions()
         self._loop = loop
+        self._now = loop.time()
         self._framing = Framing()
         self._parser = Parser()
         self._asks = asks(filter_)
-        self._saws = saws(filter_)
+        self._told = told(filter_, filter_.log.failure)
         self._examines = filter_.overrides("on_message")
         self.deadlines = Deadlines(loop)
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
         self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
-        self._gone: deque[bytes] = deque(maxlen=_GONE)
-        self._gone_set: set[bytes] = set()
         self._handlers: dict[type[Event], Callable[..., None]] = {
             Report: self._report,
             Request: self._request,
@@ -76,13 +74,15 @@ class Dispatcher:
         """Take one read. Everything that is due, and every answer that is known at once, is written before it ends."""
         if len(self.deadlines):
             self.deadlines.sweep()
-        began = self._loop.time()
+        self._now = self._loop.time()
         handlers = self._handlers
-        parser = self._parser
-        for event in parser.parse(self._framing.feed(data)):
+        events = self._parser.parse(self._framing.feed(data))
+        if not self.registered and any(isinstance(event, Report | Request | DataLines) for event in events):
+            self.register()
+        for event in events:
             handlers[type(event)](event)
         self.outbox.flush()
-        took = self._loop.time() - began
+        took = self._loop.time() - self._now
         if took > _STALL:
             self.filter.log.warning(None, "stalled", seconds=round(took, 3))
 
@@ -103,85 +103,67 @@ class Dispatcher:
     def _unknown(self, event: Unknown) -> None:
         self.filter.log.debug(None, "ignored", reason=event.reason, line=event.line)
 
-    def _session(self, session_id: bytes, outgoing: bool = False) -> Session:
-        """The session of that id; one nobody announced is made, as reports may come late or not at all."""
-        session = self.sessions.get(session_id)
-        if session is None:
-            session = Session(session_id, outgoing=outgoing, connected_at=self._loop.time())
-            if session_id not in self._gone_set:
-                self.sessions[session_id] = session
-        return session
-
     # --- reports -------------------------------------------------------------------------------------------------
 
     def _report(self, event: Report) -> None:
-        if not self.registered:
-            self.register()
-        name = event.name
-        if name == b"link-connect":
-            self._gone_set.discard(event.session_id)
-        session = self.sessions.get(event.session_id) or self._session(event.session_id, event.outgoing)
-        fold = facts.FOLD.get(name)
-        if fold is not None:
-            fold(session, event.fields)
-        saw = self._saws.get(name)
-        if saw is not None:
-            try:
-                saw(session, event.fields)
-            except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-                self.filter.log.failure(session, _text(name), error)
-        if name == b"tx-reset":
+        session = self.sessions.open.get(event.session_id)
+        if session is None:
+            if event.name == b"link-connect":
+                self.sessions.gone.discard(event.session_id)
+            session = self.sessions.add(event.session_id, self._now, outgoing=event.outgoing)
+        tell = self._told.get(event.name)
+        if tell is not None:
+            tell(session, event.fields)
+        if event.name == b"tx-reset":
             self.held.drop(session.id)
             facts.tx_reset(session)
-        elif name == b"link-disconnect":
-            self._end_session(session)
-
-    def _end_session(self, session: Session) -> None:
-        self.ledger.forget(session)
-        self.held.drop(session.id)
-        self.sessions.pop(session.id, None)
-        if len(self._gone) == _GONE:
-            self._gone_set.discard(self._gone[0])
-        self._gone.append(session.id)
-        self._gone_set.add(session.id)
+        elif event.name == b"link-disconnect":
+            self.ledger.forget(session)
+            self.held.drop(session.id)
+            self.sessions.end(session.id)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
     def _request(self, event: Request) -> None:
-        if not self.registered:
-            self.register()
-        phase = event.phase
-        if event.session_id in self._gone_set:
-            self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
-            return  # smtpd has forgotten the session, too
-        session = self.sessions.get(event.session_id) or self._session(event.session_id)
-        if len(self.ledger):
+        session = self.sessions.open.get(event.session_id)
+        if session is None:
+            if event.session_id in self.sessions.gone:
+                self._proceed(event)  # smtpd has forgotten the session, too
+                return
+            session = self.sessions.add(event.session_id, self._now)
+        if self.ledger.open:
             self.ledger.settle_session(session, "asked again")
+        phase = event.phase
         if phase == b"commit" and self._examines:
             if not self.held.commit(event):
                 self._decide(session, event, Failed("no message before commit"))
             return
-        self.held.drop(session.id)
-        fold_request(session, phase, event.argument)
-        ask = self._asks.get(phase)
-        if ask is None:
-            self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
-            return
-        self._decide(session, event, self._ask(ask, session, event))
+        if self.held.open:
+            self.held.drop(session.id)
+        fold = facts.FOLD_REQUEST.get(phase)
+        if fold is not None:
+            fold(session, event.argument)
+        result = self._ask(session, event)
+        if type(result) is Proceed and result.facts is NO_FACTS:
+            self._proceed(event)
+        else:
+            self._decide(session, event, result)
 
-    def _ask(self, ask: Ask, session: Session, event: Request) -> object:
+    def _ask(self, session: Session, event: Request) -> object:
+        ask = self._asks.get(event.phase)
         try:
-            return ask(session, event.argument)
+            return Proceed() if ask is None else ask(session, event.argument)
         except CannotCheck as error:
             return Failed(str(error))
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
             return failure_of(self.filter.log, session, _text(event.phase), error)
 
+    def _proceed(self, event: Request) -> None:
+        self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
+
     def _decide(self, session: Session, event: Request, result: object) -> None:
         """Answer a request with what its hook returned, or will return."""
-        if type(result) is Proceed and result.facts is NO_FACTS:
-            self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
-        elif inspect.isawaitable(result):
+        if inspect.isawaitable(result):
             due = self._loop.time() + self._command_seconds
             self.ledger.ask(session, _text(event.phase), result, due, lambda late: self._settle(session, event, late))
         else:
@@ -230,9 +212,11 @@ class Dispatcher:
     def _data_lines(self, event: DataLines) -> None:
         if not self._examines:
             return  # never registered: smtpd does not send them
-        if event.session_id in self._gone_set:
-            return
-        session = self.sessions.get(event.session_id) or self._session(event.session_id)
+        session = self.sessions.open.get(event.session_id)
+        if session is None:
+            if event.session_id in self.sessions.gone:
+                return
+            session = self.sessions.add(event.session_id, self._now)
         self.held.protocol = self._parser.protocol
         self.held.take(session, event)
 

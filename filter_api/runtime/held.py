@@ -63,7 +63,7 @@ class HeldMessages:
     can be answered with `held.decision`.
     """
 
-    __slots__ = ("_answer", "_examine", "_held", "_outbox", "_spool", "broken", "protocol")
+    __slots__ = ("_answer", "_examine", "_outbox", "_spool", "broken", "open", "protocol")
 
     def __init__(
         self,
@@ -79,18 +79,18 @@ class HeldMessages:
         self._answer = answer
         self.broken = broken
         self.protocol: tuple[int, int] = (0, 7)
-        self._held: dict[bytes, Held] = {}
+        self.open: dict[bytes, Held] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self.open)
 
     def take(self, session: Session, event: DataLines) -> None:
         """Hold the lines of one event; at the dot the message is examined."""
         rest: bytes | None = event.text
         while rest is not None:
-            held = self._held.get(event.session_id)
+            held = self.open.get(event.session_id)
             if held is None or held.state is State.DONE:
-                held = self._held[event.session_id] = Held(session, event.token, self._spool)
+                held = self.open[event.session_id] = Held(session, event.token, self._spool)
             if held.state is not State.COLLECTING:
                 return  # lines behind the dot: smtpd never sends them, and must not get them back
             lines, ended, rest = _cut_at_dot(rest)
@@ -173,7 +173,7 @@ class HeldMessages:
 
     def commit(self, request: Request) -> bool:
         """Answer a commit request now, or when its message is released. False: there is no message for it."""
-        held = self._held.get(request.session_id)
+        held = self.open.get(request.session_id)
         if held is None:
             return False
         if held.state is State.DONE:
@@ -186,12 +186,12 @@ class HeldMessages:
         return True
 
     def _settle(self, held: Held, request: Request) -> None:
-        self._held.pop(request.session_id, None)
+        self.open.pop(request.session_id, None)
         self._answer(held, request)
 
     def drop(self, session_id: bytes) -> None:
         """The message is over, or its session is: free everything, write nothing more."""
-        held = self._held.pop(session_id, None)
+        held = self.open.pop(session_id, None)
         if held is not None:
             held.dropped = True
             held.message.close()

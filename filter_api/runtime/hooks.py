@@ -67,15 +67,27 @@ def saws(filter_: Filter) -> dict[bytes, Saw]:
     return {REPORT_OF[hook].encode("ascii"): saw for hook, saw in table.items() if filter_.overrides(hook)}
 
 
+def told(filter_: Filter, failed: Callable[[Session, str, BaseException], None]) -> dict[bytes, Saw]:
+    """Report → the call that takes it in: the facts first, then the filter's hook behind its barrier."""
+    table: dict[bytes, Saw] = dict(facts.FOLD)
+    for name, saw in saws(filter_).items():
+        table[name] = _guarded(name.decode("ascii"), facts.FOLD.get(name), saw, failed)
+    return table
+
+
+def _guarded(name: str, fold: Saw | None, saw: Saw, failed: Callable[[Session, str, BaseException], None]) -> Saw:
+    def tell(session: Session, fields: list[bytes]) -> None:
+        if fold is not None:
+            fold(session, fields)
+        try:
+            saw(session, fields)
+        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
+            failed(session, name, error)
+
+    return tell
+
+
 def _response(field: bytes) -> tuple[str, bytes]:
     """``reject|550 no`` → (``reject``, ``550 no``)."""
     word, _, parameter = field.partition(b"|")
     return _text(word), parameter
-
-
-def fold_request(session: Session, phase: bytes, argument: bytes) -> None:
-    """Some facts come with the question."""
-    if phase == b"mail-from":
-        facts.mail_from_request(session, argument)
-    elif phase == b"connect":
-        facts.connect_request(session, argument)

@@ -9,16 +9,14 @@ from collections.abc import Callable
 class Outbox:
     """`put` collects, `flush` writes all at once through the function given, `drain` waits for a slow reader."""
 
-    __slots__ = ("_parts", "_resumed", "write")
+    __slots__ = ("_parts", "_resumed", "put", "write")
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self.write = write
         self._parts: list[bytes] = []
+        #: Collect complete lines.
+        self.put: Callable[[bytes], None] = self._parts.append
         self._resumed: asyncio.Event | None = None
-
-    def put(self, data: bytes) -> None:
-        """Collect complete lines."""
-        self._parts.append(data)
 
     def flush(self) -> None:
         """Write what was collected."""

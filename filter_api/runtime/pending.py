@@ -40,18 +40,19 @@ class Pending:
 class Ledger:
     """Runs awaitables of hooks. `settle` of each question is called exactly once, unless its session goes away."""
 
-    __slots__ = ("_deadlines", "_log", "_pending", "after")
+    __slots__ = ("_deadlines", "_log", "after", "open")
 
     def __init__(self, deadlines: Deadlines, log: Logger, after: Callable[[], None]) -> None:
         self._deadlines = deadlines
         self._log = log
-        self._pending: dict[bytes, list[Pending]] = {}
+        #: Questions not answered yet, by session.
+        self.open: dict[bytes, list[Pending]] = {}
         self.after = after
 
     def ask(self, session: Session, what: str, awaitable: Awaitable[object], due: float, settle: Settle) -> None:
         """Await a hook's answer until `due` (loop time); then the question is settled with `Failed`."""
         pending = Pending(session, what, settle)
-        self._pending.setdefault(session.id, []).append(pending)
+        self.open.setdefault(session.id, []).append(pending)
         pending.deadline = self._deadlines.add(due, lambda: self._expire(pending))
         pending.task = asyncio.get_running_loop().create_task(self._run(pending, awaitable))
 
@@ -80,11 +81,11 @@ class Ledger:
         if not pending.open:
             return
         self._close(pending)
-        waiting = self._pending.get(pending.session.id, [])
+        waiting = self.open.get(pending.session.id, [])
         if pending in waiting:
             waiting.remove(pending)
             if not waiting:
-                del self._pending[pending.session.id]
+                del self.open[pending.session.id]
         pending.settle(result)
 
     @staticmethod
@@ -95,19 +96,19 @@ class Ledger:
 
     def forget(self, session: Session) -> None:
         """The session is gone, and with it the questions: cancel what runs, answer nothing."""
-        for pending in self._pending.pop(session.id, ()):
+        for pending in self.open.pop(session.id, ()):
             self._close(pending)
             if pending.task is not None:
                 pending.task.cancel()
 
     def settle_session(self, session: Session, reason: str) -> None:
         """Answer every open question of a session by the failure policy, now."""
-        for pending in list(self._pending.get(session.id, ())):
+        for pending in list(self.open.get(session.id, ())):
             self._fail(pending, reason)
 
     def settle_all(self, reason: str) -> None:
         """The process ends: answer every open question by the failure policy."""
-        for waiting in list(self._pending.values()):
+        for waiting in list(self.open.values()):
             for pending in list(waiting):
                 self._fail(pending, reason)
 
@@ -117,7 +118,7 @@ class Ledger:
             pending.task.cancel()
 
     def __len__(self) -> int:
-        return sum(map(len, self._pending.values()))
+        return sum(map(len, self.open.values()))
 
 
 def failure_of(log: Logger, session: Session, what: str, error: BaseException) -> Failed:

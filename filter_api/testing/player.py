@@ -144,7 +144,7 @@ class Player:
     def _owing(self, session_id: bytes | None) -> bool:
         if session_id is not None:
             return self.oracle.owes(session_id)
-        return any(self.oracle.owes(known) for known in self.dispatcher.sessions)
+        return any(self.oracle.owes(known) for known in self.dispatcher.sessions.open)
 
     def lines(self) -> list[bytes]:
         """Every line the filter wrote so far."""
