@@ -6,7 +6,8 @@
 
 No single sign decides. Points are added for the client's own address in the name (`filter_api.net.dynamic_address`)
 and for words of access networks, and taken off for words of servers (`filter_api.net.dynamic_words`). The registered
-domain is left out, so that a company may be called what it likes: ``mail.dslreports.com`` has the one word ``mail``.
+domain is left out, so that a company may be called what it likes: ``mail.dslreports.com`` has the one word ``mail``. It
+can only clear a client, where it is known to be, or says that it is, a hoster's or one for business lines.
 
 `score` is total (any bytes, any length) and takes time linear in the length of the name.
 """
@@ -20,10 +21,12 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple, Protocol
 
 from filter_api.addresses import plain_address
+from filter_api.escape import printable
 from filter_api.net.dynamic_address import address_evidence
 from filter_api.net.dynamic_words import (
-    DATA_CENTRE_WEIGHT,
     DATA_CENTRES,
+    DOMAIN_PARTS,
+    DOMAIN_WEIGHT,
     NEUTRAL,
     PREFIXES,
     PSEUDO_REGISTRIES,
@@ -122,8 +125,17 @@ def _built_in(name: Name, address: IPv4Address | IPv6Address | None) -> Iterator
         yield Item(found.weight, "address", found.reason)
     for kind, word in _words(name.host).items():
         yield Item(WEIGHTS[kind], kind, word.decode("ascii"))
-    if name.domain in DATA_CENTRES:
-        yield Item(DATA_CENTRE_WEIGHT, "datacentre", name.domain.decode("ascii"))
+    if name.domain in DATA_CENTRES or _speaks_of_servers(name.domain):
+        yield Item(DOMAIN_WEIGHT, "domain", printable(name.domain))
+
+
+def _speaks_of_servers(domain: bytes) -> bool:
+    """Whether a provider's domain itself says that its lines are for business or its machines for hosting.
+
+    The one thing taken from the registered domain, as it can only clear a client.
+    """
+    owner = domain.partition(b".")[0]
+    return any(owner.startswith(part) or owner.endswith(part) for part in DOMAIN_PARTS)
 
 
 def _words(host: bytes) -> dict[str, bytes]:

@@ -123,7 +123,10 @@ PSEUDO_REGISTRIES: Final = frozenset(
 #: Registered domains whose generic names belong to machines in data centres.
 DATA_CENTRES: Final = frozenset(
     b"amazonaws.com googleusercontent.com linodeusercontent.com linode.com vultrusercontent.com poneytelecom.eu"
-    b" scw.cloud pbiaas.com scaleway.com unifiedlayer.com secureserver.net your-server.de contaboserver.net ovh.net"
-    b" kimsufi.com stratoserver.net leaseweb.com".split()
+    b" scw.cloud pbiaas.com scaleway.com unifiedlayer.com secureserver.net ovh.net"
+    b" kimsufi.com leaseweb.com".split()
 )
-DATA_CENTRE_WEIGHT: Final = -3
+
+#: Parts of a registered domain that say the same: contaboserver, comcastbusiness, upcbusiness, hosting-something.
+DOMAIN_PARTS: Final = (b"server", b"hosting", b"hoster", b"vps", b"cloud", b"dedicated", b"business")
+DOMAIN_WEIGHT: Final = -4
