@@ -32,6 +32,7 @@ _without_https()
 
 import dns.asyncresolver  # noqa: E402 - after the line above, which is of no use once dnspython is loaded
 import dns.exception  # noqa: E402
+import dns.flags  # noqa: E402
 import dns.message  # noqa: E402
 import dns.name  # noqa: E402
 import dns.rdata  # noqa: E402
@@ -71,11 +72,17 @@ class DnspythonBackend:
             return Answer(Status.NXDOMAIN, ttl=_nxdomain_ttl(error))
         except dns.exception.DNSException as error:
             return Answer(Status.TEMPFAIL, why=_reason(error))
+        if found.response.flags & dns.flags.TC:  # over TCP: what is missing could be anything
+            return Answer(Status.TEMPFAIL, why="truncated")
         if found.rrset is None:
             return Answer(Status.NODATA, ttl=_negative_ttl(found.response))
         limit = MAX_NAMES if kind in ("PTR", "NS") else MAX_RECORDS
         records = tuple(_record(rdata) for rdata in itertools.islice(found.rrset, limit))
         return Answer(Status.OK, records, ttl=found.chaining_result.minimum_ttl)
+
+    def nameservers(self) -> list[str]:
+        """The addresses that are asked now."""
+        return [str(server) for server in self._current().nameservers]
 
     def _current(self) -> dns.asyncresolver.Resolver:
         """The resolver for the name servers as they are configured now."""
@@ -95,8 +102,11 @@ class DnspythonBackend:
             resolver.nameservers = [address for address, _ in self._fixed]
             resolver.nameserver_ports = dict(self._fixed)
         else:
-            with contextlib.suppress(OSError, dns.exception.DNSException):
+            try:
                 resolver.read_resolv_conf(self._path)
+            except (OSError, ValueError, dns.exception.DNSException):
+                if self._resolver is not None:
+                    return self._resolver  # a file being written, or a mistake: what worked goes on working
         if not resolver.nameservers:
             resolver.nameservers = ["127.0.0.1"]  # as resolv.conf(5) says of a missing file
         resolver.timeout = TRY
