@@ -1,0 +1,56 @@
+"""The options of filter-clamav(8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from filter_api.errors import UsageError
+from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.phase import parse_reply_text
+from filter_api.scanning import SCAN_LETTERS, ScanSettings, scan_settings
+from filter_clamav.clamd import DEFAULT_PORT
+from filter_clamav.policy import Action, Actions, Policy
+
+DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
+PARALLEL = 8
+
+USAGE = (
+    "filter-clamav [-h] [-a address] ... [-b bytes] [-i prefix=action] ... [-P scans] [-q directory] [-Q bytes:days] "
+    f"[-r text] {COMMON_USAGE}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """-h headers; -i and -r in the policy; -a, -b, -P, -q and -Q in the scan settings."""
+
+    headers: bool
+    policy: Policy
+    scan: ScanSettings = field(repr=False)
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
+    """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
+    own, common = parse_options("hi:r:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True)
+    headers = False
+    rules: dict[str, Action] = {}
+    policy = Policy()
+    scan, rest = scan_settings(own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=0, parallel=PARALLEL)
+    for option, value in rest:
+        if option == "-h":
+            headers = True
+        elif option == "-i":
+            rules.update([_rule(value)])
+        else:
+            policy = Policy(text=parse_reply_text(value))
+    return Options(headers, Policy(Actions(rules), policy.text), scan), common
+
+
+def _rule(value: str) -> tuple[str, Action]:
+    """``Heuristics.=mark``. The prefix may hold a ``=``, the action does not."""
+    prefix, equals, word = value.rpartition("=")
+    known = [action.value for action in Action]
+    if not equals or not prefix.isascii() or not prefix.isprintable() or " " in prefix or word not in known:
+        raise UsageError(f"-i takes prefix=action, the action one of {', '.join(known)}; not {value!r}")
+    return prefix, Action(word)

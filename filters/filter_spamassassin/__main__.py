@@ -1,0 +1,160 @@
+"""filter-spamassassin(8): have spamd(8) look at mail, mark what is spam, refuse what is very much so.
+
+A message is scanned when it is whole, never while a client is still sending. With -E the filter also has a say at
+RCPT TO; the class that runs is chosen by that, as what a filter overrides is what smtpd asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import ClassVar
+
+from filter_api.decision import Decision, Edit, Failure, Proceed, Reject, Verdict
+from filter_api.errors import CannotCheck
+from filter_api.message import Message
+from filter_api.net.dns import Resolver
+from filter_api.runtime.main import main
+from filter_api.scanning import ScanningFilter
+from filter_api.session import Session
+from filter_spamassassin import headers, policy, spamd
+from filter_spamassassin.options import USAGE, Options, parse
+from filter_spamassassin.policy import Judgement
+from filter_spamassassin.text import Copy
+from filter_spamassassin.users import MOST_USERS
+
+SPF_SECONDS = 5.0
+"""Seconds at most for the SPF of a sender whose points need proof."""
+
+
+class SpamAssassin(ScanningFilter):
+    """Marks, and with -r refuses, what spamd holds to be spam."""
+
+    name: ClassVar[str] = "filter-spamassassin"
+    default_failure: ClassVar[Failure] = Failure.ACCEPT
+    tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "message cannot be checked for spam now, try again later")
+    permfail: ClassVar[Reject] = Reject(550, "5.7.1", "message cannot be checked for spam")
+
+    def __init__(self, own: Options, resolver: Resolver | None = None) -> None:
+        super().__init__(own.scan, resolver)
+        self.own = own
+
+    def unchecked(self) -> Sequence[Edit]:
+        """Option -F accept, the default: it goes on, and says that nobody looked."""
+        return headers.unchecked("spamd not available")
+
+    async def on_message(self, session: Session, message: Message) -> Verdict:
+        """Judge a whole message."""
+        deadline = self.scan_deadline()
+        client = {"client": "local" if session.address is None else str(session.address)}
+        if self.ours(session) and not self.own.scan_ours:
+            return Verdict(facts={"result": "skipped", **client, "reason": "ours"})
+        if await self.is_exempt(session, deadline):
+            return Verdict(edits=headers.unchecked("exempt"), facts={"result": "skipped", **client, "reason": "exempt"})
+        limit = self.settings.size_limit
+        if limit and message.size > limit:
+            edits = headers.unchecked(f"{message.size} bytes, limit {limit}")
+            return Verdict(edits=edits, facts={"result": "toolarge", **client})
+        return await self.judged(session, message, deadline, client)
+
+    async def judged(self, session: Session, message: Message, deadline: float, client: dict[str, str]) -> Verdict:
+        """Scan for the users it is for, and decide."""
+        users, shown = self.users_of(session)
+        copy = Copy(message, session.sender)
+        points = await self.points(session, deadline)
+        scans = await self.scan(copy, list(dict.fromkeys([shown, *users])), deadline)
+        judgements = {user: policy.judge(scan, points) for user, scan in scans.items()}
+        chief = judgements[shown]
+        facts = {
+            "result": "spam" if chief.spam else "ham",
+            "score": policy.number(chief.score),
+            "required": policy.number(chief.required),
+            **client,
+            **({"user": shown} if shown else {}),
+            "tests": ",".join(chief.tests) or "none",
+        }
+        if policy.refused([judgements[user] for user in users], self.own.refuse):
+            return await self.refuse(session, message, policy.REFUSAL, facts, deadline)
+        return Verdict(edits=self.edits(message, chief, scans[shown]), facts=facts)
+
+    def users_of(self, session: Session) -> tuple[list[str], str]:
+        """Whose verdicts count, and whose scan is shown in the header.
+
+        Only recipients smtpd accepted count; one that is not kept by name any more makes it the default user's.
+        """
+        rule, transaction = self.own.users, session.transaction
+        if transaction is None or transaction.recipient_count > len(transaction.recipients):
+            return [rule.default], rule.default
+        users = rule.of_all(transaction.recipients)
+        if len(users) == 1:
+            return users, users[0]
+        if self.own.each_user and len(users) <= MOST_USERS:
+            return users, rule.default
+        return [rule.default], rule.default
+
+    async def scan(self, copy: Copy, users: Sequence[str], deadline: float) -> dict[str, spamd.Scan]:
+        """One scan for each user, side by side; one that fails fails them all."""
+        header_size = copy.header_size if self.own.keep else None
+        questions = [spamd.check(copy.blocks, copy.size, user=user, header_size=header_size) for user in users]
+        backends = self.settings.backends
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(backends.ask(question, deadline)) for question in questions]
+        except* CannotCheck as failures:
+            raise CannotCheck(str(failures.exceptions[0])) from None
+        return {user: task.result() for user, task in zip(users, tasks, strict=True)}
+
+    async def points(self, session: Session, deadline: float) -> float | None:
+        """What -s says of the sender, if it may be believed."""
+        if self.own.scores is None or not session.sender:
+            return None
+        found = self.own.scores.find_address(session.sender)
+        if found is None:
+            return None
+        if found.value.needs_proof:
+            until = min(deadline, asyncio.get_running_loop().time() + SPF_SECONDS)
+            if not await self.is_vouched(session, until):
+                self.log.debug(session, "sender-score", entry=found.entry, reason="sender not proven")
+                return None
+        return found.value.points
+
+    def edits(self, message: Message, judgement: Judgement, scan: spamd.Scan) -> list[Edit]:
+        """The header fields of a message that goes on."""
+        edits = headers.checked(judgement, self.host)
+        if self.own.keep:
+            edits += headers.taken_over(scan.fields)
+        if judgement.spam and self.own.tag:
+            edits += headers.tag_subject(message.header, self.own.tag)
+        elif self.own.keep:
+            edits += headers.spamds_subject(message.header, scan.fields)
+        return edits
+
+
+class OneUserAMessage(SpamAssassin):
+    """-E: recipients with settings of their own get copies of their own."""
+
+    def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision:
+        """Put off a recipient whose user is not that of the first accepted one; never for our own clients."""
+        transaction = session.transaction
+        if transaction is None or not transaction.recipients or self.ours(session) or self.exempt(session, recipient):
+            return Proceed()
+        if self.own.users.of(recipient) == self.own.users.of(transaction.recipients[0]):
+            return Proceed()
+        return policy.COME_ALONE
+
+
+def build(arguments: Sequence[str], resolver: Resolver | None = None) -> SpamAssassin:
+    """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
+    own, common = parse(arguments)
+    built = (OneUserAMessage if own.one_user else SpamAssassin)(own, resolver)
+    built.options = common
+    return built
+
+
+def run() -> None:
+    """The console script."""
+    main(build, usage=USAGE)
+
+
+if __name__ == "__main__":
+    run()

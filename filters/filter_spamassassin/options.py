@@ -1,0 +1,81 @@
+"""The options of filter-spamassassin(8)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from filter_api.errors import UsageError
+from filter_api.escape import printable
+from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.scanning import SCAN_LETTERS, ScanSettings, scan_settings
+from filter_spamassassin.scores import SenderScores, read_scores
+from filter_spamassassin.spamd import DEFAULT_PORT
+from filter_spamassassin.users import Users, parse_rules
+
+DEFAULT_ADDRESS: Final = f"127.0.0.1:{DEFAULT_PORT}"
+SIZE_LIMIT: Final = 512_000
+PARALLEL: Final = 5
+
+USAGE: Final = (
+    "filter-spamassassin [-AeEk] [-a address] ... [-b bytes] [-j text] [-P scans] [-q directory] [-Q bytes:days] "
+    f"[-r score] [-s file] [-u rule] ... {COMMON_USAGE}"
+)
+
+_TAG: Final = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
+_SCORE: Final = re.compile(r"-?\d{1,4}(?:\.\d{1,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """-A scan ours too; -e one scan a user; -E one user a message; -j tag; -k keep spamd's; -r refuse; -s; -u."""
+
+    scan: ScanSettings = field(repr=False)
+    users: Users = field(default_factory=Users)
+    scan_ours: bool = False
+    each_user: bool = False
+    one_user: bool = False
+    tag: str = ""
+    keep: bool = False
+    refuse: float | None = None
+    scores: SenderScores | None = None
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
+    """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
+    own, common = parse_options("AeEj:kr:s:u:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True)
+    scan, rest = scan_settings(
+        own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=SIZE_LIMIT, parallel=PARALLEL
+    )
+    values = dict(rest)
+    users = parse_rules(value for option, value in rest if option == "-u")
+    if "-e" in values and "-E" in values:
+        raise UsageError("-e and -E exclude each other")
+    if ("-e" in values or "-E" in values) and not users.differ:
+        raise UsageError("-e and -E need -u rcpt:localpart, rcpt:address or file:map")
+    options = Options(
+        scan,
+        users,
+        scan_ours="-A" in values,
+        each_user="-e" in values,
+        one_user="-E" in values,
+        tag=_tag(values["-j"]) if "-j" in values else "",
+        keep="-k" in values,
+        refuse=_score(values["-r"]) if "-r" in values else None,
+        scores=read_scores(values["-s"]) if "-s" in values else None,
+    )
+    return options, common
+
+
+def _tag(value: str) -> str:
+    if not _TAG.fullmatch(value):
+        raise UsageError(f"-j takes up to 100 printable ASCII characters, not {printable(value)!r}")
+    return value
+
+
+def _score(value: str) -> float:
+    if not _SCORE.fullmatch(value):
+        raise UsageError(f"-r takes a score like 15 or 9.5, not {value!r}")
+    return float(value)

@@ -1,0 +1,54 @@
+"""The text spamd gets: the message with the envelope's sender on top.
+
+SpamAssassin needs the sender for SPF and takes it from X-Envelope-From or, where its envelope_sender_header says so,
+from Return-Path; the client's address and name it takes from smtpd's own Received, the first field of the message. It
+believes no X-Envelope-From as soon as another stands below a Received, so the message's own fields of these names are
+left out: nobody may switch SPF off that way. The mail itself is not touched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from filter_api.message import Message
+
+_ENVELOPE: Final = (b"x-envelope-from", b"return-path")
+_NOT_ADDRESS: Final = re.compile(rb"[^!-;=?-~]")
+_SENDER_LIMIT: Final = 320
+
+
+class Copy:
+    """The text for spamd. size: bytes in all; header_size: bytes of its header."""
+
+    def __init__(self, message: Message, sender: bytes | None) -> None:
+        self._message = message
+        fields = message.header.fields
+        kept = [field.raw for field in fields if field.name.lower() not in _ENVELOPE]
+        given = sum(len(field.raw) for field in fields)
+        whole = len(kept) == len(fields)
+        self._head = envelope(sender) + (b"" if whole else b"".join(kept))
+        self._skip = 0 if whole else given
+        self.size = message.size - self._skip + len(self._head)
+        self.header_size = given + len(envelope(sender))
+
+    def blocks(self) -> Iterator[bytes]:
+        """The text, from the start at each call."""
+        if self._head:
+            yield self._head
+        skip = self._skip
+        for block in self._message.text():
+            if skip >= len(block):
+                skip -= len(block)
+            else:
+                yield block[skip:]
+                skip = 0
+
+
+def envelope(sender: bytes | None) -> bytes:
+    """The fields for a sender; none if smtpd did not tell it."""
+    if sender is None:
+        return b""
+    shown = b"<" + _NOT_ADDRESS.sub(b"?", sender[:_SENDER_LIMIT]) + b">\r\n"
+    return b"X-Envelope-From: " + shown + b"Return-Path: " + shown
