@@ -68,7 +68,7 @@ class Message:
             if head.startswith(b"\n"):
                 return b"\n", True
             end = head.find(b"\n\n", max(0, len(head) - len(block) - 1))
-            if end >= 0:
+            if 0 <= end <= MAX_HEADER:
                 return head[: end + 2], True
             if len(head) > MAX_HEADER:
                 return head[: head.rfind(b"\n", 0, MAX_HEADER) + 1], False

@@ -1,0 +1,199 @@
+"""Lines of every version to events: literals first, then what is odd."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.protocol.events import REPORTS, Config, DataLines, Event, Report, Request, Unknown
+from filter_api.protocol.framing import Framing
+from filter_api.protocol.limits import MAX_LINE_IN
+from filter_api.protocol.parser import Parser, version_tuple
+
+SID = b"3c1bba49506bc31c"
+TOKEN = b"80bb07f5d532c2d0"
+
+
+def report(version: str, event: str, *fields: str) -> bytes:
+    head = f"report|{version}|1795162010.221831|smtp-in|{event}|{SID.decode()}"
+    return "|".join((head, *fields)).encode("latin-1")
+
+
+def request(version: str, phase: str, argument: str = "") -> bytes:
+    return f"filter|{version}|1795162010.221831|smtp-in|{phase}|{SID.decode()}|{TOKEN.decode()}|{argument}".encode(
+        "latin-1"
+    )
+
+
+LITERALS: list[tuple[bytes, Event]] = [
+    (b"config|smtpd-version|6.8.0p2", Config(b"smtpd-version", b"6.8.0p2")),
+    (b"config|ready", Config(b"ready", b"")),
+    (b"config|admd|a|b", Config(b"admd", b"a|b")),
+    (
+        report("0.7", "link-connect", "mx.example.org", "pass", "192.0.2.1:25", "[2001:db8::1]:25"),
+        Report(b"link-connect", SID, [b"mx.example.org", b"pass", b"192.0.2.1:25", b"[2001:db8::1]:25"]),
+    ),
+    (report("0.7", "link-disconnect"), Report(b"link-disconnect", SID, [])),
+    (report("0.7", "link-auth", "pass", "al|ice"), Report(b"link-auth", SID, [b"pass", b"al|ice"])),
+    (report("0.6", "link-auth", "al|ice", "pass"), Report(b"link-auth", SID, [b"pass", b"al|ice"])),
+    (report("0.7", "tx-mail", "54e2cdcd", "ok", "a|b@c"), Report(b"tx-mail", SID, [b"54e2cdcd", b"ok", b"a|b@c"])),
+    (report("0.6", "tx-mail", "54e2cdcd", "ok", "a|b@c"), Report(b"tx-mail", SID, [b"54e2cdcd", b"ok", b"a|b@c"])),
+    (report("0.5", "tx-mail", "54e2cdcd", "a|b@c", "ok"), Report(b"tx-mail", SID, [b"54e2cdcd", b"ok", b"a|b@c"])),
+    (report("0.4", "tx-rcpt", "54e2cdcd", "a|b@c", "ok"), Report(b"tx-rcpt", SID, [b"54e2cdcd", b"ok", b"a|b@c"])),
+    (report("0.4", "tx-mail", "54e2cdcd", "", "ok"), Report(b"tx-mail", SID, [b"54e2cdcd", b"ok", b""])),
+    (report("0.7", "protocol-client", "AUTH|\xff\r|"), Report(b"protocol-client", SID, [b"AUTH|\xff\r|"])),
+    (
+        b"report|0.7|1795162010.2|smtp-out|tx-commit|" + SID + b"|54e2cdcd|497",
+        Report(b"tx-commit", SID, [b"54e2cdcd", b"497"], True),
+    ),
+    (request("0.7", "connect", "<unknown>|192.0.2.1"), Request(b"connect", SID, TOKEN, b"<unknown>|192.0.2.1")),
+    (request("0.7", "data"), Request(b"data", SID, TOKEN, b"")),
+    (request("0.9", "mail-from", "a|b@c"), Request(b"mail-from", SID, TOKEN, b"a|b@c")),
+    (request("0.7", "data-line", "a|b\x0c\x85"), DataLines(SID, TOKEN, b"a|b\x0c\x85")),
+    (request("0.7", "data-line"), DataLines(SID, TOKEN, b"")),
+]
+
+
+@pytest.mark.parametrize(("line", "event"), LITERALS, ids=lambda value: repr(value)[:60])
+def test_a_line_is_this_event(line: bytes, event: Event) -> None:
+    assert Parser().parse([line]) == [event]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"hello world",
+        b"report|0.7|1|smtp-in",
+        report("0.7", "link-connect", "too", "few"),
+        report("0.7", "some-day-this-exists", "x"),
+        b"report|0.7|1|smtp-sideways|link-disconnect|" + SID,
+        b"filter|0.7|1|smtp-in|connect|" + SID,
+        b"filter|0.7|1|smtp-in|connect|" + SID + b"||x",
+        b"filter|0.7|1|smtp-in|connect|not hex|" + TOKEN + b"|x",
+        b"filter|0.7|1|smtp-in|data-line|" + SID + b"|zz|x",
+        b"filter|0.7|1|smtp-in|some-day-this-is-asked|" + SID + b"|" + TOKEN + b"|x",
+        b"filter|0.7|1|smtp-out|connect|" + SID + b"|" + TOKEN + b"|x",
+    ],
+)
+def test_what_says_nothing_we_know_is_unknown(line: bytes) -> None:
+    (event,) = Parser().parse([line])
+    assert isinstance(event, Unknown)
+    assert event.line == line
+
+
+def test_later_versions_may_add_fields() -> None:
+    line = report("0.8", "link-connect", "mx", "pass", "192.0.2.1:25", "192.0.2.2:25", "something-new")
+    (event,) = Parser().parse([line])
+    assert isinstance(event, Report)
+    assert event.fields == [b"mx", b"pass", b"192.0.2.1:25", b"192.0.2.2:25"]
+
+
+def test_every_report_of_the_table_is_understood() -> None:
+    for name, (count, _) in REPORTS.items():
+        line = report("0.7", name.decode(), *(f"f{n}" for n in range(count)))
+        assert Parser().parse([line]) == [Report(name, SID, [b"f%d" % n for n in range(count)])]
+
+
+def joined(events: list[Event]) -> list[Event]:
+    """Runs of one session's lines as one event: how they are cut is the parser's own business."""
+    merged: list[Event] = []
+    for event in events:
+        last = merged[-1] if merged else None
+        if isinstance(event, DataLines) and isinstance(last, DataLines) and event.session_id == last.session_id:
+            merged[-1] = DataLines(event.session_id, event.token, last.text + b"\n" + event.text)
+        else:
+            merged.append(event)
+    return merged
+
+
+def test_lines_of_a_known_session_become_one_event() -> None:
+    lines = [request("0.7", "data-line", text) for text in ("one", "", "..", "three|", ".")]
+    parser = Parser()
+    parser.parse(lines[:1])
+    assert parser.parse(lines) == [DataLines(SID, TOKEN, b"one\n\n..\nthree|\n.")]
+    assert joined(Parser().parse(lines)) == [DataLines(SID, TOKEN, b"one\n\n..\nthree|\n.")]
+
+
+def test_lines_of_two_sessions_keep_apart_and_in_order() -> None:
+    other = b"ffffffffffffffff"
+    mine = request("0.7", "data-line", "mine")
+    theirs = mine.replace(SID, other).replace(b"mine", b"theirs")
+    events = joined(Parser().parse([mine, mine, theirs, mine, report("0.7", "link-disconnect"), mine]))
+    assert events == [
+        DataLines(SID, TOKEN, b"mine\nmine"),
+        DataLines(other, TOKEN, b"theirs"),
+        DataLines(SID, TOKEN, b"mine"),
+        Report(b"link-disconnect", SID, []),
+        DataLines(SID, TOKEN, b"mine"),
+    ]
+
+
+def test_a_client_cannot_pose_as_another_session() -> None:
+    other = b"ffffffffffffffff"
+    forged = b"|smtp-in|data-line|" + other + b"|" + TOKEN + b"|forged"
+    lines = [
+        request("0.7", "data-line", "x").replace(SID, other),
+        request("0.7", "data-line", forged.decode()),
+        report("0.7", "protocol-client", forged.decode()),
+        request("0.7", "mail-from", forged.decode()),
+    ]
+    first, second, third, fourth = Parser().parse(lines)
+    assert first == DataLines(other, TOKEN, b"x")
+    assert second == DataLines(SID, TOKEN, forged)
+    assert third == Report(b"protocol-client", SID, [forged])
+    assert fourth == Request(b"mail-from", SID, TOKEN, forged)
+
+
+def test_a_run_may_change_its_shape() -> None:
+    """A clock that gains a digit, another version: the heads move, the lines must not."""
+    short = request("0.7", "data-line", "a")
+    long = short.replace(b"1795162010", b"11795162010")
+    newer = short.replace(b"|0.7|", b"|0.10|")
+    texts = [event.text for event in Parser().parse([short, long, long, newer, short]) if isinstance(event, DataLines)]
+    assert b"\n".join(texts) == b"a\na\na\na\na"
+
+
+def test_the_version_is_learned_from_the_first_line() -> None:
+    parser = Parser()
+    parser.parse([report("0.6", "timeout")])
+    assert parser.protocol == (0, 6)
+    parser.parse([b"config|protocol|0.12"])
+    assert parser.protocol == (0, 12)
+    parser.parse([report("rubbish", "timeout")])
+    assert parser.protocol == (0, 12)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (b"0.7", (0, 7)),
+        (b"0.10", (0, 10)),
+        (b"1.0", (1, 0)),
+        (b"1", None),
+        (b"a.b", None),
+        (b"", None),
+        (b"0.-1", None),
+    ],
+)
+def test_versions(text: bytes, version: tuple[int, int] | None) -> None:
+    assert version_tuple(text) == version
+
+
+class TestFraming:
+    def test_only_lf_ends_a_line(self) -> None:
+        odd = b"a\rb\x0bc\x0cd\x1ce\x85f\xe2\x80\xa8g"
+        assert Framing().feed(odd + b"\n") == [odd]
+
+    def test_bytes_one_by_one(self) -> None:
+        framing = Framing()
+        lines = [line for byte in b"ab\n\nc\n" for line in framing.feed(bytes([byte]))]
+        assert lines == [b"ab", b"", b"c"]
+        assert framing.pending == 0
+
+    def test_an_endless_line_keeps_its_beginning_and_bounded_memory(self) -> None:
+        framing = Framing()
+        for _ in range(100):
+            assert framing.feed(b"x" * 65_536) == []
+            assert framing.pending <= MAX_LINE_IN
+        (line, after) = framing.feed(b"\nnext\n")
+        assert line == b"x" * MAX_LINE_IN
+        assert after == b"next"

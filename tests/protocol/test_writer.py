@@ -1,0 +1,90 @@
+"""Answers to bytes: the lines themselves, and that nothing illegal can be written."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.protocol import writer
+from filter_api.protocol.events import PHASES
+from filter_api.protocol.legality import LEGAL, is_legal
+from filter_api.protocol.limits import MAX_LINE_OUT, MAX_PAYLOAD
+from filter_api.protocol.writer import LocalProtocolError
+from filter_api.testing import Oracle, WouldHang, WouldKillSmtpd, WouldMislead
+
+SID, TOKEN = b"3c1bba49506bc31c", b"80bb07f5d532c2d0"
+ARGUMENTS = {"reject": b"550 no", "disconnect": b"421 bye", "rewrite": b"new@example.org"}
+
+
+def test_results() -> None:
+    assert writer.result((0, 7), b"connect", SID, TOKEN, "proceed") == b"filter-result|%b|%b|proceed\n" % (SID, TOKEN)
+    assert writer.proceed((0, 7), SID, TOKEN) == writer.result((0, 7), b"connect", SID, TOKEN, "proceed")
+    refused = writer.result((0, 6), b"rcpt-to", SID, TOKEN, "reject", argument=b"550 5.1.1 no")
+    assert refused == b"filter-result|%b|%b|reject|550 5.1.1 no\n" % (SID, TOKEN)
+
+
+def test_before_0_5_the_token_comes_first() -> None:
+    assert writer.proceed((0, 4), SID, TOKEN) == b"filter-result|%b|%b|proceed\n" % (TOKEN, SID)
+    assert writer.result((0, 4), b"data", SID, TOKEN, "junk") == b"filter-result|%b|%b|junk\n" % (TOKEN, SID)
+    assert writer.dataline_head((0, 4), SID, TOKEN) == b"filter-dataline|%b|%b|" % (TOKEN, SID)
+
+
+def test_rewritten_addresses_get_their_brackets() -> None:
+    assert writer.result((0, 7), b"mail-from", SID, TOKEN, "rewrite", argument=b"a@b").endswith(b"|rewrite|<a@b>\n")
+    assert writer.result((0, 7), b"ehlo", SID, TOKEN, "rewrite", argument=b"name").endswith(b"|rewrite|name\n")
+
+
+def test_data_lines() -> None:
+    head = writer.dataline_head((0, 7), SID, TOKEN)
+    assert writer.datalines(head, b"one\n\n..two") == head + b"one\n" + head + b"\n" + head + b"..two\n"
+    assert writer.end_of_data(head) == head + b".\n"
+    assert len(writer.datalines(head, b"x" * MAX_PAYLOAD)) == MAX_LINE_OUT + 1
+
+
+def test_registration_says_everything_once() -> None:
+    lines = writer.register([("smtp-in", "tx-begin"), ("smtp-in", "tx-begin")], ["commit", "commit"])
+    assert lines == b"register|report|smtp-in|tx-begin\nregister|filter|smtp-in|commit\nregister|ready\n"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("word", ["proceed", "junk", "reject", "disconnect", "rewrite", "report"])
+def test_whatever_the_table_allows_smtpd_takes(phase: bytes, word: str) -> None:
+    """Every pair is either refused by the writer or taken by smtpd as meant."""
+    argument = ARGUMENTS.get(word, b"")
+    oracle = Oracle(registered=True)
+    oracle.smtpd_wrote(b"filter|0.7|1|smtp-in|%b|%b|%b|x\n" % (phase, SID, TOKEN))
+    if is_legal(phase, word):
+        oracle.filter_wrote(writer.result((0, 7), phase, SID, TOKEN, word, argument=argument))
+        oracle.finish()
+        return
+    with pytest.raises(LocalProtocolError):
+        writer.result((0, 7), phase, SID, TOKEN, word, argument=argument)
+
+
+@pytest.mark.parametrize(
+    ("phase", "word", "error"),
+    [
+        (b"commit", b"junk", WouldKillSmtpd),
+        (b"commit", b"rewrite|x", WouldHang),
+        (b"data", b"rewrite|x", WouldMislead),
+        (b"connect", b"rewrite|x", WouldMislead),
+        (b"mail-from", b"report|x", WouldMislead),
+    ],
+)
+def test_what_the_table_forbids_is_forbidden_for_a_reason(phase: bytes, word: bytes, error: type[Exception]) -> None:
+    assert not is_legal(phase, word.partition(b"|")[0].decode())
+    oracle = Oracle(registered=True)
+    oracle.smtpd_wrote(b"filter|0.7|1|smtp-in|%b|%b|%b|x\n" % (phase, SID, TOKEN))
+    with pytest.raises(error):
+        oracle.filter_wrote(b"filter-result|%b|%b|%b\n" % (SID, TOKEN, word))
+
+
+def test_the_table_names_every_phase() -> None:
+    assert set(LEGAL) == set(PHASES)
+    assert all("proceed" in words for words in LEGAL.values())
+    assert not is_legal(b"data-line", "proceed")
+
+
+@pytest.mark.parametrize("argument", [b"550 a\nb", b"550 a\rb", b"550 a\0b", b"550 " + b"x" * 70_000, b""])
+def test_no_reply_breaks_out_of_its_line(argument: bytes) -> None:
+    with pytest.raises(LocalProtocolError):
+        writer.result((0, 7), b"connect", SID, TOKEN, "reject", argument=argument)
