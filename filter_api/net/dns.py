@@ -20,7 +20,6 @@ Tests put a backend of their own in: `Resolver(backend=FakeZone({...}))`, see fi
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -48,11 +47,16 @@ class Backend(Protocol):
         ...
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class Resolver:
     """Asks the name servers of resolv.conf(5), or the given ones as (address, port) pairs.
 
     `timeout` bounds one question in seconds, waiting for its turn included. `capacity` bounds the cache in units of
-    half a KB. `clock` is for tests. One Resolver serves a whole process; it belongs to one event loop.
+    half a KB. `clock` tells the age of answers; the default is the clock of the event loop. One Resolver serves a
+    whole process; it belongs to one event loop.
     """
 
     def __init__(
@@ -63,13 +67,13 @@ class Resolver:
         timeout: float = 5.0,
         parallel: int = 64,
         capacity: int = 10_000,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._nameservers = tuple(nameservers)
         self._backend = backend
         self._timeout = timeout
         self._turn = asyncio.Semaphore(parallel)
-        self._cache = AnswerCache(capacity, clock)
+        self._cache = AnswerCache(capacity, clock or _loop_time)
         self._flying: dict[Question, asyncio.Task[Answer]] = {}
 
     async def resolve(

@@ -9,28 +9,39 @@ This module is the only one that imports dnspython, and it is imported at the fi
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import itertools
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
 from filter_api.net.dns_answer import Answer, Record, Status
 
 
-def _without_https() -> None:
-    """Keep dnspython from importing httpx, which doubles its start and memory for DNS over HTTPS nobody asked for."""
-    with contextlib.suppress(ImportError, AttributeError):
-        # Private, so only by leave: where it is missing or has moved, the import below just takes longer.
+def _without_https() -> list[str]:
+    """Keep dnspython from importing httpx, which doubles its start and memory for DNS over HTTPS nobody asked for.
+
+    Returns the modules that were hidden for it, for dnspython before 2.5.
+    """
+    try:
+        # Private, so only by leave: if it moves, the import below just takes longer.
         from dns import _features
 
         _features._cache["doh"] = False
+    except AttributeError:
+        return []
+    except ImportError:
+        hidden = [name for name in ("httpx", "requests") if name not in sys.modules]
+        for name in hidden:
+            sys.modules[name] = None  # type: ignore[assignment]  # "not found", as the import system defines it
+        return hidden
+    return []
 
 
-_without_https()
+_hidden = _without_https()
 
-import dns.asyncresolver  # noqa: E402 - after the line above, which is of no use once dnspython is loaded
+import dns.asyncresolver  # noqa: E402 - after the line above, which is of no use later
 import dns.exception  # noqa: E402
 import dns.flags  # noqa: E402
 import dns.message  # noqa: E402
@@ -43,6 +54,9 @@ from dns.rdtypes.ANY.TXT import TXT  # noqa: E402
 from dns.rdtypes.IN.A import A  # noqa: E402
 from dns.rdtypes.IN.AAAA import AAAA  # noqa: E402
 from dns.rdtypes.nsbase import NSBase  # noqa: E402
+
+for _module in _hidden:
+    del sys.modules[_module]
 
 RESOLV_CONF = "/etc/resolv.conf"
 TRY = 2.0  # seconds one name server is given before the next one is asked

@@ -12,6 +12,7 @@ import dns.name
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+import dns.version
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,6 +143,9 @@ def test_what_is_no_answer_is_doubt_in_time(behaviour: Behaviour) -> None:
 @pytest.mark.parametrize("behaviour", [wrong_id, other_question, lambda _: b"\x12garbage"])
 def test_a_forged_packet_does_not_keep_the_true_answer_out(behaviour: Callable[[Query], bytes]) -> None:
     answer, _ = ask(lambda query: [(0, behaviour(query)), (0.05, address(query))])
+    if dns.version.MINOR < 6:  # gives up at the first bad packet (CVE-2023-29483): doubt, never the forged answer
+        assert answer.status is Status.TEMPFAIL
+        return
     assert answer.records == (ipaddress.ip_address("192.0.2.1"),)
 
 
