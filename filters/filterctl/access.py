@@ -1,0 +1,79 @@
+"""Whether a user may read or run a file: by owner, group, mode and every folder above it.
+
+Used for another user than the one filterctl runs as, for which access(2) has no answer. smtpd gives a filter exactly
+one group (setgroups with the primary one), so that is all that counts here; ACLs are not looked at.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from typing import NamedTuple
+
+from filter_api.errors import ConfigError
+
+SMTPD_USERS = ("_smtpd", "opensmtpd", "smtpd")
+"""SMTPD_USER of OpenBSD, Debian and other ports: whom a filter runs as if its line names nobody."""
+
+
+class Identity(NamedTuple):
+    """Whom a filter runs as."""
+
+    user: str
+    uid: int
+    gid: int
+
+
+def identity(user: str | None, group: str | None) -> Identity:
+    """The identity smtpd gives a filter with these options; ConfigError if there is no such user or group."""
+    entry = _user(user) if user is not None else _smtpd_user()
+    gid = entry.pw_gid
+    if group is not None:
+        try:
+            gid = grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise ConfigError(f"no group {group}") from None
+    return Identity(entry.pw_name, entry.pw_uid, gid)
+
+
+def why_not(path: str, who: Identity, *, wanted: int = os.R_OK) -> str | None:
+    """What keeps `who` from a file (a folder or the file itself), or None; OSError if it does not exist.
+
+    `wanted`: os.R_OK, os.W_OK, os.X_OK or a sum of them.
+    """
+    if who.uid == 0:
+        return None
+    real = os.path.realpath(path)
+    parents = real.split(os.sep)[1:-1]
+    folder = os.sep
+    for name in ("", *parents):
+        folder = os.path.join(folder, name) if name else folder
+        if not _allowed(os.stat(folder), who, os.X_OK):
+            return f"{folder} cannot be entered by {who.user}"
+    if not _allowed(os.stat(real), who, wanted):
+        verbs = [word for bit, word in ((os.R_OK, "read"), (os.W_OK, "written"), (os.X_OK, "run")) if wanted & bit]
+        return f"{real} cannot be {' and '.join(verbs)} by {who.user}"
+    return None
+
+
+def _allowed(status: os.stat_result, who: Identity, wanted: int) -> bool:
+    shift = 6 if status.st_uid == who.uid else 3 if status.st_gid == who.gid else 0
+    return (stat.S_IMODE(status.st_mode) >> shift) & wanted == wanted
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise ConfigError(f"no user {name}") from None
+
+
+def _smtpd_user() -> pwd.struct_passwd:
+    for name in SMTPD_USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise ConfigError(f"none of the users smtpd runs filters as exists ({', '.join(SMTPD_USERS)}): name one with user")
