@@ -131,9 +131,9 @@ class Dispatcher:
                 self._proceed(event)  # smtpd has forgotten the session, too
                 return
             session = self.sessions.add(event.session_id, self._now)
-        if self.ledger.open:
-            self.ledger.settle_session(session, "asked again")
         phase = event.phase
+        if self.ledger.open and phase != b"commit":
+            self.ledger.settle_session(session, "asked again")
         if phase == b"commit" and self._examines:
             if not self.held.commit(event):
                 self._decide(session, event, Failed("no message before commit"))

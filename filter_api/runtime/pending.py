@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -26,15 +27,29 @@ class Failed:
 class Pending:
     """One question in the hands of an asynchronous hook."""
 
-    __slots__ = ("deadline", "open", "session", "settle", "task", "what")
+    __slots__ = ("awaitable", "deadline", "open", "session", "settle", "task", "what")
 
-    def __init__(self, session: Session, what: str, settle: Settle) -> None:
+    def __init__(self, session: Session, what: str, awaitable: Awaitable[object], settle: Settle) -> None:
         self.session = session
         self.what = what
+        self.awaitable = awaitable
         self.settle = settle
         self.open = True
         self.task: asyncio.Task[None] | None = None
         self.deadline: Entry | None = None
+
+    def close(self) -> None:
+        """Nothing is due any more."""
+        self.open = False
+        if self.deadline is not None:
+            self.deadline.done = True
+
+    def cancel(self) -> None:
+        """Stop the hook; one that has not begun never will."""
+        if self.task is not None:
+            self.task.cancel()
+        if inspect.iscoroutine(self.awaitable) and inspect.getcoroutinestate(self.awaitable) == inspect.CORO_CREATED:
+            self.awaitable.close()
 
 
 class Ledger:
@@ -51,15 +66,15 @@ class Ledger:
 
     def ask(self, session: Session, what: str, awaitable: Awaitable[object], due: float, settle: Settle) -> None:
         """Await a hook's answer until `due` (loop time); then the question is settled with `Failed`."""
-        pending = Pending(session, what, settle)
+        pending = Pending(session, what, awaitable, settle)
         self.open.setdefault(session.id, []).append(pending)
         pending.deadline = self._deadlines.add(due, lambda: self._expire(pending))
-        pending.task = asyncio.get_running_loop().create_task(self._run(pending, awaitable))
+        pending.task = asyncio.get_running_loop().create_task(self._run(pending))
 
-    async def _run(self, pending: Pending, awaitable: Awaitable[object]) -> None:
+    async def _run(self, pending: Pending) -> None:
         result: object
         try:
-            result = await awaitable
+            result = await pending.awaitable
         except CannotCheck as error:
             result = Failed(str(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task would end the loop, and smtpd with it
@@ -71,16 +86,13 @@ class Ledger:
 
     def _expire(self, pending: Pending) -> None:
         """The session is detached first, so that whatever the dying task still returns is dropped."""
-        task = pending.task
-        self._settle(pending, Failed("deadline exceeded"))
-        if task is not None:
-            task.cancel()
+        self._fail(pending, "deadline exceeded")
         self.after()
 
     def _settle(self, pending: Pending, result: object) -> None:
         if not pending.open:
             return
-        self._close(pending)
+        pending.close()
         waiting = self.open.get(pending.session.id, [])
         if pending in waiting:
             waiting.remove(pending)
@@ -88,18 +100,11 @@ class Ledger:
                 del self.open[pending.session.id]
         pending.settle(result)
 
-    @staticmethod
-    def _close(pending: Pending) -> None:
-        pending.open = False
-        if pending.deadline is not None:
-            pending.deadline.done = True
-
     def forget(self, session: Session) -> None:
         """The session is gone, and with it the questions: cancel what runs, answer nothing."""
         for pending in self.open.pop(session.id, ()):
-            self._close(pending)
-            if pending.task is not None:
-                pending.task.cancel()
+            pending.close()
+            pending.cancel()
 
     def settle_session(self, session: Session, reason: str) -> None:
         """Answer every open question of a session by the failure policy, now."""
@@ -114,8 +119,7 @@ class Ledger:
 
     def _fail(self, pending: Pending, reason: str) -> None:
         self._settle(pending, Failed(reason))
-        if pending.task is not None:
-            pending.task.cancel()
+        pending.cancel()
 
     def __len__(self) -> int:
         return sum(map(len, self.open.values()))

@@ -45,11 +45,12 @@ class WouldMislead(SmtpdError):
 class _Session:
     """What smtpd remembers of one session: the question that is open, and whether message lines are."""
 
-    __slots__ = ("data", "dot_sent", "phase", "token")
+    __slots__ = ("data", "data_token", "dot_sent", "phase", "token")
 
     def __init__(self) -> None:
         self.phase: bytes | None = None
         self.token = b""
+        self.data_token = b""
         self.data = False
         self.dot_sent = False
 
@@ -68,6 +69,7 @@ class Oracle:
         self.asked = 0
         self.answered = 0
         self._sessions: dict[bytes, _Session] = {}
+        self._gone: set[bytes] = set()
         self._from_smtpd = b""
         self._from_filter = b""
 
@@ -82,17 +84,22 @@ class Oracle:
                 self._question(parts)
             elif parts[0] == b"report" and len(parts) >= 6 and parts[4] == b"link-disconnect":
                 self._sessions.pop(parts[5].lower(), None)
+                self._gone.add(parts[5].lower())
+            elif parts[0] == b"report" and len(parts) >= 6 and parts[4] == b"link-connect":
+                self._gone.discard(parts[5].lower())
             elif line.startswith(b"config|protocol|"):
                 self.protocol = version_tuple(line[16:]) or self.protocol
 
     def _question(self, parts: list[bytes]) -> None:
         self.protocol = version_tuple(parts[1]) or self.protocol
         phase, session_id, token, argument = parts[4:]
+        if session_id.lower() in self._gone:
+            return  # a line that was under way when the session ended: nobody waits for what comes of it
         session = self._sessions.setdefault(session_id.lower(), _Session())
         if phase == b"data-line":
             if not session.data:
                 session.data, session.dot_sent = True, False
-            session.token = token
+            session.data_token = token
             session.dot_sent = session.dot_sent or argument == b"."
         elif phase in _QUESTIONS:
             if session.data and phase != b"commit":
@@ -213,12 +220,14 @@ class Oracle:
             raise WouldMislead("a rewritten address needs its angle brackets")
 
     def _dataline(self, line: bytes) -> None:
-        session_id, _, text = self._ids(line, "filter-dataline")
+        session_id, token, text = self._ids(line, "filter-dataline")
         session = self._session(session_id)
         if session is None:
             return
         if not session.data:
             raise WouldKillSmtpd(f"filter-dataline out of dataline phase: {line[:80]!r}")
+        if int(token, 16) != int(session.data_token, 16):
+            raise WouldKillSmtpd("misbehaving filter: a data line with another token")
         if self.protocol < (0, 7) and len(line) > _OLD_ANSWER:
             raise WouldMislead(f"a line of {len(line)} bytes is cut at {_OLD_ANSWER}")
         if text == b".":
@@ -235,6 +244,8 @@ class Oracle:
 
     def finish(self) -> None:
         """Nothing more comes. Raises WouldHang where a session still waits for the filter, or half a line was left."""
+        if not self.ready:
+            raise WouldHang("without register|ready smtpd greets nobody")
         for session_id, session in self._sessions.items():
             if session.phase is not None:
                 raise WouldHang(f"{session_id!r}: no answer at {session.phase!r}")

@@ -94,9 +94,10 @@ class Player:
                 self.oracle.finish()
             self.loop.run_until_complete(self.filter.stopping())
             self.dispatcher.close("shutting down")
-            for task in asyncio.all_tasks(self.loop):
-                task.cancel()
-            self.loop.run_until_complete(asyncio.sleep(0))
+            for _ in range(3):  # a hook may shrug off a cancellation or two
+                for task in asyncio.all_tasks(self.loop):
+                    task.cancel()
+                self.loop.run_until_complete(asyncio.sleep(0))
         finally:
             self.loop.close()
 

@@ -1,0 +1,525 @@
+"""Hooks, the barrier around them, deadlines: what a filter may do wrong, and what the client is told then."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+import pytest
+
+from filter_api import (
+    AddHeader,
+    CannotCheck,
+    Decision,
+    Disconnect,
+    Failure,
+    Filter,
+    Junk,
+    Message,
+    PerSession,
+    PerTransaction,
+    Proceed,
+    Reject,
+    RemoveHeader,
+    Rewrite,
+    Session,
+    Verdict,
+)
+from filter_api.testing import Outcome, Player
+
+TEMPFAIL = "451 4.3.0 temporary local problem"
+
+
+def at_mail(answer: Callable[[], Any]) -> Filter:
+    class Answering(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            result: Decision = answer()
+            return result
+
+    return Answering()
+
+
+def at_message(answer: Callable[[Message], Any]) -> Filter:
+    class Examining(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            verdict: Verdict = answer(message)
+            return verdict
+
+    return Examining()
+
+
+def failing(error: BaseException) -> Callable[..., Any]:
+    def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+async def later(value: object, seconds: float = 1.0) -> object:
+    await asyncio.sleep(seconds)
+    if isinstance(value, BaseException):
+        raise value
+    return value
+
+
+async def stubborn() -> object:
+    """Ignores its cancellation, and answers all the same."""
+    try:
+        await asyncio.sleep(1_000)
+    except asyncio.CancelledError:
+        await asyncio.sleep(50)
+    return Reject(550, None, "too late")
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "reply"),
+    [
+        (Proceed, "proceed", ""),
+        (Junk, "junk", ""),
+        (lambda: Reject(550, "5.7.1", "no"), "reject", "550 5.7.1 no"),
+        (lambda: Disconnect(421, None, "bye"), "disconnect", "421 bye"),
+        (lambda: Rewrite("x@example.org"), "rewrite", "<x@example.org>"),
+        (lambda: later(Proceed()), "proceed", ""),
+        (lambda: later(Reject(550, "5.7.1", "no"), 9), "reject", "550 5.7.1 no"),
+        (lambda: None, "reject", TEMPFAIL),
+        (lambda: "proceed", "reject", TEMPFAIL),
+        (lambda: Reject, "reject", TEMPFAIL),
+        (Verdict, "reject", TEMPFAIL),
+        (lambda: later(None), "reject", TEMPFAIL),
+        (lambda: later(later), "reject", TEMPFAIL),
+        (lambda: later(Proceed(), 11), "reject", TEMPFAIL),
+        (lambda: later(ValueError("bug")), "reject", TEMPFAIL),
+        (lambda: later(SystemExit(0)), "reject", TEMPFAIL),
+        (lambda: later(KeyboardInterrupt()), "reject", TEMPFAIL),
+        (lambda: later(asyncio.CancelledError()), "reject", TEMPFAIL),
+        (lambda: later(CannotCheck("backend down")), "reject", TEMPFAIL),
+        (stubborn, "reject", TEMPFAIL),
+        (failing(ValueError("bug")), "reject", TEMPFAIL),
+        (failing(SystemExit(0)), "reject", TEMPFAIL),
+        (failing(CannotCheck("backend down")), "reject", TEMPFAIL),
+        (failing(RecursionError()), "reject", TEMPFAIL),
+        (failing(MemoryError()), "reject", TEMPFAIL),
+        (failing(GeneratorExit()), "reject", TEMPFAIL),
+    ],
+)
+def test_whatever_a_hook_does_the_client_gets_one_answer(answer: Callable[[], Any], verdict: str, reply: str) -> None:
+    with Player(at_mail(answer)) as smtpd:
+        client = smtpd.connect()
+        client.helo()
+        assert client.mail_from() == (verdict, reply)
+        smtpd.advance(100)
+        assert smtpd.oracle.asked == smtpd.oracle.answered
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_an_awaitable_in_an_awaitable_is_no_decision() -> None:
+    with Player(at_mail(lambda: later(later(Proceed())))) as smtpd:
+        assert smtpd.connect().mail_from().reply == TEMPFAIL
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict", "reply"),
+    [
+        (Failure.ACCEPT, "proceed", ""),
+        (Failure.TEMPFAIL, "reject", TEMPFAIL),
+        (Failure.REJECT, "reject", "550 5.3.0 message cannot be checked here"),
+    ],
+)
+def test_the_failure_policy_answers(policy: Failure, verdict: str, reply: str) -> None:
+    filter_ = at_mail(failing(CannotCheck("no answer from the daemon")))
+    filter_.options = type(filter_.options)()
+    filter_.options.failure = policy
+    with Player(filter_) as smtpd:
+        assert smtpd.connect().mail_from() == (verdict, reply)
+        assert any('reason="no answer from the daemon"' in line for line in smtpd.log)
+
+
+def test_a_failure_at_connect_does_not_leave_the_client_hanging_on() -> None:
+    class Broken(Filter):
+        def on_connect(self, session: Session) -> Decision:
+            raise ValueError("bug")
+
+    with Player(Broken()) as smtpd:
+        assert smtpd.connect().verdict == "disconnect"
+
+
+@pytest.mark.parametrize(
+    ("phase", "decision"),
+    [("connect", Rewrite("x")), ("data", Rewrite("x")), ("commit", Junk()), ("commit", Rewrite("x"))],
+)
+def test_an_illegal_decision_never_leaves(phase: str, decision: Decision) -> None:
+    class Illegal(Filter):
+        def on_connect(self, session: Session) -> Decision:
+            return decision if phase == "connect" else Proceed()
+
+        def on_data(self, session: Session) -> Decision:
+            return decision if phase == "data" else Proceed()
+
+        def on_commit(self, session: Session) -> Decision:
+            return decision if phase == "commit" else Proceed()
+
+    with Player(Illegal()) as smtpd:
+        client = smtpd.connect()
+        if phase == "connect":
+            assert client.verdict == "disconnect"
+        else:
+            assert client.mail().reply == TEMPFAIL
+        assert any("illegal decision" in line for line in smtpd.log)
+
+
+def test_a_hook_that_blocks_is_told_of_and_overdue_answers_go_first() -> None:
+    order: list[str] = []
+
+    class Blocking(Filter):
+        command_deadline: ClassVar[float] = 0.2
+
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
+            return self.slow()
+
+        async def slow(self) -> Decision:
+            await asyncio.sleep(100)
+            return Proceed()
+
+        def on_helo(self, session: Session, identity: bytes) -> Decision:
+            order.append("helo asked")
+            return Proceed()
+
+        def on_connect(self, session: Session) -> Decision:
+            time.sleep(1.1)
+            return Proceed()
+
+    loop = asyncio.new_event_loop()
+    with Player(Blocking(), loop=loop) as smtpd:
+        smtpd.feed(b"filter|0.7|1.1|smtp-in|mail-from|00000000000000aa|85|x@y\n")
+        written = len(smtpd.lines())
+        smtpd.connect("192.0.2.2")  # blocks beyond the deadline of the first
+        assert any("stalled" in line for line in smtpd.log)
+        smtpd.feed(b"filter|0.7|1.1|smtp-in|ehlo|00000000000000ab|82|x\n")
+        lines = smtpd.lines()[written:]
+        overdue = next(
+            n for n, line in enumerate(lines) if line.startswith(b"filter-result|00000000000000aa|85|reject")
+        )
+        asked = next(n for n, line in enumerate(lines) if line.startswith(b"filter-result|00000000000000ab|82|"))
+        assert overdue < asked
+        assert order == ["helo asked"]
+
+
+def test_a_client_that_goes_cancels_its_question() -> None:
+    cancelled: list[bool] = []
+
+    class Waiting(Filter):
+        async def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                cancelled.append(True)
+                raise
+            return Proceed()
+
+    with Player(Waiting()) as smtpd:
+        client = smtpd.connect()
+        smtpd.feed(b"filter|0.7|1.1|smtp-in|mail-from|%b|85|x@y\n" % client.id)
+        client.vanish()
+        smtpd.advance(20)
+        assert cancelled == [True]
+        assert len(smtpd.dispatcher.ledger) == 0
+        assert not any(line.startswith(b"filter-result|%b|85" % client.id) for line in smtpd.lines())
+
+
+def test_a_question_asked_again_before_its_answer_gets_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Player(at_mail(lambda: later(Proceed()))) as smtpd:
+        client = smtpd.connect()
+        question = b"filter|0.7|1.1|smtp-in|mail-from|%b|85|x@y\n" % client.id
+        monkeypatch.setattr(smtpd.oracle, "filter_wrote", lambda _: None)  # smtpd never asks like this
+        smtpd.feed(question + question)
+        smtpd.advance(5)
+        client.vanish()
+        assert sum(line.startswith(b"filter-result|%b" % client.id) for line in smtpd.lines()) == 2
+
+
+# --- messages ------------------------------------------------------------------------------------------------------
+
+BODY = b"Subject: x\r\nX-Virus-Status: forged\r\n\r\n.dots\r\n\r\nlast"
+
+
+def play(answer: Callable[[Message], Any], **options: object) -> Outcome:
+    filter_ = at_message(answer)
+    filter_.options = type(filter_.options)()
+    for name, value in options.items():
+        setattr(filter_.options, name, value)
+    with Player(filter_) as smtpd:
+        client = smtpd.connect()
+        client.helo()
+        return client.mail(BODY)
+
+
+@pytest.mark.parametrize("answer", [lambda _: Verdict(), lambda _: later(Verdict(), 59)])
+def test_an_unedited_message_comes_back_byte_for_byte(answer: Callable[[Message], Any]) -> None:
+    outcome = play(answer)
+    assert outcome.ok
+    assert outcome.text.endswith(BODY + b"\r\n")
+    assert b"..dots" in b"\n".join(outcome.lines)
+
+
+def test_edits_are_applied_as_lines_are_released() -> None:
+    outcome = play(lambda _: Verdict(edits=[RemoveHeader("X-Virus-*"), AddHeader("X-Virus-Status", "Clean")]))
+    assert outcome.text.startswith(b"X-Virus-Status: Clean\r\nReceived:")
+    assert b"forged" not in outcome.text
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda _: Verdict(Reject(554, "5.7.1", "no")), lambda _: later(Verdict(Reject(554, "5.7.1", "no")))]
+)
+def test_a_refused_message_is_not_given_back(answer: Callable[[Message], Any]) -> None:
+    assert play(answer) == ("reject", "554 5.7.1 no", ())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        failing(ValueError("bug")),
+        failing(SystemExit()),
+        lambda _: None,
+        lambda _: Proceed(),
+        lambda _: later(Verdict(), 61),
+        lambda _: later(KeyError("bug")),
+        lambda _: stubborn(),
+    ],
+)
+def test_a_failed_examination_follows_the_policy(answer: Callable[[Message], Any]) -> None:
+    assert play(answer) == ("reject", TEMPFAIL, ())
+    accepted = play(answer, failure=Failure.ACCEPT)
+    assert accepted.ok
+    assert accepted.text.startswith(b"X-Filter-Unchecked: filter\r\n")
+    assert accepted.text.endswith(BODY + b"\r\n")
+
+
+def test_the_message_deadline_is_an_option() -> None:
+    assert play(lambda _: later(Verdict(), 5), timeout=4.0).reply == TEMPFAIL
+    assert play(lambda _: later(Verdict(), 5), timeout=6.0).ok
+
+
+def test_observing_changes_nothing() -> None:
+    outcome = play(lambda _: Verdict(Reject(554, None, "no"), [AddHeader("X", "y")]), observe=True)
+    assert outcome.ok
+    assert outcome.text.endswith(BODY + b"\r\n")
+    assert b"X: y" not in outcome.text
+    assert play(failing(ValueError()), observe=True).ok
+
+
+def test_observing_says_what_it_would_do() -> None:
+    filter_ = at_mail(lambda: Reject(550, "5.7.1", "no"))
+    filter_.options = type(filter_.options)()
+    filter_.options.observe = True
+    with Player(filter_) as smtpd:
+        assert smtpd.connect().mail_from().ok
+        assert any('action=observe-reject reply="550 5.7.1 no"' in line for line in smtpd.log)
+
+
+@pytest.mark.parametrize("size", [65_485, 65_486, 65_534])
+def test_a_line_too_long_to_give_back_is_refused(size: int) -> None:
+    with Player(at_message(lambda _: Verdict())) as smtpd:
+        client = smtpd.connect()
+        outcome = client.mail(b"A: b\r\n\r\n" + b"x" * size)
+        assert outcome.ok == (size == 65_485)
+        if size > 65_485:
+            assert outcome == ("reject", "550 5.6.0 line too long", ())
+        assert client.mail(BODY).ok
+
+
+@pytest.mark.parametrize("size", [1_997, 1_998])
+def test_before_7_4_shorter_lines_are_too_long(size: int) -> None:
+    with Player(at_message(lambda _: Verdict()), protocol="0.6") as smtpd:
+        assert smtpd.connect().mail(b"A: b\r\n\r\n" + b"x" * size).ok == (size == 1_997)
+
+
+def test_a_large_message_is_released_in_steps() -> None:
+    body = b"Subject: large\r\n\r\n" + b"x" * 998 + b"\r\n" + (b"y" * 70 + b"\r\n") * 40_000
+    with Player(at_message(lambda _: Verdict(edits=[AddHeader("A", "b")]))) as smtpd:
+        client = smtpd.connect()
+        outcome = client.mail(body)
+        assert outcome.text.startswith(b"A: b\r\nReceived")
+        assert outcome.text.endswith(body)
+        assert len(smtpd.written) > 40
+
+
+def test_a_client_that_goes_in_the_middle_frees_its_message() -> None:
+    with Player(at_message(lambda _: later(Verdict()))) as smtpd:
+        for dot in (b"", b"\n."):
+            client = smtpd.connect()
+            client.mail_from()
+            head = b"filter|0.7|1.1|smtp-in|data-line|%b|88|" % client.id
+            smtpd.feed(b"".join(head + line + b"\n" for line in (b"A: b\n\nx" + dot).split(b"\n")))
+            client.vanish()
+            smtpd.feed(head + b"late\n" + head + b".\n")
+            smtpd.advance(2)
+        assert len(smtpd.dispatcher.held) == 0
+        assert not any(line.startswith(b"filter-dataline") for line in smtpd.lines())
+
+
+def test_a_commit_before_our_dot_is_answered_after_it() -> None:
+    with Player(at_message(lambda _: later(Verdict()))) as smtpd:
+        client = smtpd.connect()
+        head = b"|0.7|1.1|smtp-in|"
+        smtpd.feed(b"filter%bdata-line|%b|88|A: b\n" % (head, client.id))
+        smtpd.feed(b"filter%bdata-line|%b|88|.\n" % (head, client.id))
+        smtpd.feed(b"filter%bcommit|%b|89|\n" % (head, client.id))
+        smtpd.advance(3)
+        assert [line.split(b"|")[0] for line in smtpd.lines()[-3:]] == [b"filter-dataline"] * 2 + [b"filter-result"]
+
+
+def test_a_commit_without_a_message_is_not_a_clean_one() -> None:
+    with Player(at_message(lambda _: Verdict())) as smtpd:
+        client = smtpd.connect()
+        smtpd.feed(b"filter|0.7|1.1|smtp-in|commit|%b|89|\n" % client.id)
+        assert smtpd.lines()[-1].endswith(b"reject|451 4.3.0 temporary local problem")
+
+
+def test_lines_behind_a_dot_never_come_back() -> None:
+    with Player(at_message(lambda _: Verdict())) as smtpd:
+        client = smtpd.connect()
+        head = b"filter|0.7|1.1|smtp-in|data-line|%b|88|" % client.id
+        smtpd.feed(b"".join(head + line + b"\n" for line in (b"A: b", b".", b"smuggled", b"x")))
+        assert not any(b"smuggled" in line for line in smtpd.lines())
+
+
+def test_many_messages_in_one_session() -> None:
+    with Player(at_message(lambda m: Verdict(edits=[AddHeader("X-Size", str(m.size))]))) as smtpd:
+        client = smtpd.connect()
+        for n in range(20):
+            assert client.mail(b"Subject: %d\r\n\r\n" % n + b"x\r\n" * n).ok
+        assert len(smtpd.dispatcher.held) == 0
+
+
+# --- facts and state -----------------------------------------------------------------------------------------------
+
+
+class Counting(Filter):
+    """Keeps state of every kind, and tells what it saw."""
+
+    greeted = PerSession(list[bytes])
+    recipients = PerTransaction(list[bytes])
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def on_helo(self, session: Session, identity: bytes) -> Decision:
+        self.greeted[session].append(identity)
+        return Proceed()
+
+    def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision:
+        self.recipients[session].append(recipient)
+        return Proceed()
+
+    def saw_commit(self, session: Session, size: int) -> None:
+        transaction = session.transaction
+        assert transaction is not None
+        self.seen.append((transaction.sender, tuple(self.recipients[session]), tuple(transaction.recipients), size > 0))
+
+    def saw_auth(self, session: Session, result: str, user: bytes) -> None:
+        self.seen.append((result, user, session.user))
+
+    def saw_disconnect(self, session: Session) -> None:
+        self.seen.append(self.greeted[session])
+
+
+@pytest.mark.parametrize("protocol", ["0.4", "0.6", "0.7", "0.9"])
+def test_state_lives_as_long_as_what_it_hangs_on(protocol: str) -> None:
+    filter_ = Counting()
+    with Player(filter_, protocol=protocol) as smtpd:
+        client = smtpd.connect()
+        client.helo("one")
+        client.auth("al|ice")
+        assert client.mail(BODY, "b@x", "c@x").ok
+        client.helo("two")
+        assert client.mail(BODY, "d@x", sender="").ok
+        client.quit()
+        assert smtpd.dispatcher.sessions.open == {}
+    assert filter_.seen == [
+        ("pass", b"al|ice", b"al|ice"),
+        (b"a@example.net", (b"b@x", b"c@x"), (b"b@x", b"c@x"), True),
+        (b"", (b"d@x",), (b"d@x",), True),
+        [b"one", b"two"],
+    ]
+
+
+def test_transaction_state_needs_a_transaction() -> None:
+    filter_ = Counting()
+    with pytest.raises(LookupError):
+        filter_.recipients[Session(b"1")].append(b"x")
+    assert Session(b"1") not in filter_.recipients
+
+
+def test_a_hook_that_sees_may_fail() -> None:
+    class Clumsy(Filter):
+        def saw_connect(self, session: Session) -> None:
+            raise SystemExit(1)
+
+        def on_connect(self, session: Session) -> Decision:
+            return Proceed()
+
+    with Player(Clumsy()) as smtpd:
+        assert smtpd.connect().last.ok
+        assert any("SystemExit" in line for line in smtpd.log)
+
+
+def test_long_senders_are_known_from_the_request() -> None:
+    senders: list[bytes | None] = []
+
+    class Asking(Filter):
+        def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision:
+            senders.append(session.sender)
+            return Proceed()
+
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            return Reject(550, None, "no") if sender == b"refused" else Proceed()
+
+    with Player(Asking()) as smtpd:
+        client = smtpd.connect()
+        client.mail_from("x" * 300 + "@example.org")
+        client.rcpt_to()
+        client.rset()
+        client.mail_from("refused")
+        client.rcpt_to()
+    assert senders == [b"x" * 300 + b"@example.org", None]
+
+
+def test_more_recipients_than_are_kept() -> None:
+    with Player(Counting()) as smtpd:
+        client = smtpd.connect()
+        client.mail_from()
+        for n in range(1_200):
+            client.report("tx-rcpt", b"%08x" % (int(client.id, 16) * 256 + 1), b"ok", b"r%d@x" % n)
+        (session,) = smtpd.dispatcher.sessions.open.values()
+        assert session.transaction is not None
+        assert session.transaction.recipient_count == 1_200
+        assert len(session.transaction.recipients) == 1_000
+        client.vanish()
+
+
+def test_hooks_with_a_typing_error_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"on_conect is no hook; did you mean on_connect\?"):
+        type("Typo", (Filter,), {"on_conect": lambda self, session: Proceed()})
+    with pytest.raises(TypeError, match="saw_connect"):
+        type("Typo", (Filter,), {"saw_conect": lambda self, session: None})
+    with pytest.raises(TypeError, match="on_message and on_commit"):
+        type("Both", (Filter,), {"on_message": lambda *_: Verdict(), "on_commit": lambda *_: Proceed()})
+
+
+def test_what_is_overridden_is_registered() -> None:
+    class Chatty(Filter):
+        watch_outgoing: ClassVar[bool] = True
+
+        def saw_protocol_client(self, session: Session, line: bytes) -> None: ...
+
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            return Verdict()
+
+    assert Chatty.phases() == ["data-line", "commit"]
+    assert ("smtp-out", "link-connect") in Chatty.reports()
+    assert ("smtp-in", "protocol-client") in Chatty.reports()
+    assert ("smtp-in", "tx-envelope") not in Chatty.reports()
+    assert len(Chatty.reports()) == len(set(Chatty.reports()))
+    assert Counting.phases() == ["helo", "ehlo", "rcpt-to"]
