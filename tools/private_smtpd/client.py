@@ -55,7 +55,9 @@ class Client:
         self.timeout = timeout
         connection.settimeout(timeout)
         self._buffer = b""
-        self.banner = self.reply() if greeted else None
+        self.banner: Reply | None = None
+        if greeted:
+            self.greet()
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +66,15 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def greet(self) -> Reply:
+        """Read the greeting. The connection is closed if there is none."""
+        try:
+            self.banner = self.reply()
+        except OSError:
+            self.close()
+            raise
+        return self.banner
 
     def close(self) -> None:
         """Close the connection without a word."""
@@ -157,7 +168,8 @@ class Client:
 
     def deliver(self, text: bytes, sender: str = "alice@example.net", recipient: str = "bob@example.org") -> Reply:
         """EHLO, MAIL, RCPT and the message; the first refusal, or the reply to the dot."""
-        for reply in (self.ehlo(), self.mail_from(sender), self.rcpt_to(recipient)):
+        for say in (self.ehlo, lambda: self.mail_from(sender), lambda: self.rcpt_to(recipient)):
+            reply = say()
             if reply.code >= 400:
                 return reply
         return self.message(text)

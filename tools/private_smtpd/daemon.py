@@ -195,7 +195,11 @@ class Smtpd:
         family = socket.AF_INET6 if six else socket.AF_INET
         made = self.room.socket(family=family, bind=(source, 0))
         made.settimeout(20)
-        made.connect((server or (SERVER6 if six else SERVER), port))
+        try:
+            made.connect((server or (SERVER6 if six else SERVER), port))
+        except OSError:
+            made.close()
+            raise
         return made
 
     def client(
@@ -211,7 +215,7 @@ class Smtpd:
         client = Client(self.connection(source, server, port), timeout, greeted=not tls)
         if tls:
             client.wrap()
-            client.banner = client.reply()
+            client.greet()
         return client
 
     def maildir(self, user: str, folder: str = "") -> list[bytes]:
