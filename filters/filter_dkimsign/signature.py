@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from filter_dkimsign.canonical import CRLF, FIELD_FORMS
+from filter_dkimsign.canonical import CRLF, FIELD_FORMS, relaxed_field
 
 RawField: TypeAlias = tuple[bytes, bytes]
 
@@ -96,17 +96,14 @@ class Layout:
     timestamp: bool = False  # t=
     lifetime: int = 0  # seconds till x=; 0 for none
     copies: int = 0  # z=: 1 the covered fields, 2 all fields
-    canonicalization: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "canonicalization", f"c={self.header_form}/{self.body_form};".encode())
 
 
 class Covered(NamedTuple):
-    """What a message gives to each of its signatures: the h= names and the canonical fields in that order."""
+    """What a message gives to each of its signatures: the h= names, the canonical fields in that order, their form."""
 
     names: tuple[bytes, ...]
     data: bytes
+    header_form: str
     copies: bytes = b""  # the z= tag, or nothing
 
 
@@ -115,18 +112,24 @@ def cover(layout: Layout, fields: Sequence[RawField]) -> Covered:
     present: dict[bytes, list[bytes]] = {}
     for name, raw in fields:
         present.setdefault(name, []).append(raw)
-    form = FIELD_FORMS[layout.header_form]
     names: list[bytes] = []
-    data: list[bytes] = []
+    chosen: list[bytes] = []
     for name in layout.names:
         found = present.get(name)
         if found is not None:
             names.extend([name] * len(found))
-            data.extend(form(raw) for raw in reversed(found))
+            chosen.extend(reversed(found))
         if name in layout.oversigned:
             names.append(name)
+    data = b"".join(chosen)
+    header_form = layout.header_form
+    if b"\f" in data or b"\v" in data:
+        # Text to RFC 6376 §2.8, blanks to widespread verifiers: the relaxed form of such a field is in dispute.
+        header_form = "simple"
+    if header_form == "relaxed":
+        data = b"".join(map(relaxed_field, chosen))
     copies = _copies(layout, fields) if layout.copies else b""
-    return Covered(tuple(names), b"".join(data), copies)
+    return Covered(tuple(names), data, header_form, copies)
 
 
 def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now: int) -> bytes:
@@ -139,9 +142,10 @@ def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now
         tail.insert(0, b"x=%d;" % (now + layout.lifetime))
     if layout.timestamp:
         tail.insert(0, b"t=%d;" % now)
-    value = _beginning(signer.tags, layout.canonicalization, covered.names)
+    forms = f"c={covered.header_form}/{layout.body_form};".encode()
+    value = _beginning(signer.tags, forms, covered.names)
     value += _INDENT + _fold(tail, _TAB) + covered.copies + _INDENT + b"b="
-    form = FIELD_FORMS[layout.header_form]
+    form = FIELD_FORMS[covered.header_form]
     signed = covered.data + form(_HEAD + value + CRLF).removesuffix(CRLF)
     return value + _folded_base64(signer.sign(signed), _TAB + 2)
 

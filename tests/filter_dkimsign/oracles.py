@@ -1,8 +1,8 @@
 """Two verifiers that share no code with ours: dkimpy, and OpenDKIM's library, as Debian builds it, through ctypes.
 
-    keys = {"sel._domainkey.example.org": b"v=DKIM1; k=rsa; p=…"}
-    opendkim(message, keys)     # one Result a signature, from the top
-    dkimpy(message, keys)
+keys = {"sel._domainkey.example.org": b"v=DKIM1; k=rsa; p=…"}
+opendkim(message, keys)     # one Result a signature, from the top
+dkimpy(message, keys)
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
 def opendkim(message: bytes, zone: Zone) -> list[Result]:
     """Every signature of a message (CRLF line ends) as OpenDKIM judges it; no signature, no result."""
     library = _library()
+    if b"\r\n\r\n" not in message:  # a header alone: the milter tells the library where it ends, so do we
+        message += b"\r\n"
 
     def look_up(_dkim: int, signature: int, buffer: ctypes.Array[ctypes.c_char], size: int) -> int:
         selector, domain = library.dkim_sig_getselector(signature), library.dkim_sig_getdomain(signature)

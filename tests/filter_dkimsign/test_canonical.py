@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import tracemalloc
 
@@ -72,7 +73,7 @@ BODIES = st.lists(
 @given(body=BODIES, cuts=st.lists(st.integers(min_value=0, max_value=60)), form=st.sampled_from(["simple", "relaxed"]))
 def test_any_cut_gives_the_same(body: bytes, cuts: list[int], form: str) -> None:
     places = [0, *sorted(cut for cut in cuts if cut <= len(body)), len(body)]
-    blocks = [body[start:end] for start, end in zip(places, places[1:], strict=False)]
+    blocks = [body[start:end] for start, end in itertools.pairwise(places)]
     assert canonical(form, *blocks) == by_the_book(form, body)
 
 
