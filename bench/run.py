@@ -18,7 +18,7 @@ from pathlib import Path
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench import measure, process, protocol
+from bench import dyndns, measure, process, protocol
 from bench.build import CannotBuild
 from bench.figures import Figure, failed, table
 
@@ -29,6 +29,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[Figure]]]] = {
     "latency": ("Latency", protocol.latency),
     "start": ("Start", process.start),
     "memory": ("Memory", process.memory),
+    "dyndns": ("Residential clients by name", dyndns.figures),
 }
 
 

@@ -96,7 +96,7 @@ WEIGHTS: Final[dict[str, int]] = {kind.name: kind.weight for kind in KINDS}
 WORDS: Final[dict[bytes, str]] = {word.encode(): kind.name for kind in KINDS for word in kind.words.split()}
 
 #: Words that say nothing alone, but complete a compound: dynamic-ip, mail-out, cable-net.
-NEUTRAL: Final = frozenset(b"ip ips net out in up line user host gw hub one de uk fr us eu".split())
+NEUTRAL: Final = frozenset(b"ip ips net out in up line host hub one de uk fr us eu".split())
 
 #: Beginnings and ends that give a whole run of letters away: mailgate, smtpq, athedsl, vsmtp, cloudvps.
 PREFIXES: Final = ((b"mail", "mail"), (b"smtp", "mail"), (b"cloud", "server"), (b"server", "server"))

@@ -1,0 +1,68 @@
+"""The options of filter-dyndns(8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from filter_api.errors import UsageError
+from filter_api.net.dynamic import DEFAULT_REFUSE
+from filter_api.net.dynamic_rules import OwnRules, parse_rules
+from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.phase import Phase, parse_phase_options, parse_reply_text
+from filter_api.reloading import ReloadingFile
+from filter_dyndns.exceptions import Exceptions, parse_exceptions
+
+LETTERS = "e:f:j:mp:r:s:x"
+USAGE = (
+    "filter-dyndns [-m] [-e file] [-f file] [-j score] [-p connect|mail-from|rcpt-to] [-r text] [-s score]"
+    f" {COMMON_USAGE}\n       filter-dyndns -x [-e file] [-f file] [-j score] [-s score] name [address]"
+)
+DEFAULT_TEXT = "mail from residential and dynamic addresses is not accepted, use your provider's mail server"
+
+_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """-e exceptions, -f own patterns, -j junk, -m mark, -p phase, -r text, -s refuse."""
+
+    exceptions: ReloadingFile[Exceptions] | None = None
+    own: ReloadingFile[OwnRules] | None = None
+    junk: int | None = None
+    mark: bool = False
+    phase: Phase = Phase.MAIL_FROM
+    text: str = DEFAULT_TEXT
+    refuse: int = DEFAULT_REFUSE
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
+    """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
+    own, common, phase = parse_phase_options(LETTERS, arguments)
+    values = dict(own)
+    mark = "-m" in values
+    if mark and phase is Phase.RCPT_TO:
+        # Marks are made at mail-from, where no recipient is known: entries to: of -W are an error there.
+        _, common = parse_options(LETTERS, arguments)
+    refuse = _points("-s", values["-s"]) if "-s" in values else DEFAULT_REFUSE
+    junk = _points("-j", values["-j"]) if "-j" in values else None
+    if junk is not None and junk >= refuse:
+        raise UsageError(f"-j {junk} would never mark: it is not below the score of refusal, {refuse}")
+    return (
+        Options(
+            exceptions=ReloadingFile(values["-e"], parse_exceptions) if "-e" in values else None,
+            own=ReloadingFile(values["-f"], parse_rules) if "-f" in values else None,
+            junk=junk,
+            mark=mark,
+            phase=Phase.MAIL_FROM if mark else phase,
+            text=parse_reply_text(values["-r"], enhanced="5.7.1") if "-r" in values else DEFAULT_TEXT,
+            refuse=refuse,
+        ),
+        common,
+    )
+
+
+def _points(option: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= _MOST):
+        raise UsageError(f"{option} takes a score from 1 to {_MOST}, not {value!r}")
+    return int(value)
