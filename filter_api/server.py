@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from filter_api.protocol.events import Config
 from filter_api.protocol.parser import version_tuple
 
 
@@ -22,16 +21,15 @@ class Server:
         self.subsystems: set[str] = set()
         self.session_timeout = 300
 
-    def learn(self, config: Config) -> None:
+    def learn(self, key: bytes, value: bytes) -> None:
         """Take one line of the handshake; unknown keys and odd values are ignored."""
-        value = config.value
-        if config.key == b"smtpd-version":
+        if key == b"smtpd-version":
             self.version = value.decode("ascii", "replace")
-        elif config.key == b"protocol":
+        elif key == b"protocol":
             self.protocol = version_tuple(value) or self.protocol
-        elif config.key == b"admd":
+        elif key == b"admd":
             self.admd = value
-        elif config.key == b"subsystem":
+        elif key == b"subsystem":
             self.subsystems.add(value.decode("ascii", "replace"))
-        elif config.key == b"smtp-session-timeout" and value.isdigit() and len(value) < 9:
+        elif key == b"smtp-session-timeout" and value.isdigit() and len(value) < 9:
             self.session_timeout = int(value)

@@ -1,24 +1,61 @@
 """Lines → events, for protocol 0.4 to 0.7 and later minors.
 
-The parser is total: whatever the bytes, it gives events and never raises. Data-lines of one session that follow each
+The parser is total: whatever the bytes, it tells events and never raises. Data-lines of one session that follow each
 other become one event; everything else is one event a line. Fields that changed places between versions
 (OpenSMTPD 6.6, 6.7, 7.4) come out in the order of 0.7.
+
+`Parser.tell` calls a `Sink` as it reads: a filter handles a line in about a microsecond, and an object for each would
+be a fifth of that. `Parser.parse` gives the same events as values, for tests and tools.
 """
 
 from __future__ import annotations
 
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, Protocol
 
 from filter_api.protocol.events import PHASES, REPORTS, Config, DataLines, Event, Report, Request, Unknown
 
 _HEX: Final = b"0123456789abcdefABCDEF"
 _PHASES: Final = frozenset(PHASES)
-_REPORTS: Final = {name: (6 + count, free) for name, (count, free) in REPORTS.items()}
+_SHAPES: Final = {name: (6 + count, free) for name, (count, free) in REPORTS.items()}
+_LENGTHS: Final = {name: 6 + count for name, (count, _) in REPORTS.items()}
 _MOVED: Final = frozenset({b"tx-mail", b"tx-rcpt", b"link-auth"})
 _MARK: Final = b"|smtp-in|data-line|"
 _MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
+_MAX_TOKENS: Final = 256
+
+
+class Sink(Protocol):
+    """What takes events, see `filter_api.protocol.events` for each."""
+
+    def config(self, key: bytes, value: bytes, /) -> None: ...
+    def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool, /) -> None: ...
+    def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes, /) -> None: ...
+    def data_lines(self, session_id: bytes, token: bytes, text: bytes, /) -> None: ...
+    def unknown(self, line: bytes, reason: str, /) -> None: ...
+
+
+class _Values:
+    """The sink that keeps events as values."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def config(self, key: bytes, value: bytes) -> None:
+        self.events.append(Config(key, value))
+
+    def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool) -> None:
+        self.events.append(Report(name, session_id, fields, outgoing))
+
+    def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
+        self.events.append(Request(phase, session_id, token, argument))
+
+    def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
+        self.events.append(DataLines(session_id, token, text))
+
+    def unknown(self, line: bytes, reason: str) -> None:
+        self.events.append(Unknown(line, reason))
 
 
 def version_tuple(text: bytes) -> tuple[int, int] | None:
@@ -32,12 +69,13 @@ def version_tuple(text: bytes) -> tuple[int, int] | None:
 class Parser:
     """Holds what it learned of the peer: the protocol version, and where the ids of data-lines stand."""
 
-    __slots__ = ("_heads", "_ids", "_old", "_text", "_version", "protocol")
+    __slots__ = ("_heads", "_ids", "_lengths", "_text", "_tokens", "_version", "protocol")
 
     def __init__(self) -> None:
         self.protocol: tuple[int, int] = (0, 7)
         self._version = b""
-        self._old = False
+        self._lengths = _LENGTHS
+        self._tokens: set[bytes] = set()
         # Everything of a data-line from "|smtp-in|" to its text is the same for all lines of a session, and stands at
         # the same place in all of them, as version and time before it are smtpd's own and of fixed width. So what was
         # read once is looked up from then on; a client's text stands behind it and cannot pose as it.
@@ -47,8 +85,13 @@ class Parser:
 
     def parse(self, lines: list[bytes]) -> list[Event]:
         """Give the events of complete lines, in order."""
-        events: list[Event] = []
-        append = events.append
+        values = _Values()
+        self.tell(lines, values)
+        return values.events
+
+    def tell(self, lines: list[bytes], sink: Sink) -> None:
+        """Tell the events of complete lines, in order."""
+        report, data_lines = sink.report, sink.data_lines
         count = len(lines)
         index = 0
         while index < count:
@@ -56,23 +99,31 @@ class Parser:
             index += 1
             kind = line[:7]
             if kind == b"report|":
-                append(self._report(line))
+                parts = line.split(b"|")
+                if (
+                    len(parts) > 5
+                    and self._lengths.get(parts[4]) == len(parts)
+                    and parts[1] == self._version
+                    and parts[3] == b"smtp-in"
+                ):
+                    report(parts[4], parts[5], parts[6:], False)
+                else:
+                    self._report(line, parts, sink)
             elif kind == b"filter|":
                 head = line[self._ids]
                 known = self._heads.get(head)
                 if known is None:
-                    append(self._request(line))
+                    self._request(line, sink)
                 elif index < count and lines[index][self._ids] == head:
                     run = list(next(groupby(lines[index - 1 :], itemgetter(self._ids)))[1])
-                    append(DataLines(known[0], known[1], b"\n".join(map(self._text, run))))
                     index += len(run) - 1
+                    data_lines(known[0], known[1], b"\n".join(map(self._text, run)))
                 else:
-                    append(DataLines(known[0], known[1], self._text(line)))
+                    data_lines(known[0], known[1], self._text(line))
             elif kind == b"config|":
-                append(self._config(line))
+                self._config(line, sink)
             elif line:
-                append(Unknown(line, "unknown line"))
-        return events
+                sink.unknown(line, "unknown line")
 
     def _learn(self, version: bytes) -> None:
         if version != self._version:
@@ -80,34 +131,33 @@ class Parser:
             if parsed is not None:
                 self._version = version
                 self.protocol = parsed
-                self._old = parsed < (0, 7)
+                moved = _MOVED if parsed < (0, 7) else frozenset()
+                self._lengths = {name: length for name, length in _LENGTHS.items() if name not in moved}
 
-    def _config(self, line: bytes) -> Event:
+    def _config(self, line: bytes, sink: Sink) -> None:
         _, key, *value = line.split(b"|", 2)
         if key == b"protocol" and value:
             self._learn(value[0])
-        return Config(key, value[0] if value else b"")
+        sink.config(key, value[0] if value else b"")
 
-    def _report(self, line: bytes) -> Event:
-        parts = line.split(b"|")
-        try:
-            name = parts[4]
-            expected, free = _REPORTS[name]
-        except (IndexError, KeyError):
-            return Unknown(line, "unknown report")
-        if len(parts) != expected:
-            if len(parts) < expected:
-                return Unknown(line, "short report")
-            parts = line.split(b"|", expected - 1) if free else parts[:expected]
-        if parts[1] != self._version:
-            self._learn(parts[1])
-        outgoing = parts[3] == b"smtp-out"
-        if not outgoing and parts[3] != b"smtp-in":
-            return Unknown(line, "unknown direction")
-        fields = parts[6:]
-        if self._old and name in _MOVED:
+    def _report(self, line: bytes, parts: list[bytes], sink: Sink) -> None:
+        """What is not as it mostly is: another version, outgoing, a ``|`` in the last field, or not a report."""
+        if len(parts) < 6 or parts[4] not in _SHAPES:
+            sink.unknown(line, "unknown report")
+            return
+        name, direction = parts[4], parts[3]
+        expected, free = _SHAPES[name]
+        if len(parts) < expected:
+            sink.unknown(line, "short report")
+            return
+        if direction not in {b"smtp-in", b"smtp-out"}:
+            sink.unknown(line, "unknown direction")
+            return
+        self._learn(parts[1])
+        fields = (line.split(b"|", expected - 1) if free else parts[:expected])[6:]
+        if name not in self._lengths:
             fields = self._reorder(name, fields, line)
-        return Report(name, parts[5], fields, outgoing)
+        sink.report(name, parts[5], fields, direction == b"smtp-out")
 
     def _reorder(self, name: bytes, fields: list[bytes], line: bytes) -> list[bytes]:
         """Give the fields of an older protocol in the order of 0.7.
@@ -122,21 +172,33 @@ class Parser:
             return [fields[0], result, address]
         return fields
 
-    def _request(self, line: bytes) -> Event:
+    def _request(self, line: bytes, sink: Sink) -> None:
         try:
             _, version, _, direction, phase, session_id, token, argument = line.split(b"|", 7)
         except ValueError:
-            return Unknown(line, "short request")
+            sink.unknown(line, "short request")
+            return
         if version != self._version:
             self._learn(version)
         if direction != b"smtp-in" or (phase not in _PHASES and phase != b"data-line"):
-            return Unknown(line, "unknown phase")
-        if not session_id or not token or (session_id + token).translate(None, _HEX):
-            return Unknown(line, "bad request id")
-        if phase != b"data-line":
-            return Request(phase, session_id, token, argument)
-        self._remember(line, session_id, token, len(line) - len(argument))
-        return DataLines(session_id, token, argument)
+            sink.unknown(line, "unknown phase")
+        elif session_id.translate(None, _HEX) or not session_id or not self._is_token(token):
+            sink.unknown(line, "bad request id")
+        elif phase != b"data-line":
+            sink.request(phase, session_id, token, argument)
+        else:
+            self._remember(line, session_id, token, len(line) - len(argument))
+            sink.data_lines(session_id, token, argument)
+
+    def _is_token(self, token: bytes) -> bool:
+        """Hexadecimal digits; smtpd has one token for each filter and phase, so they are soon all known."""
+        if token in self._tokens:
+            return True
+        if not token or token.translate(None, _HEX):
+            return False
+        if len(self._tokens) < _MAX_TOKENS:
+            self._tokens.add(token)
+        return True
 
     def _remember(self, line: bytes, session_id: bytes, token: bytes, end: int) -> None:
         """Keep the head of a data-line whose text begins at `end`, so that the next one is known by it."""

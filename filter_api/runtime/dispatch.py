@@ -17,7 +17,7 @@ from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proce
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
 from filter_api.protocol import writer
-from filter_api.protocol.events import Config, DataLines, Event, Report, Request, Unknown
+from filter_api.protocol.events import Request
 from filter_api.protocol.framing import Framing
 from filter_api.protocol.legality import is_legal
 from filter_api.protocol.parser import Parser
@@ -57,13 +57,6 @@ class Dispatcher:
         self.deadlines = Deadlines(loop)
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
         self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
-        self._handlers: dict[type[Event], Callable[..., None]] = {
-            Report: self._report,
-            Request: self._request,
-            DataLines: self._data_lines,
-            Config: self._config,
-            Unknown: self._unknown,
-        }
         command = filter_.options.timeout or filter_.command_deadline
         self._command_seconds = command
         self._message_seconds = filter_.options.timeout or filter_.message_deadline
@@ -75,12 +68,10 @@ class Dispatcher:
         if len(self.deadlines):
             self.deadlines.sweep()
         self._now = self._loop.time()
-        handlers = self._handlers
-        events = self._parser.parse(self._framing.feed(data))
-        if not self.registered and any(isinstance(event, Report | Request | DataLines) for event in events):
+        lines = self._framing.feed(data)
+        if not self.registered and any(line.startswith((b"report|", b"filter|")) for line in lines):
             self.register()
-        for event in events:
-            handlers[type(event)](event)
+        self._parser.tell(lines, self)
         self.outbox.flush()
         took = self._loop.time() - self._now
         if took > _STALL:
@@ -94,72 +85,83 @@ class Dispatcher:
             self.filter.server.protocol = self._parser.protocol
             self.outbox.put(writer.register(self.filter.reports(), self.filter.phases()))
 
-    def _config(self, event: Config) -> None:
-        if event.key == b"ready":
+    # --- what the parser tells -----------------------------------------------------------------------------------
+
+    def config(self, key: bytes, value: bytes) -> None:
+        """A line of the handshake."""
+        if key == b"ready":
             self.register()
         else:
-            self.filter.server.learn(event)
+            self.filter.server.learn(key, value)
 
-    def _unknown(self, event: Unknown) -> None:
-        self.filter.log.debug(None, "ignored", reason=event.reason, line=event.line)
+    def unknown(self, line: bytes, reason: str) -> None:
+        """A line that says nothing we know."""
+        self.filter.log.debug(None, "ignored", reason=reason, line=line)
 
-    # --- reports -------------------------------------------------------------------------------------------------
-
-    def _report(self, event: Report) -> None:
-        session = self.sessions.open.get(event.session_id)
+    def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool) -> None:
+        """Something happened in a session."""
+        session = self.sessions.open.get(session_id)
         if session is None:
-            if event.name == b"link-connect":
-                self.sessions.gone.discard(event.session_id)
-            session = self.sessions.add(event.session_id, self._now, outgoing=event.outgoing)
-        tell = self._told.get(event.name)
+            if name == b"link-connect":
+                self.sessions.gone.discard(session_id)
+            session = self.sessions.add(session_id, self._now, outgoing=outgoing)
+        tell = self._told.get(name)
         if tell is not None:
-            tell(session, event.fields)
-        if event.name == b"tx-reset":
-            self.held.drop(session.id)
+            tell(session, fields)
+        if name == b"tx-reset":
+            self.held.drop(session_id)
             facts.tx_reset(session)
-        elif event.name == b"link-disconnect":
+        elif name == b"link-disconnect":
             self.ledger.forget(session)
-            self.held.drop(session.id)
-            self.sessions.end(session.id)
+            self.held.drop(session_id)
+            self.sessions.end(session_id)
 
-    # --- requests ------------------------------------------------------------------------------------------------
-
-    def _request(self, event: Request) -> None:
-        session = self.sessions.open.get(event.session_id)
+    def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
+        """smtpd waits for a decision."""
+        session = self.sessions.open.get(session_id)
         if session is None:
-            if event.session_id in self.sessions.gone:
-                self._proceed(event)  # smtpd has forgotten the session, too
+            if session_id in self.sessions.gone:  # smtpd has forgotten the session, too
+                self.outbox.put(writer.proceed(self._parser.protocol, session_id, token))
                 return
-            session = self.sessions.add(event.session_id, self._now)
-        phase = event.phase
+            session = self.sessions.add(session_id, self._now)
         if self.ledger.open and phase != b"commit":
             self.ledger.settle_session(session, "asked again")
         if phase == b"commit" and self._examines:
-            if not self.held.commit(event):
-                self._decide(session, event, Failed("no message before commit"))
+            self._commit_asked(session, Request(phase, session_id, token, argument))
             return
         if self.held.open:
-            self.held.drop(session.id)
+            self.held.drop(session_id)
         fold = facts.FOLD_REQUEST.get(phase)
         if fold is not None:
-            fold(session, event.argument)
-        result = self._ask(session, event)
+            fold(session, argument)
+        result = self._ask(session, phase, argument)
         if type(result) is Proceed and result.facts is NO_FACTS:
-            self._proceed(event)
+            self.outbox.put(writer.proceed(self._parser.protocol, session_id, token))
         else:
-            self._decide(session, event, result)
+            self._decide(session, Request(phase, session_id, token, argument), result)
 
-    def _ask(self, session: Session, event: Request) -> object:
-        ask = self._asks.get(event.phase)
+    def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
+        """A run of message lines."""
+        if not self._examines:
+            return  # never registered: smtpd does not send them
+        session = self.sessions.open.get(session_id)
+        if session is None:
+            if session_id in self.sessions.gone:
+                return
+            session = self.sessions.add(session_id, self._now)
+        self.held.protocol = self._parser.protocol
+        self.held.take(session, token, text)
+
+    # --- decisions -----------------------------------------------------------------------------------------------
+
+    def _ask(self, session: Session, phase: bytes, argument: bytes) -> object:
+        ask = self._asks.get(phase)
         try:
-            return Proceed() if ask is None else ask(session, event.argument)
+            return Proceed() if ask is None else ask(session, argument)
         except CannotCheck as error:
             return Failed(str(error))
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-            return failure_of(self.filter.log, session, _text(event.phase), error)
-
-    def _proceed(self, event: Request) -> None:
-        self.outbox.put(writer.proceed(self._parser.protocol, event.session_id, event.token))
+            return failure_of(self.filter.log, session, _text(phase), error)
 
     def _decide(self, session: Session, event: Request, result: object) -> None:
         """Answer a request with what its hook returned, or will return."""
@@ -209,16 +211,9 @@ class Dispatcher:
 
     # --- messages ------------------------------------------------------------------------------------------------
 
-    def _data_lines(self, event: DataLines) -> None:
-        if not self._examines:
-            return  # never registered: smtpd does not send them
-        session = self.sessions.open.get(event.session_id)
-        if session is None:
-            if event.session_id in self.sessions.gone:
-                return
-            session = self.sessions.add(event.session_id, self._now)
-        self.held.protocol = self._parser.protocol
-        self.held.take(session, event)
+    def _commit_asked(self, session: Session, event: Request) -> None:
+        if not self.held.commit(event):
+            self._decide(session, event, Failed("no message before commit"))
 
     def _examine(self, held: Held) -> None:
         """The dot is here: ask on_message."""

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from filter_api.decision import Proceed, Reject, Verdict
 from filter_api.message import HeaderTooLong, Message
 from filter_api.protocol import writer
-from filter_api.protocol.events import DataLines, Request
+from filter_api.protocol.events import Request
 from filter_api.protocol.limits import BLOCK, MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from filter_api.runtime.outbox import Outbox
 from filter_api.session import Session
@@ -84,13 +84,13 @@ class HeldMessages:
     def __len__(self) -> int:
         return len(self.open)
 
-    def take(self, session: Session, event: DataLines) -> None:
-        """Hold the lines of one event; at the dot the message is examined."""
-        rest: bytes | None = event.text
+    def take(self, session: Session, token: bytes, text: bytes) -> None:
+        """Hold a run of lines; at the dot the message is examined."""
+        rest: bytes | None = text
         while rest is not None:
-            held = self.open.get(event.session_id)
+            held = self.open.get(session.id)
             if held is None or held.state is State.DONE:
-                held = self.open[event.session_id] = Held(session, event.token, self._spool)
+                held = self.open[session.id] = Held(session, token, self._spool)
             if held.state is not State.COLLECTING:
                 return  # lines behind the dot: smtpd never sends them, and must not get them back
             lines, ended, rest = _cut_at_dot(rest)
