@@ -56,11 +56,15 @@ def misbehave(fault: dict[str, Any], sid: str, token: str) -> None:
     for part, pause in ((fault["output"], 0.0), (fault["late"], 0.5)):
         if part:
             time.sleep(pause)
-            names = {"{sid}": sid, "{token}": token, "{SID}": sid.upper(), "{TOKEN}": token.upper()}
-            for name, value in names.items():
-                part = part.replace(name, value)
-            write(part.encode("latin-1"))
+            write(filled(part, sid, token).encode("latin-1"))
     act(fault["action"])
+
+
+def filled(template: str, sid: str, token: str) -> str:
+    values = {"{sid}": sid, "{token}": token, "{SID}": sid.upper(), "{TOKEN}": token.upper()}
+    for name, value in values.items():
+        template = template.replace(name, value)
+    return template
 
 
 def register(fault: dict[str, Any]) -> None:

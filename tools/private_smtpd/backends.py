@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final

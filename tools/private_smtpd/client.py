@@ -168,8 +168,9 @@ class Client:
 
     def deliver(self, text: bytes, sender: str = "alice@example.net", recipient: str = "bob@example.org") -> Reply:
         """EHLO, MAIL, RCPT and the message; the first refusal, or the reply to the dot."""
-        for say in (self.ehlo, lambda: self.mail_from(sender), lambda: self.rcpt_to(recipient)):
-            reply = say()
-            if reply.code >= 400:
-                return reply
-        return self.message(text)
+        reply = self.ehlo()
+        if reply.code < 400:
+            reply = self.mail_from(sender)
+        if reply.code < 400:
+            reply = self.rcpt_to(recipient)
+        return self.message(text) if reply.code < 400 else reply
