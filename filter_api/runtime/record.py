@@ -37,12 +37,12 @@ def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, d
     values: dict[str, object] = {
         **verdict.facts,
         **decided.facts,
+        **_action(decided, observe),  # before what strangers wrote: a long line is cut at its end
         "from": b"<" + (session.sender or b"") + b">",
         "to": b",".join(b"<" + recipient + b">" for recipient in recipients[:_MANY]),
         "size": held.wire_size,
         "delay": f"{delay:.1f}",
         **_header(held),
-        **_action(decided, observe),
     }
     log.line(logging.INFO, session, "message", values)
 
