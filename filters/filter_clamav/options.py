@@ -49,8 +49,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
 
 def _rule(value: str) -> tuple[str, Action]:
     """``Heuristics.=mark``. The prefix may hold a ``=``, the action does not."""
-    prefix, equals, word = value.rpartition("=")
+    prefix, _, word = value.rpartition("=")
     known = [action.value for action in Action]
-    if not equals or not prefix.isascii() or not prefix.isprintable() or " " in prefix or word not in known:
+    if not prefix or not prefix.isascii() or not prefix.isprintable() or " " in prefix or word not in known:
         raise UsageError(f"-i takes prefix=action, the action one of {', '.join(known)}; not {value!r}")
     return prefix, Action(word)

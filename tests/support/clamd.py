@@ -37,11 +37,11 @@ def running_clamd(directory: Path, *settings: str, stream_max: int = STREAM_MAX)
             [
                 f"LocalSocket {path}",
                 f"DatabaseDirectory {database}",
-                f"TemporaryDirectory {directory}",
+                *settings,
+                f"TemporaryDirectory {directory}",  # of equal options the first counts
                 "Foreground yes",
                 f"StreamMaxLength {stream_max}",
                 "DetectPUA yes",
-                *settings,
                 "",
             ]
         )

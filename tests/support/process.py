@@ -29,7 +29,6 @@ TOKEN = "80bb07fde8449624"
 RECEIVED = (
     b"Received: from client.example.org (mx.example.org [192.0.2.1])\r\n\tby mx.test (OpenSMTPD) with ESMTP id 1\r\n"
 )
-_STAMP = "0.7|1795162006.500000|smtp-in"
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,10 @@ class Outcome:
 class Smtpd:
     """The other side of the filter's socket."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket, log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ours: socket.socket, log: Path, protocol: str) -> None:
         self.process = process
+        self.protocol = protocol
+        self._stamp = f"{protocol}|1795162006.500000|smtp-in"
         self._log = log
         self._socket = ours
         self._sessions = itertools.count(1)
@@ -65,8 +66,11 @@ class Smtpd:
         """Shake hands."""
         reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=1 << 20)
         self._reader = asyncio.create_task(self._read(reader))
-        self.write("config|smtpd-version|7.8.0-portable", "config|protocol|0.7", "config|smtp-session-timeout|300")
-        self.write("config|subsystem|smtp-in", "config|admd|mx.test", "config|ready")
+        if self.protocol == "0.7":
+            self.write("config|smtpd-version|7.8.0-portable", "config|protocol|0.7")
+        else:
+            self.write("config|smtpd-version|6.8.0p2")
+        self.write("config|smtp-session-timeout|300", "config|subsystem|smtp-in", "config|admd|mx.test", "config|ready")
         async with asyncio.timeout(20):
             await self.ready.wait()
 
@@ -128,18 +132,18 @@ class Smtpd:
         shown = address if address.startswith("unix:") else f"[{address}]" if ":" in address else address
         source = shown if address.startswith("unix:") else f"{shown}:4711"
         self.write(
-            f"report|{_STAMP}|link-connect|{session}|{rdns}|pass|{source}|192.0.2.25:25",
-            f"report|{_STAMP}|link-identify|{session}|EHLO|{helo}",
+            f"report|{self._stamp}|link-connect|{session}|{rdns}|pass|{source}|192.0.2.25:25",
+            f"report|{self._stamp}|link-identify|{session}|EHLO|{helo}",
         )
         if user:
-            self.write(f"report|{_STAMP}|link-auth|{session}|pass|{user}")
+            self.write(f"report|{self._stamp}|link-auth|{session}|pass|{user}")
         return session
 
     async def ask(self, session: str, phase: str, argument: str = "") -> str | None:
         """A question; None for proceed, else the reply."""
         if f"filter|smtp-in|{phase}" not in self.registered:
             return None
-        self.write(f"filter|{_STAMP}|{phase}|{session}|{TOKEN}|{argument}")
+        self.write(f"filter|{self._stamp}|{phase}|{session}|{TOKEN}|{argument}")
         line = (await self._lines[session].get()).decode("ascii")
         kind, _, _, word, *reply = line.split("|", 4)
         assert kind == "filter-result", line
@@ -149,13 +153,13 @@ class Smtpd:
         """MAIL FROM and RCPT TO; the answers to the recipients. Those refused are told to the filter as such."""
         number = f"{int(session, 16) & 0xFFFFFFFF:08x}"
         await self.ask(session, "mail-from", sender)
-        self.write(f"report|{_STAMP}|tx-begin|{session}|{number}")
-        self.write(f"report|{_STAMP}|tx-mail|{session}|{number}|ok|{sender}")
+        self.write(f"report|{self._stamp}|tx-begin|{session}|{number}")
+        self.write(f"report|{self._stamp}|tx-mail|{session}|{number}|ok|{sender}")
         answers = []
         for recipient in recipients:
             answer = await self.ask(session, "rcpt-to", recipient)
             result = "ok" if answer is None else "tempfail"
-            self.write(f"report|{_STAMP}|tx-rcpt|{session}|{number}|{result}|{recipient}")
+            self.write(f"report|{self._stamp}|tx-rcpt|{session}|{number}|{result}|{recipient}")
             answers.append(answer)
         return answers
 
@@ -163,7 +167,7 @@ class Smtpd:
         """The message with smtpd's Received on top, and the commit; every line is sent as smtpd would."""
         started = asyncio.get_running_loop().time()
         await self.ask(session, "data")
-        head = f"filter|{_STAMP}|data-line|{session}|{TOKEN}|".encode("ascii")
+        head = f"filter|{self._stamp}|data-line|{session}|{TOKEN}|".encode("ascii")
         lines = (received + message).removesuffix(b"\r\n").split(b"\r\n") if received + message else []
         for start in range(0, len(lines), 2000):
             self.write(
@@ -185,7 +189,7 @@ class Smtpd:
 
     def end(self, session: str) -> None:
         """The client is gone."""
-        self.write(f"report|{_STAMP}|link-disconnect|{session}")
+        self.write(f"report|{self._stamp}|link-disconnect|{session}")
 
     async def send(
         self,
@@ -206,14 +210,14 @@ class Smtpd:
 
 
 @asynccontextmanager
-async def running_filter(package: str, *arguments: str) -> AsyncIterator[Smtpd]:
-    """Start a filter of this project and shake hands."""
+async def running_filter(package: str, *arguments: str, protocol: str = "0.7") -> AsyncIterator[Smtpd]:
+    """Start a filter of this project and shake hands; protocol: 0.7, or 0.6 for smtpd 6.8."""
     ours, theirs = socket.socketpair()
     with tempfile.TemporaryDirectory(prefix="filter-") as directory, theirs:
         log = Path(directory) / "stderr"
         process = _start([sys.executable, "-X", "dev", "-m", package, *arguments], theirs, log)
         theirs.close()
-        smtpd = Smtpd(process, ours, log)
+        smtpd = Smtpd(process, ours, log, protocol)
         try:
             await smtpd.start()
             yield smtpd
