@@ -34,9 +34,9 @@ def explain(arguments: list[str]) -> int:
         _, rest = getopt.getopt(arguments, LETTERS + COMMON_LETTERS)
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
+    own, common = parse(arguments[: len(arguments) - len(rest)])
     if not 1 <= len(rest) <= 2:
         raise UsageError("a name is wanted, and after it the client's address if it is known")
-    own, common = parse(arguments[: len(arguments) - len(rest)])
     name = rest[0].encode("utf-8", "surrogateescape").lower()
     address = _address(rest[1]) if len(rest) == 2 else None
     print(printable(name) + (f" ({address})" if address else ""))

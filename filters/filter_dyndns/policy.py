@@ -53,7 +53,7 @@ def action(total: int, options: Options) -> Action:
 
 def decide(name: bytes, evidence: Evidence, options: Options, phase: Phase) -> Decision:
     """The decision at a phase. Marks are made at mail-from only, refusals at the phase of -p only."""
-    facts = {"reason": "dynamic", "score": evidence.total, "signs": evidence.kinds, "rdns": name}
+    facts = {"reason": "dynamic", "score": evidence.total, "signs": evidence.kinds, "name": name}
     wanted = action(evidence.total, options)
     if wanted is Action.REFUSE and phase is options.phase:
         return phase.refuse(550, "5.7.1", options.text, facts=facts)
