@@ -27,7 +27,10 @@ class Identity(NamedTuple):
 
 
 def identity(user: str | None, group: str | None) -> Identity:
-    """The identity smtpd gives a filter with these options; ConfigError if there is no such user or group."""
+    """The identity smtpd gives a filter with these options; ConfigError if there is no such user or group.
+
+    Without smtpd on this machine, and so without its user, ``nobody`` stands for it.
+    """
     entry = _user(user) if user is not None else _smtpd_user()
     gid = entry.pw_gid
     if group is not None:
@@ -76,4 +79,4 @@ def _smtpd_user() -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise ConfigError(f"none of the users smtpd runs filters as exists ({', '.join(SMTPD_USERS)}): name one with user")
+    return _user("nobody")

@@ -1,0 +1,185 @@
+"""``filterctl check smtpd.conf``: will smtpd start with these filters, and do they see what they are meant to see?
+
+For each filter line: the command is plain words, the program is there, and it starts, parses its options, reads its
+files and registers, as the user of its line. For each listener and relay action: what the order of its chain hides.
+"""
+
+from __future__ import annotations
+
+import getopt
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from filter_api.errors import ConfigError, UsageError
+from filter_api.escape import printable
+from filterctl.access import Identity, identity, why_not
+from filterctl.chains import Member, remarks
+from filterctl.command import libexec_directories
+from filterctl.dryrun import DryRun, dry_run
+from filterctl.lexer import Place
+from filterctl.shellwords import split
+from filterctl.smtpdconf import Command, Configuration, FilterDefinition, read
+
+
+class Finding(NamedTuple):
+    """A line of the result."""
+
+    place: Place
+    severity: str
+    text: str
+
+
+def run(arguments: list[str]) -> int:
+    """0 if there is no error; raises UsageError, ConfigError."""
+    folders, path = options(arguments)
+    configuration = read(path)
+    checker = Checker(configuration, folders)
+    findings = [*checker.definitions(), *checker.chains()]
+    for finding in findings:
+        print(f"{finding.place}: {finding.severity}: {printable(finding.text, 1000)}")
+    if not configuration.filters:
+        print(f"{path}: note: no filter lines")
+    return 1 if any(finding.severity == "error" for finding in findings) else 0
+
+
+def options(arguments: list[str]) -> tuple[list[str], str]:
+    """The directories smtpd looks for commands in, and the configuration; UsageError."""
+    try:
+        found, rest = getopt.getopt(arguments, "l:")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    if len(rest) != 1:
+        raise UsageError("")
+    return [value for _, value in found] or libexec_directories(), rest[0]
+
+
+class Checker:
+    """Checks one configuration; each command is started once, however many filters share it."""
+
+    def __init__(self, configuration: Configuration, folders: Sequence[str]) -> None:
+        self._configuration = configuration
+        self._folders = folders
+        self._runs: dict[Command, tuple[list[str], DryRun | None]] = {}
+
+    def definitions(self) -> Iterator[Finding]:
+        """Each filter by itself."""
+        for place, name in self._configuration.unknown():
+            yield Finding(place, "error", f"{name} is not defined")
+        used = {definition.name for use in self._configuration.uses for definition in self._configuration.chain(use)}
+        for definition in self._configuration.filters.values():
+            command = self._configuration.command_of(definition)
+            if command is not None:
+                yield from self._command(definition, command)
+            if definition.name not in used and definition.members is None:
+                yield Finding(definition.place, "note", f"filter {definition.name} is used by no listener or action")
+
+    def chains(self) -> Iterator[Finding]:
+        """Each listener and relay action."""
+        told = set()
+        for use in self._configuration.uses:
+            members = [self._member(definition) for definition in self._configuration.chain(use)]
+            key = (*(member.name for member in members), use.masquerade)
+            if use.outgoing or key in told:
+                continue
+            told.add(key)
+            for severity, text in remarks(members, masquerade=use.masquerade):
+                yield Finding(use.place, severity, text)
+
+    def _member(self, definition: FilterDefinition) -> Member:
+        if definition.phase is not None:
+            return Member(definition.name, (), frozenset({definition.phase}), definition.decision)
+        command = self._configuration.command_of(definition)
+        words, outcome = self._runs.get(command, ([], None)) if command is not None else ([], None)
+        return Member(definition.name, words, outcome.phases if outcome else frozenset())
+
+    def _command(self, definition: FilterDefinition, command: Command) -> Iterator[Finding]:
+        if command in self._runs:
+            return
+        self._runs[command] = ([], None)
+        try:
+            words = split(command.text)
+            self._runs[command] = (words, None)
+            who = identity(command.user, command.group)
+            if command.chroot is not None:
+                yield Finding(definition.place, "note", f"filter {definition.name} is not started: it runs in a chroot")
+                return
+            program = self._program(words[0], who)
+        except (ConfigError, ValueError) as error:
+            yield Finding(definition.place, "error", f"filter {definition.name}: {error}")
+            return
+        outcome = dry_run([program, *words[1:]], who, self._subsystems(command))
+        self._runs[command] = (words, outcome)
+        yield from _findings(definition, words, program, who, outcome)
+
+    def _program(self, name: str, who: Identity) -> str:
+        """Where smtpd finds it; ConfigError if it is not there or `who` may not run it."""
+        places = [name] if name.startswith("/") else [os.path.join(folder, name) for folder in self._folders]
+        if not places:
+            raise ConfigError(f"{name}: smtpd's directory for filters is not known here: name it with -l")
+        found = next((path for path in places if os.path.isfile(path)), None)
+        if found is None:
+            raise ConfigError(f"{name}: not found, looked in {', '.join(map(os.path.dirname, places))}")
+        for path in [found, *_interpreter(found)]:
+            reason = why_not(path, who, wanted=os.X_OK)
+            if reason:
+                raise ConfigError(f"{name}: {reason}")
+        return found
+
+    def _subsystems(self, command: Command) -> list[str]:
+        """What smtpd would name in the handshake: where filters of this command are used."""
+        configuration = self._configuration
+        used = {
+            "smtp-out" if use.outgoing else "smtp-in"
+            for use in configuration.uses
+            for definition in configuration.chain(use)
+            if configuration.command_of(definition) == command
+        }
+        return sorted(used)
+
+
+def _findings(
+    definition: FilterDefinition, words: Sequence[str], program: str, who: Identity, outcome: DryRun
+) -> Iterator[Finding]:
+    name = f"filter {definition.name}"
+    if outcome.problem:
+        yield Finding(definition.place, "error", f"{name}: {program} {outcome.problem}")
+        for line in outcome.complaints:
+            yield Finding(definition.place, "error", f"{name}: {line}")
+    if outcome.problem or not outcome.as_user:
+        for path in _paths(words[1:]):
+            reason = why_not(path, who)
+            if reason:
+                yield Finding(definition.place, "error", f"{name}: {reason}")
+    if not outcome.as_user:
+        text = f"{name} was not started as {who.user}: run filterctl check as root for that"
+        yield Finding(definition.place, "warning", text)
+    elif who.user == "nobody":
+        text = f"{name}: no user smtpd runs filters as is known here: started as nobody"
+        yield Finding(definition.place, "warning", text)
+    if not outcome.problem:
+        for line in outcome.complaints:
+            yield Finding(definition.place, "warning", f"{name}: {line}")
+        phases = " ".join(sorted(outcome.phases)) or "no phase, reports only"
+        yield Finding(definition.place, "ok", f"{name}: {program} as {who.user} registers {phases}")
+
+
+def _paths(words: Sequence[str]) -> Iterator[str]:
+    """The existing files and folders that arguments name: ``/path``, ``-f/path``, ``-f file:/path``."""
+    for word in words:
+        at = word.find("/")
+        if at >= 0 and (at == 0 or word[:at].endswith((":", "=")) or (word[0] == "-" and at == 2)):
+            path = word[at:]
+            if os.path.exists(path):
+                yield path
+
+
+def _interpreter(path: str) -> list[str]:
+    """The program in the first line of a script, if it is one."""
+    try:
+        with open(path, "rb") as file:
+            head = file.readline(256)
+    except OSError:
+        return []
+    words = head[2:].split() if head.startswith(b"#!") else []
+    return [os.fsdecode(words[0])] if words else []
