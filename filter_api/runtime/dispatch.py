@@ -14,7 +14,6 @@ from typing import Final, Protocol
 
 from filter_api import facts
 from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proceed, Reject, Rewrite, Verdict
-from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
@@ -46,13 +45,17 @@ class Dispatcher:
         self.outbox = Outbox(write)
         self.registered = False
         self.registered_event = asyncio.Event()
+        self._put = self.outbox.put
         self.sessions = Sessions()
+        self._open = self.sessions.open
         self._loop = loop
         self._now = loop.time()
         self._framing = Framing()
         self._parser = Parser()
         self._asks = asks(filter_)
         self._told = told(filter_, filter_.log.failure)
+        self._ends(b"tx-reset", self._end_transaction)
+        self._ends(b"link-disconnect", self._end_session)
         self._examines = filter_.overrides("on_message")
         self.deadlines = Deadlines(loop)
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
@@ -100,7 +103,7 @@ class Dispatcher:
 
     def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool) -> None:
         """Something happened in a session."""
-        session = self.sessions.open.get(session_id)
+        session = self._open.get(session_id)
         if session is None:
             if name == b"link-connect":
                 self.sessions.gone.discard(session_id)
@@ -108,20 +111,36 @@ class Dispatcher:
         tell = self._told.get(name)
         if tell is not None:
             tell(session, fields)
-        if name == b"tx-reset":
-            self.held.drop(session_id)
-            facts.tx_reset(session)
-        elif name == b"link-disconnect":
+
+    def _ends(self, name: bytes, end: Callable[[Session], None]) -> None:
+        """A report that ends something: facts and hook first, then the end."""
+        before = self._told.get(name)
+
+        def tell(session: Session, fields: list[bytes]) -> None:
+            if before is not None:
+                before(session, fields)
+            end(session)
+
+        self._told[name] = tell
+
+    def _end_transaction(self, session: Session) -> None:
+        if self.held.open:
+            self.held.drop(session.id)
+        facts.tx_reset(session)
+
+    def _end_session(self, session: Session) -> None:
+        if self.ledger.open:
             self.ledger.forget(session)
-            self.held.drop(session_id)
-            self.sessions.end(session_id)
+        if self.held.open:
+            self.held.drop(session.id)
+        self.sessions.end(session.id)
 
     def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
         """smtpd waits for a decision."""
-        session = self.sessions.open.get(session_id)
+        session = self._open.get(session_id)
         if session is None:
             if session_id in self.sessions.gone:  # smtpd has forgotten the session, too
-                self.outbox.put(writer.proceed(self._parser.protocol, session_id, token))
+                self._put(writer.proceed(self._parser.protocol, session_id, token))
                 return
             session = self.sessions.add(session_id, self._now)
         if self.ledger.open and phase != b"commit":
@@ -131,12 +150,14 @@ class Dispatcher:
             return
         if self.held.open:
             self.held.drop(session_id)
-        fold = facts.FOLD_REQUEST.get(phase)
-        if fold is not None:
-            fold(session, argument)
-        result = self._ask(session, phase, argument)
+        ask = self._asks.get(phase)
+        result: object
+        try:
+            result = Proceed() if ask is None else ask(session, argument)
+        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
+            result = failure_of(self.filter.log, session, _text(phase), error)
         if type(result) is Proceed and result.facts is NO_FACTS:
-            self.outbox.put(writer.proceed(self._parser.protocol, session_id, token))
+            self._put(writer.proceed(self._parser.protocol, session_id, token))
         else:
             self._decide(session, Request(phase, session_id, token, argument), result)
 
@@ -144,7 +165,7 @@ class Dispatcher:
         """A run of message lines."""
         if not self._examines:
             return  # never registered: smtpd does not send them
-        session = self.sessions.open.get(session_id)
+        session = self._open.get(session_id)
         if session is None:
             if session_id in self.sessions.gone:
                 return
@@ -153,15 +174,6 @@ class Dispatcher:
         self.held.take(session, token, text)
 
     # --- decisions -----------------------------------------------------------------------------------------------
-
-    def _ask(self, session: Session, phase: bytes, argument: bytes) -> object:
-        ask = self._asks.get(phase)
-        try:
-            return Proceed() if ask is None else ask(session, argument)
-        except CannotCheck as error:
-            return Failed(str(error))
-        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-            return failure_of(self.filter.log, session, _text(phase), error)
 
     def _decide(self, session: Session, event: Request, result: object) -> None:
         """Answer a request with what its hook returned, or will return."""
@@ -222,8 +234,6 @@ class Dispatcher:
         result: object
         try:
             result = self.filter.on_message(session, message)
-        except CannotCheck as error:
-            result = Failed(str(error))
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
             result = self._message_failure(held, error)
         if inspect.isawaitable(result):

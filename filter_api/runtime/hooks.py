@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from filter_api import facts
+from filter_api.decision import Proceed
 from filter_api.filter import PHASES_OF, REPORT_OF, Filter
 from filter_api.session import Session
 
@@ -18,7 +19,7 @@ def _text(field: bytes) -> str:
 
 
 def asks(filter_: Filter) -> dict[bytes, Ask]:
-    """Phase → the call that asks the filter; every phase it registered for, but data-line and commit of a message."""
+    """Phase → the call that asks the filter; every phase it registered for, but data-line."""
     table: dict[str, Ask] = {
         "on_connect": lambda session, _argument: filter_.on_connect(session),
         "on_helo": filter_.on_helo,
@@ -28,12 +29,25 @@ def asks(filter_: Filter) -> dict[bytes, Ask]:
         "on_data": lambda session, _argument: filter_.on_data(session),
         "on_commit": lambda session, _argument: filter_.on_commit(session),
     }
-    return {
+    asked = {
         phase.encode("ascii"): ask
         for hook, ask in table.items()
         if filter_.overrides(hook)
         for phase in PHASES_OF[hook]
     }
+    for phase, fold in facts.FOLD_REQUEST.items():
+        asked[phase] = _after(fold, asked.get(phase))
+    return asked
+
+
+def _after(fold: Callable[[Session, bytes], None], ask: Ask | None) -> Ask:
+    """The fact that the question tells with its argument, then the question."""
+
+    def asked(session: Session, argument: bytes) -> object:
+        fold(session, argument)
+        return Proceed() if ask is None else ask(session, argument)
+
+    return asked
 
 
 def _size(field: bytes) -> int:

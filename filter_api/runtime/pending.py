@@ -75,8 +75,6 @@ class Ledger:
         result: object
         try:
             result = await pending.awaitable
-        except CannotCheck as error:
-            result = Failed(str(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task would end the loop, and smtpd with it
             if not pending.open:
                 return
@@ -126,6 +124,8 @@ class Ledger:
 
 
 def failure_of(log: Logger, session: Session, what: str, error: BaseException) -> Failed:
-    """Log what a hook threw, with its traceback, and give what stands for its result."""
+    """Give what stands for the result of a hook that threw; log it with its traceback, unless it said why."""
+    if isinstance(error, CannotCheck):
+        return Failed(str(error))
     log.failure(session, what, error)
     return Failed(f"{type(error).__name__} in the filter")
