@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.escape import printable
-from filterctl.access import Identity, identity, why_not
+from filterctl.access import SMTPD_USERS, Identity, identity, why_not
 from filterctl.chains import Member, remarks
 from filterctl.command import libexec_directories
 from filterctl.dryrun import DryRun, dry_run
@@ -94,23 +94,28 @@ class Checker:
         return Member(definition.name, words, outcome.phases if outcome else frozenset())
 
     def _command(self, definition: FilterDefinition, command: Command) -> Iterator[Finding]:
-        if command in self._runs:
+        if command not in self._runs:
+            self._runs[command] = ([], None)
+            try:
+                for severity, text in self._start(command):
+                    yield Finding(definition.place, severity, f"filter {definition.name}: {text}")
+            except (ConfigError, ValueError) as error:
+                yield Finding(definition.place, "error", f"filter {definition.name}: {error}")
+
+    def _start(self, command: Command) -> Iterator[tuple[str, str]]:
+        """Start a command and remember what it registered; severity and text of what there is to tell."""
+        words = split(command.text)
+        self._runs[command] = (words, None)
+        who = identity(command.user, command.group)
+        if command.chroot is not None:
+            yield "note", "not started, as it runs in a chroot"
             return
-        self._runs[command] = ([], None)
-        try:
-            words = split(command.text)
-            self._runs[command] = (words, None)
-            who = identity(command.user, command.group)
-            if command.chroot is not None:
-                yield Finding(definition.place, "note", f"filter {definition.name} is not started: it runs in a chroot")
-                return
-            program = self._program(words[0], who)
-        except (ConfigError, ValueError) as error:
-            yield Finding(definition.place, "error", f"filter {definition.name}: {error}")
-            return
+        program = self._program(words[0], who)
+        if command.user is None and who.user not in SMTPD_USERS:
+            yield "warning", f"no user smtpd runs filters as is known here: started as {who.user}"
         outcome = dry_run([program, *words[1:]], who, self._subsystems(command))
         self._runs[command] = (words, outcome)
-        yield from _findings(definition, words, program, who, outcome)
+        yield from _told(words, program, who, outcome)
 
     def _program(self, name: str, who: Identity) -> str:
         """Where smtpd finds it; ConfigError if it is not there or `who` may not run it."""
@@ -138,30 +143,19 @@ class Checker:
         return sorted(used)
 
 
-def _findings(
-    definition: FilterDefinition, words: Sequence[str], program: str, who: Identity, outcome: DryRun
-) -> Iterator[Finding]:
-    name = f"filter {definition.name}"
+def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) -> Iterator[tuple[str, str]]:
+    """Severity and text of what a dry run showed."""
     if outcome.problem:
-        yield Finding(definition.place, "error", f"{name}: {program} {outcome.problem}")
-        for line in outcome.complaints:
-            yield Finding(definition.place, "error", f"{name}: {line}")
+        yield "error", f"{program} {outcome.problem}"
+    for line in outcome.complaints:
+        yield "error" if outcome.problem else "warning", line
     if outcome.problem or not outcome.as_user:
-        for path in _paths(words[1:]):
-            reason = why_not(path, who)
-            if reason:
-                yield Finding(definition.place, "error", f"{name}: {reason}")
+        yield from (("error", reason) for path in _paths(words[1:]) if (reason := why_not(path, who)))
     if not outcome.as_user:
-        text = f"{name} was not started as {who.user}: run filterctl check as root for that"
-        yield Finding(definition.place, "warning", text)
-    elif who.user == "nobody":
-        text = f"{name}: no user smtpd runs filters as is known here: started as nobody"
-        yield Finding(definition.place, "warning", text)
+        yield "warning", f"not started as {who.user}: run filterctl check as root for that"
     if not outcome.problem:
-        for line in outcome.complaints:
-            yield Finding(definition.place, "warning", f"{name}: {line}")
         phases = " ".join(sorted(outcome.phases)) or "no phase, reports only"
-        yield Finding(definition.place, "ok", f"{name}: {program} as {who.user} registers {phases}")
+        yield "ok", f"{program} as {who.user} registers {phases}"
 
 
 def _paths(words: Sequence[str]) -> Iterator[str]:

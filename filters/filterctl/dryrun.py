@@ -25,6 +25,8 @@ PATIENCE = 10.0
 CHUNK = 65536
 MAX_STDERR = 4096
 
+_TOO_EARLY = "ended before register|ready"
+
 
 @dataclass(slots=True)
 class DryRun:
@@ -65,7 +67,7 @@ def dry_run(command: Sequence[str], who: Identity, subsystems: Sequence[str]) ->
     result.phases = frozenset(phase.decode("ascii") for phase in oracle.phases)
     if not result.problem and status != 0:
         result.problem = f"ended with status {status} at end of file"
-    elif result.problem and not oracle.ready and status not in {0, 143}:
+    elif result.problem == _TOO_EARLY:
         result.problem = f"ended with status {status} before register|ready"
     return result
 
@@ -99,7 +101,7 @@ def _talk(wire: socket.socket, oracle: Oracle, config: bytes) -> str:
             wire.settimeout(left)
             data = wire.recv(CHUNK)
             if not data:
-                return "" if oracle.ready else "closed its output before register|ready"
+                return "" if oracle.ready else _TOO_EARLY
             oracle.filter_wrote(data)
             if oracle.ready and not closed:
                 closed = True
@@ -107,7 +109,7 @@ def _talk(wire: socket.socket, oracle: Oracle, config: bytes) -> str:
     except TimeoutError:
         pass
     except ConnectionError:
-        return "" if oracle.ready else "ended before register|ready"
+        return "" if oracle.ready else _TOO_EARLY
     except SmtpdError as error:
         return f"smtpd would die: {error}"
     return f"no {'end after end of file' if closed else 'register|ready'} within {PATIENCE:g} seconds"

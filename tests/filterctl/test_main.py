@@ -1,0 +1,78 @@
+"""The verb table: usage, errors, and that no verb needs another's modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from filter_api.errors import ConfigError
+from filterctl.__main__ import VERBS, load, main, usage
+
+
+def filterctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "filterctl", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def test_alone_it_prints_its_verbs() -> None:
+    done = filterctl()
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", usage())
+    assert all(f"filterctl {verb} " in done.stderr for verb in VERBS)
+
+
+def test_an_unknown_verb_is_named_printably() -> None:
+    done = filterctl("sh\x1b[31mow")
+    assert done.returncode == 1
+    assert done.stderr == "filterctl: unknown verb: sh\\x1b[31mow\n" + usage()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["explain"], "explain: what shall be explained?"),
+        (["explain", "weather"], "explain: unknown: weather (known: dyndns, greylist, rdns, sender-score)"),
+        (["check", "/nonexistent"], "check: /nonexistent: No such file or directory"),
+        (["check"], "usage: filterctl check"),
+        (["check", "-q", "x"], "check: option -q not recognized"),
+    ],
+)
+def test_errors_are_one_line_and_status_1(arguments: list[str], message: str) -> None:
+    done = filterctl(*arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_part_that_is_not_installed_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"^no-such-part is not installed$"):
+        load("no_such_part.ctl", "run")
+
+
+def test_a_broken_module_is_not_taken_for_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AttributeError):
+        load("filterctl.explain", "no_such_function")
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_is_there(verb: str) -> None:
+    assert callable(load(VERBS[verb].module, VERBS[verb].function))
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    script = f"{sys.executable} -m filterctl report messages /dev/null | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_starting_loads_no_library_of_a_filter() -> None:
+    script = "import sys, filterctl.__main__; print(sorted(set(sys.modules) & {'dns', 'redis', 'cryptography'}))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def test_main_gives_the_status_of_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 1
+    assert capsys.readouterr().err == usage()
