@@ -1,0 +1,50 @@
+"""Clients judged by who they are: filter-rdns and filter-dyndns."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from demo import zone
+from demo.stage import Scene, Seen, Stage, send
+
+
+def visit(
+    who: str,
+    source: str,
+    expect: int,
+    *,
+    helo: str = "mx1.good.example",
+    sender: str = "alice@good.example",
+    what: str = "a mail",
+) -> Scene:
+    """A client at `source` sends an ordinary mail."""
+
+    def play(stage: Stage) -> Seen:
+        return send(stage, source, helo=helo, sender=sender)
+
+    return Scene(who, source, what, play, expect)
+
+
+CLIENTS: Final = (
+    visit("good server", zone.GOOD, 250),
+    visit("good server", zone.GOOD_IPV6, 250),
+    visit(
+        "server of a DSL forum",
+        zone.SERVER_AT_DSL_FORUM,
+        250,
+        helo="mail.dslreports.example",
+        sender="news@dslreports.example",
+    ),
+    visit("no reverse DNS", zone.NO_NAME, 550),
+    visit("somebody else's name", zone.MISMATCH, 550, helo="mail.bank.example", sender="service@bank.example"),
+    visit("address as its name", zone.NAME_IS_ADDRESS, 550),
+    visit("residential line", zone.RESIDENTIAL, 550),
+    visit("residential line", zone.RESIDENTIAL_IPV6, 550),
+    visit("DNS broken", zone.BROKEN, 451),
+    visit("good server", zone.GOOD, 550, helo="localhost", what='says "EHLO localhost"'),
+    visit("good server", zone.GOOD, 550, helo="mx.example.org", what="says it is us"),
+    visit("good server", zone.GOOD, 550, sender="a@no-such-domain.example", what="sender's domain does not exist"),
+    visit("good server", zone.GOOD, 550, sender="a@no-answers.example", what="sender takes no mail (null MX)"),
+    visit("good server", zone.GOOD, 451, sender="a@broken.example", what="sender's DNS is broken"),
+    visit("good server", zone.GOOD, 250, sender="", what="a bounce, sender <>"),
+)
