@@ -11,7 +11,7 @@ from __future__ import annotations
 import getopt
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +19,11 @@ from demo.scenes import ALL
 from demo.stage import Scene, Seen, Stage
 from demo.table import show
 from demo.zone import ZONE
-from tools.private_smtpd import SYSTEMS, Smtpd, Unavailable
-from tools.private_smtpd.backends import start_clamd, start_redis, start_spamd
+from tools.private_smtpd import SYSTEMS, Namespace, Smtpd, Unavailable
+from tools.private_smtpd.backends import Backend, start_clamd, start_redis, start_spamd
 
 EXAMPLE: Final = Path(__file__).parents[1] / "examples/smtpd.conf"
-STARTERS: Final = {"clamd": start_clamd, "spamd": start_spamd, "redis": start_redis}
+STARTERS: Final[dict[str, Callable[[Namespace], Backend]]] = {"clamd": start_clamd, "spamd": start_spamd, "redis": start_redis}
 
 
 def play_all(stage: Stage) -> list[tuple[str, list[tuple[Scene, Seen]]]]:

@@ -18,20 +18,6 @@ LOGGED: Final = re.compile(r"^(?P<filter>[a-z0-9-]+): (?P<sid>[0-9a-f]{16}) (?P<
 """A filter's log line in smtpd's log: the filter's name in smtpd.conf, then `SESSION what key=value …`."""
 FACT: Final = re.compile(r'([a-z_-]+)=("(?:[^"\\]|\\.)*"|\S*)')
 TOLD: Final = ("result", "reason", "score", "required", "signs", "name", "ptr", "virus", "why")
-    "result",
-    "reason",
-    "action",
-    "score",
-    "required",
-    "signs",
-    "name",
-    "ptr",
-    "virus",
-    "d",
-    "s",
-    "why",
-    "helo",
-)
 """Keys of a log line that say why, in the order the table shows them."""
 
 
