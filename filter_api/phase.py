@@ -50,18 +50,19 @@ def parse_reply_text(value: str, *, option: str = "-r", enhanced: str = "5.7.25"
 
 
 def parse_phase_options(
-    own_letters: str, arguments: Sequence[str]
+    own_letters: str, arguments: Sequence[str], *, allow_from: bool = False
 ) -> tuple[list[tuple[str, str]], CommonOptions, Phase]:
     """`parse_options` for a filter that has ``p:`` among its letters, and the phase it gives.
 
-    Entries ``to:`` of a ``-W`` file are accepted only where the decision falls at rcpt-to; elsewhere they are an error
-    with ``file:line:``, as the recipient is not known yet. Raises as `parse_options` does.
+    Entries ``to:`` of a ``-W`` file are accepted only where the decision falls at rcpt-to, and ``from:`` (for a filter
+    that checks SPF: `allow_from`) not at connect; elsewhere they are an error with ``file:line:``, as recipient and
+    sender are not known yet. Raises as `parse_options` does.
     """
-    own, common = parse_options(own_letters, arguments, allow_to=True)
+    own, common = parse_options(own_letters, arguments, allow_from=allow_from, allow_to=True)
     phase = Phase.MAIL_FROM
     for option, value in own:
         if option == "-p":
             phase = parse_phase(value)
     if phase is not Phase.RCPT_TO and common.exempt is not None:
-        own, common = parse_options(own_letters, arguments)
+        own, common = parse_options(own_letters, arguments, allow_from=allow_from and phase is not Phase.CONNECT)
     return own, common, phase

@@ -56,3 +56,16 @@ def test_recipients_are_exempt_only_where_they_are_known(tmp_path: Path) -> None
     assert common.exempt.recipient(b"bob@example.org")
     with pytest.raises(ConfigError, match="exempt:2: "):
         parse_phase_options("p:", ["-W", str(table)])
+
+
+def test_senders_are_exempt_where_they_are_known_and_spf_is_checked(tmp_path: Path) -> None:
+    table = tmp_path / "exempt"
+    table.write_text("from:example.org\n")
+    for phase in ("mail-from", "rcpt-to"):
+        _, common, _ = parse_phase_options("p:", ["-p", phase, "-W", str(table)], allow_from=True)
+        assert common.exempt is not None
+        assert common.exempt.sender_if_spf_passes(b"joe@example.org")
+        with pytest.raises(ConfigError, match="exempt:1: "):
+            parse_phase_options("p:", ["-p", phase, "-W", str(table)])
+    with pytest.raises(ConfigError, match="exempt:1: "):
+        parse_phase_options("p:", ["-p", "connect", "-W", str(table)], allow_from=True)

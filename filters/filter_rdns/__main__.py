@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from filter_api.addresses import is_role_address
@@ -15,6 +16,7 @@ from filter_api.decision import Decision, Proceed, Reject
 from filter_api.filter import Filter
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import look_up
+from filter_api.net.spf import Result, check_sender
 from filter_api.phase import Phase
 from filter_api.runtime.main import main
 from filter_api.session import PerSession, PerTransaction, Session
@@ -34,6 +36,20 @@ class Known:
     def __init__(self) -> None:
         self.asked = False
         self.objection: Objection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What has to be found out for one decision.
+
+    `reverse`: look the client up. `sender`: whose domain must be able to receive mail. `listed`: the sender, if -W
+    exempts it once SPF vouches for it.
+    """
+
+    phase: Phase
+    reverse: bool
+    sender: bytes | None
+    listed: bytes | None
 
 
 class ReverseDns(Filter):
@@ -71,27 +87,46 @@ class ReverseDns(Filter):
         """Decide on a client; at once, where nothing has to be looked up."""
         if session.address is None or self.ours(session) or self.exempt(session):
             return Proceed()
+        case = Case(
+            phase,
+            reverse=reverse and not policy.settled(session.rdns, session.fcrdns, forward=self.own.forward),
+            sender=sender if self.own.sender else None,
+            listed=sender if sender and self.listed(sender) else None,
+        )
         objection = self.helo[session].objection if session in self.helo and phase is not Phase.CONNECT else None
-        if objection is not None:
-            return self.decide(objection, phase)
-        reverse = reverse and not policy.settled(session.rdns, session.fcrdns, forward=self.own.forward)
-        if not reverse and not (self.own.sender and sender):
-            return Proceed()
-        return self.look_up(session, phase, reverse, sender if self.own.sender else None)
+        if case.listed or (objection is None and (case.reverse or case.sender)):
+            return self.look_up(session, case, objection)
+        return self.decide(objection, phase)
 
-    async def look_up(self, session: Session, phase: Phase, reverse: bool, sender: bytes | None) -> Decision:
+    def listed(self, sender: bytes) -> bool:
+        """Is this sender in -W, so that it is exempt if SPF passes?"""
+        table = self.options.exempt
+        return table is not None and table.sender_if_spf_passes(sender)
+
+    async def look_up(self, session: Session, case: Case, objection: Objection | None) -> Decision:
         """Ask the DNS what has to be asked, the client first, and decide."""
         seconds = min(DNS_SECONDS, 0.9 * (self.options.timeout or self.command_deadline))
         deadline = asyncio.get_running_loop().time() + seconds
-        decision: Decision = Proceed()
-        if reverse:
-            objection = await self.object_to_reverse(session, deadline)
-            if objection is not None:
-                decision = self.decide(objection, phase)
-        if sender and isinstance(decision, Proceed):
-            objection = await self.object_to_sender(session, sender, deadline)
-            if objection is not None:
-                decision = self.decide(objection, phase)
+        decision = self.decide(objection, case.phase)
+        if case.reverse and isinstance(decision, Proceed):
+            decision = self.decide(await self.object_to_reverse(session, deadline), case.phase)
+        if case.sender and isinstance(decision, Proceed):
+            found = await self.object_to_sender(session, case.sender, deadline)
+            decision = decision if found is None else self.decide(found, case.phase)
+        if case.listed and not isinstance(decision, Proceed):
+            decision = await self.unless_vouched(session, case, decision, deadline)
+        return decision
+
+    async def unless_vouched(self, session: Session, case: Case, decision: Decision, deadline: float) -> Decision:
+        """The decision, unless SPF vouches for a sender that is in -W, or cannot be asked."""
+        if session.address is None or case.listed is None:
+            return decision
+        helo = session.identity or b""
+        spf = await check_sender(self.resolver, session.address, case.listed, helo, deadline=deadline)
+        if spf.passed and spf.strong:
+            return Proceed()
+        if spf.result is Result.TEMPERROR:
+            return self.decide(policy.object_to_doubtful_exemption(spf.why), case.phase)
         return decision
 
     async def object_to_reverse(self, session: Session, deadline: float) -> Objection | None:
@@ -111,8 +146,10 @@ class ReverseDns(Filter):
             known.asked, known.objection = True, policy.object_to_sender(mailbox, why)
         return known.objection
 
-    def decide(self, objection: Objection, phase: Phase) -> Decision:
+    def decide(self, objection: Objection | None, phase: Phase) -> Decision:
         """What the options make of an objection."""
+        if objection is None:
+            return Proceed()
         return policy.decide(objection, phase, failure=self.failure, mark=self.own.mark, text=self.own.text)
 
 

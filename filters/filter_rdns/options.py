@@ -26,12 +26,12 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common, phase = parse_phase_options(LETTERS, arguments)
+    own, common, phase = parse_phase_options(LETTERS, arguments, allow_from=True)
     values = dict(own)
     mark = "-m" in values
     if mark and phase is Phase.RCPT_TO:
         # Marks are made at mail-from, where no recipient is known: entries to: of -W are an error there.
-        _, common = parse_options(LETTERS, arguments)
+        _, common = parse_options(LETTERS, arguments, allow_from=True)
     text = parse_reply_text(values["-r"]) if "-r" in values else None
     return (
         Options(

@@ -120,6 +120,11 @@ def object_to_sender(mailbox: Mailbox, why: str = "") -> Objection | None:
     return None
 
 
+def object_to_doubtful_exemption(why: str) -> Objection:
+    """The sender would be exempt (from: of -W) if SPF passed, and that cannot be found out now."""
+    return Objection("spf", "7.24", "SPF of the sender cannot be looked up", doubt=True, facts={"why": why})
+
+
 def decide(
     objection: Objection, phase: Phase, *, failure: Failure, mark: bool = False, text: str | None = None
 ) -> Proceed | Junk | Reject | Disconnect:

@@ -1,0 +1,142 @@
+"""filter-rdns played in memory: which clients are refused, at which phase, and that nothing is asked twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.testing import Slow
+from filter_rdns.__main__ import build
+from tests.filter_rdns.play import (
+    BARE,
+    DOWN,
+    GOOD,
+    HALF,
+    LIAR,
+    LITERAL,
+    LONG,
+    LONG_NAME,
+    NO_PTR,
+    REPLIES,
+    Zone,
+    player,
+    refusal,
+)
+
+
+@pytest.mark.parametrize(
+    ("address", "rdns", "fcrdns", "plain", "forward"),
+    [
+        (GOOD, "mx.example.org", "pass", "", ""),
+        (GOOD, "mx.example.org", "fail", "", ""),  # smtpd's fail is not believed
+        (GOOD, None, "fail", "", ""),  # nor is its <unknown>
+        (GOOD, None, "error", "", ""),
+        (BARE, None, "fail", "none", "none"),
+        (BARE, "mx.example.org", "pass", "", ""),  # its pass is
+        (LITERAL, LITERAL, "pass", "literal", "literal"),
+        (GOOD, GOOD, "pass", "", ""),  # an old answer in smtpd's cache
+        (LIAR, "www.example.org", "fail", "", "mismatch"),
+        (DOWN, None, "fail", "doubt", "doubt"),
+        (DOWN, "mx.example.org", "fail", "", "doubt"),
+        (HALF, "half.example", "fail", "", "doubt"),
+        (LONG, LONG_NAME[:64], "fail", "", ""),
+        ("2001:db8::1", None, "fail", "none", "none"),
+    ],
+)
+def test_clients(address: str, rdns: str | None, fcrdns: str, plain: str, forward: str) -> None:
+    for arguments, word in (((), plain), (("-f",), forward)):
+        reply = REPLIES[word].format(address)
+        found = refusal(*arguments, address=address, rdns=rdns, fcrdns=fcrdns)
+        assert found == ("reject" if reply else "proceed", reply)
+
+
+@pytest.mark.parametrize(
+    ("phase", "verdict", "steps"), [("connect", "disconnect", 0), ("mail-from", "reject", 2), ("rcpt-to", "reject", 3)]
+)
+def test_phases(phase: str, verdict: str, steps: int) -> None:
+    smtpd, _ = player("-p", phase)
+    with smtpd:
+        client = smtpd.connect(BARE, rdns=None, fcrdns="fail")
+        for step in (client.helo, client.mail_from, client.rcpt_to)[:steps]:
+            assert client.verdict == "proceed"
+            step()
+        assert (client.verdict, client.reply) == (verdict, NO_PTR)
+
+
+def test_the_default_phase_is_mail_from() -> None:
+    assert build([]).phases() == ["mail-from"]
+    assert build(["-p", "connect"]).phases() == ["connect"]
+    assert build(["-H", "-p", "connect"]).phases() == ["connect", "mail-from"]
+    assert build(["-p", "rcpt-to"]).phases() == ["mail-from", "rcpt-to"]
+
+
+def test_nothing_is_asked_for_a_client_that_smtpd_confirmed() -> None:
+    smtpd, zone = player("-f")
+    with smtpd:
+        assert smtpd.connect(GOOD).mail_from().ok
+        assert zone.asked == []
+
+
+def test_without_f_a_name_is_enough_and_nothing_is_asked() -> None:
+    smtpd, zone = player()
+    with smtpd:
+        assert smtpd.connect(LIAR, rdns="www.example.org", fcrdns="fail").mail_from().ok
+        assert zone.asked == []
+
+
+@pytest.mark.parametrize(("address", "questions"), [(GOOD, 2), (BARE, 1), (DOWN, 1), (LIAR, 2)])
+def test_a_client_is_looked_up_once_a_session(address: str, questions: int) -> None:
+    smtpd, zone = player("-f", "-p", "rcpt-to", "-F", "accept")
+    zone.ttl = 0
+    with smtpd:
+        client = smtpd.connect(address, rdns=None, fcrdns="fail")
+        for _ in range(3):
+            client.mail_from()
+            for _ in range(3):
+                client.rcpt_to()
+            client.rset()
+            smtpd.advance(20)
+        assert len(zone.asked) == questions
+
+
+def test_a_sender_is_looked_up_once_a_transaction() -> None:
+    smtpd, zone = player("-S", "-p", "rcpt-to")
+    zone.ttl = 0
+    with smtpd:
+        client = smtpd.connect(GOOD)
+        for _ in range(2):
+            client.mail_from("joe@example.net")
+            for _ in range(3):
+                assert client.rcpt_to().ok
+            client.rset()
+    assert zone.asked == [("example.net", "MX")] * 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict", "reply"),
+    [
+        ("accept", "proceed", ""),
+        ("tempfail", "reject", "451 4.7.25 reverse DNS of 192.0.2.5 cannot be looked up, try again later"),
+        ("reject", "reject", "550 5.7.25 reverse DNS of 192.0.2.5 cannot be looked up"),
+    ],
+)
+def test_doubt(policy: str, verdict: str, reply: str) -> None:
+    assert refusal("-F", policy, address=DOWN, rdns=None) == (verdict, reply)
+
+
+def test_doubt_that_is_accepted_is_logged() -> None:
+    smtpd, _ = player("-F", "accept")
+    with smtpd:
+        smtpd.connect(DOWN, rdns=None, fcrdns="fail").mail_from()
+        assert len(smtpd.log) == 1
+        assert " mail-from action=proceed reason=dns why=" in smtpd.log[0]
+
+
+@pytest.mark.parametrize(("arguments", "seconds"), [((), 5.0), (("-T", "2"), 1.8), (("-T", "60"), 5.0)])
+def test_a_decision_does_not_take_long(arguments: tuple[str, ...], seconds: float) -> None:
+    zone: Zone = {(BARE, "PTR"): Slow(4.9, ["mx.example"]), ("mx.example", "A"): Slow(4.9, [BARE])}
+    smtpd, _ = player("-f", "-S", *arguments, zone=zone)
+    with smtpd:
+        began = smtpd.loop.time()
+        reply = smtpd.connect(BARE, rdns=None, fcrdns="fail").mail_from().reply
+        assert reply.startswith("451 4.7.25 reverse DNS of")
+        assert seconds - 0.1 <= smtpd.loop.time() - began <= seconds + 0.1
