@@ -1,0 +1,128 @@
+"""The manual pages and the code agree: every option is documented, none is that does not exist, mandoc is content."""
+
+from __future__ import annotations
+
+import getopt
+import importlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "man").glob("*.[1-9]"))
+FILTERS = sorted(path.parent.name for path in (ROOT / "filters").glob("filter_*/__main__.py"))
+
+_OPTION = re.compile(r"^\.It Fl ([A-Za-z])(?: |$)(.*)", re.MULTILINE)
+_EXAMPLE = re.compile(r"for example|such as|as in|^\.Ql |^\.Dl |^\.Bd |^\.It Cm |\.Cm ", re.IGNORECASE | re.MULTILINE)
+_DEFAULT = re.compile(r"\bdefaults?\b|must be given|is required", re.IGNORECASE)
+_MACHINE = re.compile(r"referenced manual not found|outdated mandoc.db")
+
+
+class LettersSeen(BaseException):
+    """Carries the letters a filter gives to getopt(3); not an Exception, so that nobody in between handles it."""
+
+
+def letters_of(package: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a filter really passes to getopt when it is started."""
+
+    def spy(_arguments: Sequence[str], letters: str, _long: object = ()) -> None:
+        raise LettersSeen(letters)
+
+    module = importlib.import_module(f"{package}.__main__")
+    monkeypatch.setattr(getopt, "getopt", spy)
+    monkeypatch.setattr(sys, "argv", [package.replace("_", "-")])
+    with pytest.raises(LettersSeen) as seen:
+        module.run()
+    return str(seen.value)
+
+
+def page_of(package: str) -> str:
+    return (ROOT / "man" / f"{package.replace('_', '-')}.8").read_text()
+
+
+def description(page: str) -> str:
+    """From DESCRIPTION up to the next section, where the options are documented."""
+    start = page.index("\n.Sh DESCRIPTION")
+    end = page.find("\n.Sh ", start + 1)
+    return page[start : end if end > 0 else None]
+
+
+def documented(page: str) -> dict[str, str]:
+    """Letter → the text of its entry."""
+    text = description(page)
+    found = list(_OPTION.finditer(text))
+    ends = [entry.start() for entry in found[1:]] + [len(text)]
+    return {entry[1]: text[entry.start() : end] for entry, end in zip(found, ends, strict=True)}
+
+
+def synopsis_letters(page: str) -> set[str]:
+    """Letters in the SYNOPSIS: ``.Op Fl abc`` and ``.Op Fl x Ar value``."""
+    start = page.index("\n.Sh SYNOPSIS")
+    text = page[start : page.index("\n.Sh ", start + 1)]
+    return {letter for group in re.findall(r"Fl ([A-Za-z]+)", text) for letter in group}
+
+
+def test_there_is_a_page_for_each_program() -> None:
+    names = {path.name for path in PAGES}
+    assert {f"{package.replace('_', '-')}.8" for package in FILTERS} <= names
+    assert "filterctl.8" in names
+
+
+@pytest.mark.parametrize("package", FILTERS)
+def test_options_and_page_agree(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = letters_of(package, monkeypatch)
+    code = set(letters.replace(":", ""))
+    page = page_of(package)
+    assert set(documented(page)) == code
+    assert synopsis_letters(page) == code
+    takes_value = {letter for letter, colon in zip(letters, letters[1:] + " ", strict=True) if colon == ":"}
+    for letter, text in documented(page).items():
+        assert (" Ar " in text.splitlines()[0] or "Ns" in text.splitlines()[0]) is (letter in takes_value), letter
+
+
+@pytest.mark.parametrize("package", FILTERS)
+def test_every_option_with_a_value_tells_its_default_and_an_example(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = letters_of(package, monkeypatch)
+    page = page_of(package)
+    entries = documented(page)
+    examples = page[page.index("\n.Sh EXAMPLES") :]
+    for letter in re.findall(r"([A-Za-z]):", letters):
+        assert _DEFAULT.search(entries[letter]), f"-{letter}: no default"
+        assert _EXAMPLE.search(entries[letter]) or f"-{letter}" in examples or f"Fl {letter}" in examples, (
+            f"-{letter}: no example"
+        )
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_mandoc_is_content(path: Path) -> None:
+    if shutil.which("mandoc") is None:
+        pytest.skip("mandoc is not installed")
+    done = subprocess.run(["mandoc", "-Tlint", str(path)], capture_output=True, text=True)
+    complaints = [line for line in (done.stdout + done.stderr).splitlines() if not _MACHINE.search(line)]
+    assert complaints == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_pages_refer_to_pages_that_exist(path: Path) -> None:
+    ours = {(page.stem, page.suffix[1:]) for page in PAGES}
+    referred = re.findall(r"^\.Xr (filter[\w-]*|opensmtpd-filters) (\d)", path.read_text(), re.MULTILINE)
+    assert set(referred) <= ours
+
+
+def test_every_verb_of_filterctl_has_its_section() -> None:
+    from filterctl.__main__ import VERBS
+
+    page = (ROOT / "man" / "filterctl.8").read_text()
+    sections = dict(re.findall(r"^\.Ss (\w+)(.*)$", page, re.MULTILINE))
+    assert set(sections) == set(VERBS)
+    for verb in VERBS:
+        start = page.index(f"\n.Ss {verb}")
+        text = page[start : page.find("\n.S", start + 1)]
+        assert ".Bd -literal" in text or ".Dl " in text, f"{verb}: no example"
