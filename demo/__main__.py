@@ -23,7 +23,11 @@ from tools.private_smtpd import SYSTEMS, Namespace, Smtpd, Unavailable
 from tools.private_smtpd.backends import Backend, start_clamd, start_redis, start_spamd
 
 EXAMPLE: Final = Path(__file__).parents[1] / "examples/smtpd.conf"
-STARTERS: Final[dict[str, Callable[[Namespace], Backend]]] = {"clamd": start_clamd, "spamd": start_spamd, "redis": start_redis}
+STARTERS: Final[dict[str, Callable[[Namespace], Backend]]] = {
+    "clamd": start_clamd,
+    "spamd": start_spamd,
+    "redis": start_redis,
+}
 
 
 def play_all(stage: Stage) -> list[tuple[str, list[tuple[Scene, Seen]]]]:
