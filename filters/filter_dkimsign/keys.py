@@ -175,14 +175,14 @@ def _load_pem(pem: bytes) -> object:
 def _check_parts(secret: RSAPrivateKey) -> None:
     """Refuse a key with a damaged number: each of the eight takes part in one of these equations (RFC 8017 §3.2)."""
     key = secret.private_numbers()
-    public = key.public_numbers
-    p, q = key.p, key.q
+    n, e = key.public_numbers.n, key.public_numbers.e
+    p, q, dmp1, dmq1 = key.p, key.q, key.dmp1, key.dmq1
     if (
-        p * q != public.n
-        or key.d * public.e % (p - 1) != 1
-        or key.d * public.e % (q - 1) != 1
-        or key.dmp1 != key.d % (p - 1)
-        or key.dmq1 != key.d % (q - 1)
+        p * q != n
+        or key.d % (p - 1) != dmp1
+        or key.d % (q - 1) != dmq1
+        or dmp1 * e % (p - 1) != 1
+        or dmq1 * e % (q - 1) != 1
         or key.iqmp * q % p != 1
     ):
         raise ValueError("the numbers of the RSA key do not fit each other: the file is damaged")

@@ -68,7 +68,7 @@ def is_domain(name: bytes) -> bool:
 def check_names(domain: bytes, selector: bytes) -> None:
     """Raises ValueError unless ``selector._domainkey.domain`` can be a name in DNS (lower case, A-labels)."""
     for what, name in (("domain", domain), ("selector", selector)):
-        if not is_domain(name):
+        if not _NAME.match(name):
             raise ValueError(f'"{printable(name)}" is not a {what} name')
     record = selector + b"._domainkey." + domain
     if len(record) > _MAX_NAME:
