@@ -16,7 +16,6 @@ from filter_api.decision import Decision, Proceed, Reject
 from filter_api.filter import Filter
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import look_up
-from filter_api.net.spf import Result, check_sender
 from filter_api.phase import Phase
 from filter_api.runtime.main import main
 from filter_api.session import PerSession, PerTransaction, Session
@@ -121,6 +120,8 @@ class ReverseDns(Filter):
         """The decision, unless SPF vouches for a sender that is in -W, or cannot be asked."""
         if session.address is None or case.listed is None:
             return decision
+        from filter_api.net.spf import Result, check_sender  # most installations never need it
+
         helo = session.identity or b""
         spf = await check_sender(self.resolver, session.address, case.listed, helo, deadline=deadline)
         if spf.passed and spf.strong:
