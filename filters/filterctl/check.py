@@ -51,7 +51,7 @@ def options(arguments: list[str]) -> tuple[list[str], str]:
         raise UsageError(str(error)) from None
     if len(rest) != 1:
         raise UsageError("")
-    return [value for _, value in found] or libexec_directories(), rest[0]
+    return [os.path.abspath(value) for _, value in found] or libexec_directories(), rest[0]
 
 
 class Checker:
