@@ -28,7 +28,7 @@ class CFilter:
         if not PROGRAM.exists():
             pytest.skip("the C filter is not installed (Debian: opensmtpd-filter-dkimsign)")
         ours, theirs = socket.socketpair()
-        self.process = subprocess.Popen([PROGRAM, *arguments], stdin=theirs, stdout=theirs)
+        self.process = subprocess.Popen([str(PROGRAM), *arguments], stdin=theirs.fileno(), stdout=theirs.fileno())
         theirs.close()
         ours.settimeout(10)
         self._socket = ours

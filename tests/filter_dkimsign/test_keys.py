@@ -80,7 +80,7 @@ def test_a_damaged_number_is_noticed() -> None:
             return self
 
         def __getattr__(self, name: str) -> int:
-            value = getattr(good, name)
+            value: int = getattr(good, name)
             return value ^ 4 if name == self.name else value
 
     for name in ("d", "p", "q", "dmp1", "dmq1", "iqmp"):
@@ -150,8 +150,11 @@ def test_a_changed_key_is_used_and_a_bad_one_is_not(tmp_path: Path, caplog: pyte
     now[0] += 1.0
     second = key.current()
     assert second.public_data() != first.public_data()
-    for spoil in (lambda: os.chmod(path, 0o666), lambda: os.unlink(path)):
-        spoil()
+    for spoilt in ("open to all", "gone"):
+        if spoilt == "gone":
+            os.unlink(path)
+        else:
+            os.chmod(path, 0o666)
         for _ in range(3):
             now[0] += 1.0
             assert key.current() is second
