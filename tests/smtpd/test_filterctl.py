@@ -33,7 +33,7 @@ def test_a_recorded_filter_decides_as_before(version: str) -> None:
         wire = smtpd.room.path("/tmp/wire")
         assert stat.S_IMODE(wire.stat().st_mode) == 0o600
         # The transcript is written behind the traffic.
-        wait_until(lambda: wire.read_bytes().count(b"> filter-result|") == 2, 10)
+        wait_until(lambda: wire.read_bytes().count(b"> filter-result|") == 2, 10, "two answers in the transcript")
         (lines,) = Transcript.read(wire).wires()
         assert lines[0].line.startswith(b"config|smtpd-version|")
         filter_rdns = [sys.executable, "-m", "filter_rdns", "-N", "192.0.2.10"]
