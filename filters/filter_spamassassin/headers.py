@@ -81,11 +81,13 @@ def taken_over(fields: Iterable[Field]) -> Iterator[Edit]:
         if left < 0:
             return
         value = b"\n".join([lines[0].partition(b":")[2].lstrip(b" \t"), *lines[1:]])
-        if _is_safe(value.split(b"\n")):
+        if _is_safe(*value.split(b"\n")):
             yield AddHeader(field.name.decode("ascii"), value)
 
 
-def _is_safe(lines: Iterable[bytes]) -> bool:
+def _is_safe(first: bytes, *folds: bytes) -> bool:
+    """Printable and short; only the first line may be empty, as spamd has it in its report."""
+    lines = folds if not first else (first, *folds)
     return all(_LINE.fullmatch(line) and len(line) <= _LINE_LIMIT for line in lines)
 
 
@@ -105,7 +107,7 @@ def _value(field: Field) -> bytes:
     first, *rest = field.lines
     raw = b"\n".join([first.partition(b":")[2], *(line for line in rest if line.strip())])
     raw = raw.replace(b"\r", b" ")  # a CR of its own may not stand in a field that is written anew
-    return raw if raw[:1] in {b" ", b"\t"} else b" " + raw
+    return raw if raw[:1] in {b" ", b"\t", b"\n"} else b" " + raw
 
 
 def spamds_subject(header: HeaderView, fields: Iterable[Field]) -> list[Edit]:

@@ -1,0 +1,50 @@
+"""Points and thresholds, without a scanner."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_spamassassin.policy import Judgement, judge, number, refused
+from filter_spamassassin.spamd import Scan
+
+
+@pytest.mark.parametrize(
+    ("scan", "points", "spam", "score", "tests"),
+    [
+        (Scan(False, 4.9, 5.0, ("A",)), None, False, 4.9, ("A",)),
+        (Scan(True, 5.0, 5.0, ("A",)), None, True, 5.0, ("A",)),
+        (Scan(False, 5.0, 5.0), None, False, 5.0, ()),  # 4.96 as spamd shows it: its word counts
+        (Scan(False, 4.9, 5.0, ("A",)), 0.1, True, 5.0, ("A", "SENDER_SCORE=0.1")),
+        (Scan(False, 1.0, 5.0), 10.0, True, 11.0, ("SENDER_SCORE=10",)),
+        (Scan(True, 8.0, 5.0, ("A",)), -5.0, False, 3.0, ("A", "SENDER_SCORE=-5")),
+        (Scan(True, 8.0, 5.0), 0.0, True, 8.0, ()),
+    ],
+)
+def test_judge(scan: Scan, points: float | None, spam: bool, score: float, tests: tuple[str, ...]) -> None:
+    assert judge(scan, points) == Judgement(spam, score, scan.required, tests)
+
+
+def judgement(score: float) -> Judgement:
+    return Judgement(score >= 5, score, 5.0, ())
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "expected"),
+    [
+        ([20.0], None, False),
+        ([20.0], 15.0, True),
+        ([15.0], 15.0, True),
+        ([14.9], 15.0, False),
+        ([-3.0], -3.0, True),
+        ([20.0, 14.9], 15.0, False),
+        ([20.0, 15.0], 15.0, True),
+        ([], 15.0, False),
+    ],
+)
+def test_refused_only_if_it_is_for_everybody(scores: list[float], threshold: float | None, expected: bool) -> None:
+    assert refused([judgement(score) for score in scores], threshold) is expected
+
+
+@pytest.mark.parametrize(("value", "shown"), [(15.9, "15.9"), (0.0, "0.0"), (-0.25, "-0.2"), (1007.5, "1007.5")])
+def test_number(value: float, shown: str) -> None:
+    assert number(value) == shown

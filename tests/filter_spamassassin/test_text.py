@@ -1,0 +1,71 @@
+"""The copy for spamd: the envelope on top, the sender's own envelope fields left out, all else byte for byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.message import Message
+from filter_spamassassin.text import Copy, envelope
+from tests.support.shapes import SHAPES
+
+ENVELOPE = b"X-Envelope-From: <a@example.org>\r\nReturn-Path: <a@example.org>\r\n"
+
+
+def message(text: bytes) -> Message:
+    held = Message()
+    lines = text.removesuffix(b"\r\n").split(b"\r\n")
+    if text:
+        held.append(b"\n".join(b"." + line if line.startswith(b".") else line for line in lines))
+    return held
+
+
+@pytest.mark.parametrize("name", [*SHAPES])
+def test_every_shape(name: str) -> None:
+    copy = Copy(message(SHAPES[name]), b"a@example.org")
+    text = b"".join(copy.blocks())
+    assert text == ENVELOPE + SHAPES[name]
+    assert copy.size == len(text)
+    assert b"".join(copy.blocks()) == text
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if SHAPES[name][:1] not in {b"", b"\r", b" "}])
+def test_forged_envelope_fields_are_left_out(name: str) -> None:
+    forged = b"X-Envelope-From: <b@forged.example>\r\n and more\r\nreturn-path : <b@forged.example>\r\n"
+    copy = Copy(message(forged + SHAPES[name]), b"a@example.org")
+    text = b"".join(copy.blocks())
+    assert text == ENVELOPE + SHAPES[name]
+    assert copy.size == len(text)
+
+
+def test_fields_of_these_names_in_the_body_stay() -> None:
+    text = b"Subject: x\r\n\r\nReturn-Path: <b@example.net>\r\n"
+    assert b"".join(Copy(message(text), None).blocks()) == text
+
+
+def test_a_large_message_with_forged_fields() -> None:
+    body = b"".join(b"line %d\r\n" % number for number in range(300_000))
+    held = message(b"Return-Path: <x>\r\nSubject: x\r\n\r\n" + body)
+    copy = Copy(held, b"a@example.org")
+    text = b"".join(copy.blocks())
+    assert text == ENVELOPE + b"Subject: x\r\n\r\n" + body
+    assert copy.size == len(text)
+    assert all(len(block) <= 131_072 for block in copy.blocks())
+    held.close()
+
+
+@pytest.mark.parametrize(
+    ("sender", "shown"),
+    [
+        (b"", b"<>"),
+        (b"a@b", b"<a@b>"),
+        (b"a\r\nBcc: x@y", b"<a??Bcc:?x@y>"),
+        (b"a>b<c\xe9\0", b"<a?b?c??>"),
+        (b"x" * 1000, b"<" + b"x" * 320 + b">"),
+    ],
+)
+def test_senders(sender: bytes, shown: bytes) -> None:
+    assert envelope(sender) == b"X-Envelope-From: %b\r\nReturn-Path: %b\r\n" % (shown, shown)
+
+
+def test_an_unknown_sender_adds_nothing() -> None:
+    assert envelope(None) == b""
