@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from filter_api.protocol.parser import FIELDS
 from filter_api.session import Session, Transaction
 
 #: Reports every filter subscribes to: what `Session` is folded from.
@@ -32,44 +33,44 @@ FOLDED: Final = (
 _CONFIRMED: Final = {b"pass": "pass", b"fail": "fail", b"error": "error"}
 
 
-def _link_connect(session: Session, fields: list[bytes]) -> None:
-    name, confirmed, source, destination = fields
+def _link_connect(session: Session, parts: list[bytes]) -> None:
+    name, confirmed, source, destination = parts[FIELDS:]
     session.rdns = None if name in {b"", b"<unknown>"} else name
     session.fcrdns = _CONFIRMED.get(confirmed) or confirmed.decode("ascii", "replace")
     session.source = source
     session.destination = destination
 
 
-def _link_greeting(session: Session, fields: list[bytes]) -> None:
-    session.hostname = fields[0]
+def _link_greeting(session: Session, parts: list[bytes]) -> None:
+    session.hostname = parts[6]
 
 
-def _link_identify(session: Session, fields: list[bytes]) -> None:
-    session.ehlo = fields[0].upper() == b"EHLO"
-    session.identity = fields[1]
+def _link_identify(session: Session, parts: list[bytes]) -> None:
+    session.ehlo = parts[6].upper() == b"EHLO"
+    session.identity = parts[7]
 
 
-def _link_tls(session: Session, fields: list[bytes]) -> None:
-    session.tls = fields[0]
+def _link_tls(session: Session, parts: list[bytes]) -> None:
+    session.tls = parts[6]
 
 
-def _link_auth(session: Session, fields: list[bytes]) -> None:
-    if fields[0] == b"pass":
-        session.user = fields[1]
+def _link_auth(session: Session, parts: list[bytes]) -> None:
+    if parts[6] == b"pass":
+        session.user = parts[7]
 
 
-def _tx_begin(session: Session, fields: list[bytes]) -> None:
-    _running(session, fields[0])
+def _tx_begin(session: Session, parts: list[bytes]) -> None:
+    _running(session, parts[6])
 
 
-def _tx_mail(session: Session, fields: list[bytes]) -> None:
-    if fields[1] == b"ok":
-        _running(session, fields[0]).sender = fields[2]
+def _tx_mail(session: Session, parts: list[bytes]) -> None:
+    if parts[7] == b"ok":
+        _running(session, parts[6]).sender = parts[8]
 
 
-def _tx_rcpt(session: Session, fields: list[bytes]) -> None:
-    if fields[1] == b"ok":
-        _running(session, fields[0]).add_recipient(fields[2])
+def _tx_rcpt(session: Session, parts: list[bytes]) -> None:
+    if parts[7] == b"ok":
+        _running(session, parts[6]).add_recipient(parts[8])
 
 
 def _running(session: Session, message_id: bytes) -> Transaction:
@@ -81,6 +82,7 @@ def _running(session: Session, message_id: bytes) -> Transaction:
     return transaction
 
 
+#: Report → what it tells of its session. These take the whole line, split: its own fields begin at ``parts[6]``.
 FOLD: Final[dict[bytes, Callable[[Session, list[bytes]], None]]] = {
     b"link-connect": _link_connect,
     b"link-greeting": _link_greeting,

@@ -16,21 +16,29 @@ from typing import Final, Protocol
 
 from filter_api.protocol.events import PHASES, REPORTS, Config, DataLines, Event, Report, Request, Unknown
 
+#: Where the fields of a report's event begin: report|VERSION|TIME|DIRECTION|NAME|SESSION|fields…
+FIELDS: Final = 6
+
 _HEX: Final = b"0123456789abcdefABCDEF"
 _PHASES: Final = frozenset(PHASES)
-_SHAPES: Final = {name: (6 + count, free) for name, (count, free) in REPORTS.items()}
-_LENGTHS: Final = {name: 6 + count for name, (count, _) in REPORTS.items()}
+_SHAPES: Final = {name: (FIELDS + count, free) for name, (count, free) in REPORTS.items()}
+_LENGTHS: Final = {name: FIELDS + count for name, (count, _) in REPORTS.items()}
 _MOVED: Final = frozenset({b"tx-mail", b"tx-rcpt", b"link-auth"})
+_R: Final = ord("r")
+_F: Final = ord("f")
 _MARK: Final = b"|smtp-in|data-line|"
 _MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
 _MAX_TOKENS: Final = 256
 
 
 class Sink(Protocol):
-    """What takes events, see `filter_api.protocol.events` for each."""
+    """What takes events, see `filter_api.protocol.events` for each.
+
+    parts of a report: the whole line, split; the fields of the event itself begin at `FIELDS`.
+    """
 
     def config(self, key: bytes, value: bytes, /) -> None: ...
-    def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool, /) -> None: ...
+    def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool, /) -> None: ...
     def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes, /) -> None: ...
     def data_lines(self, session_id: bytes, token: bytes, text: bytes, /) -> None: ...
     def unknown(self, line: bytes, reason: str, /) -> None: ...
@@ -45,8 +53,8 @@ class _Values:
     def config(self, key: bytes, value: bytes) -> None:
         self.events.append(Config(key, value))
 
-    def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool) -> None:
-        self.events.append(Report(name, session_id, fields, outgoing))
+    def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool) -> None:
+        self.events.append(Report(name, session_id, parts[FIELDS:], outgoing))
 
     def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
         self.events.append(Request(phase, session_id, token, argument))
@@ -92,26 +100,28 @@ class Parser:
     def tell(self, lines: list[bytes], sink: Sink) -> None:
         """Tell the events of complete lines, in order."""
         report, data_lines = sink.report, sink.data_lines
+        heads = self._heads
         count = len(lines)
         index = 0
         while index < count:
             line = lines[index]
             index += 1
-            kind = line[:7]
-            if kind == b"report|":
+            first = line[0] if line else 0
+            if first == _R:
                 parts = line.split(b"|")
                 if (
                     len(parts) > 5
                     and self._lengths.get(parts[4]) == len(parts)
                     and parts[1] == self._version
                     and parts[3] == b"smtp-in"
+                    and parts[0] == b"report"
                 ):
-                    report(parts[4], parts[5], parts[6:], False)
+                    report(parts[4], parts[5], parts, False)
                 else:
                     self._report(line, parts, sink)
-            elif kind == b"filter|":
-                head = line[self._ids]
-                known = self._heads.get(head)
+            elif first == _F:
+                head = line[self._ids] if heads else b""
+                known = heads.get(head)
                 if known is None:
                     self._request(line, sink)
                 elif index < count and lines[index][self._ids] == head:
@@ -120,10 +130,8 @@ class Parser:
                     data_lines(known[0], known[1], b"\n".join(map(self._text, run)))
                 else:
                     data_lines(known[0], known[1], self._text(line))
-            elif kind == b"config|":
-                self._config(line, sink)
             elif line:
-                sink.unknown(line, "unknown line")
+                self._config(line, sink)
 
     def _learn(self, version: bytes) -> None:
         if version != self._version:
@@ -135,6 +143,9 @@ class Parser:
                 self._lengths = {name: length for name, length in _LENGTHS.items() if name not in moved}
 
     def _config(self, line: bytes, sink: Sink) -> None:
+        if not line.startswith(b"config|"):
+            sink.unknown(line, "unknown line")
+            return
         _, key, *value = line.split(b"|", 2)
         if key == b"protocol" and value:
             self._learn(value[0])
@@ -142,7 +153,7 @@ class Parser:
 
     def _report(self, line: bytes, parts: list[bytes], sink: Sink) -> None:
         """What is not as it mostly is: another version, outgoing, a ``|`` in the last field, or not a report."""
-        if len(parts) < 6 or parts[4] not in _SHAPES:
+        if len(parts) < 6 or parts[0] != b"report" or parts[4] not in _SHAPES:
             sink.unknown(line, "unknown report")
             return
         name, direction = parts[4], parts[3]
@@ -154,10 +165,10 @@ class Parser:
             sink.unknown(line, "unknown direction")
             return
         self._learn(parts[1])
-        fields = (line.split(b"|", expected - 1) if free else parts[:expected])[6:]
+        parts = line.split(b"|", expected - 1) if free else parts[:expected]
         if name not in self._lengths:
-            fields = self._reorder(name, fields, line)
-        sink.report(name, parts[5], fields, direction == b"smtp-out")
+            parts[FIELDS:] = self._reorder(name, parts[FIELDS:], line)
+        sink.report(name, parts[5], parts, direction == b"smtp-out")
 
     def _reorder(self, name: bytes, fields: list[bytes], line: bytes) -> list[bytes]:
         """Give the fields of an older protocol in the order of 0.7.
@@ -174,26 +185,27 @@ class Parser:
 
     def _request(self, line: bytes, sink: Sink) -> None:
         try:
-            _, version, _, direction, phase, session_id, token, argument = line.split(b"|", 7)
+            kind, version, _, direction, phase, session_id, token, argument = line.split(b"|", 7)
+            int(session_id, 16)  # as smtpd itself reads it; blanks and underlines, which only Python takes, are below
         except ValueError:
-            sink.unknown(line, "short request")
+            sink.unknown(line, "bad request")
             return
         if version != self._version:
             self._learn(version)
-        if direction != b"smtp-in" or (phase not in _PHASES and phase != b"data-line"):
-            sink.unknown(line, "unknown phase")
-        elif session_id.translate(None, _HEX) or not session_id or not self._is_token(token):
+        if not session_id.isalnum() or (token not in self._tokens and not self._is_token(token)):
             sink.unknown(line, "bad request id")
-        elif phase != b"data-line":
+        elif direction != b"smtp-in" or kind != b"filter":
+            sink.unknown(line, "unknown request")
+        elif phase in _PHASES:
             sink.request(phase, session_id, token, argument)
-        else:
+        elif phase == b"data-line":
             self._remember(line, session_id, token, len(line) - len(argument))
             sink.data_lines(session_id, token, argument)
+        else:
+            sink.unknown(line, "unknown phase")
 
     def _is_token(self, token: bytes) -> bool:
         """Hexadecimal digits; smtpd has one token for each filter and phase, so they are soon all known."""
-        if token in self._tokens:
-            return True
         if not token or token.translate(None, _HEX):
             return False
         if len(self._tokens) < _MAX_TOKENS:

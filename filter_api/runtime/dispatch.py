@@ -101,7 +101,7 @@ class Dispatcher:
         """A line that says nothing we know."""
         self.filter.log.debug(None, "ignored", reason=reason, line=line)
 
-    def report(self, name: bytes, session_id: bytes, fields: list[bytes], outgoing: bool) -> None:
+    def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool) -> None:
         """Something happened in a session."""
         session = self._open.get(session_id)
         if session is None:
@@ -110,15 +110,15 @@ class Dispatcher:
             session = self.sessions.add(session_id, self._now, outgoing=outgoing)
         tell = self._told.get(name)
         if tell is not None:
-            tell(session, fields)
+            tell(session, parts)
 
     def _ends(self, name: bytes, end: Callable[[Session], None]) -> None:
         """A report that ends something: facts and hook first, then the end."""
         before = self._told.get(name)
 
-        def tell(session: Session, fields: list[bytes]) -> None:
+        def tell(session: Session, parts: list[bytes]) -> None:
             if before is not None:
-                before(session, fields)
+                before(session, parts)
             end(session)
 
         self._told[name] = tell

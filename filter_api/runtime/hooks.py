@@ -8,6 +8,7 @@ from typing import TypeAlias
 from filter_api import facts
 from filter_api.decision import Proceed
 from filter_api.filter import PHASES_OF, REPORT_OF, Filter
+from filter_api.protocol.parser import FIELDS
 from filter_api.session import Session
 
 Ask: TypeAlias = Callable[[Session, bytes], object]
@@ -82,7 +83,7 @@ def saws(filter_: Filter) -> dict[bytes, Saw]:
 
 
 def told(filter_: Filter, failed: Callable[[Session, str, BaseException], None]) -> dict[bytes, Saw]:
-    """Report → the call that takes it in: the facts first, then the filter's hook behind its barrier."""
+    """Report → the call that takes it in, a line split at ``|``: the facts first, then the hook behind its barrier."""
     table: dict[bytes, Saw] = dict(facts.FOLD)
     for name, saw in saws(filter_).items():
         table[name] = _guarded(name.decode("ascii"), facts.FOLD.get(name), saw, failed)
@@ -90,11 +91,11 @@ def told(filter_: Filter, failed: Callable[[Session, str, BaseException], None])
 
 
 def _guarded(name: str, fold: Saw | None, saw: Saw, failed: Callable[[Session, str, BaseException], None]) -> Saw:
-    def tell(session: Session, fields: list[bytes]) -> None:
+    def tell(session: Session, parts: list[bytes]) -> None:
         if fold is not None:
-            fold(session, fields)
+            fold(session, parts)
         try:
-            saw(session, fields)
+            saw(session, parts[FIELDS:])
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
             failed(session, name, error)
 
