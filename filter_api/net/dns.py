@@ -94,7 +94,9 @@ class Resolver:
         known = self._cache.get(question)
         if known is not None:
             return known
-        task = self._flying.get(question) or self._launch(question)
+        task = self._flying.get(question)
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            task = self._launch(question)  # also where one was left over by a loop that was closed
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(task)

@@ -254,13 +254,15 @@ def test_whatever_the_backend_raises_is_doubt(error: Exception) -> None:
     assert answer.why
 
 
-def test_one_resolver_serves_one_loop_after_the_other() -> None:
-    resolver = Resolver(backend=FakeZone({("slow.example", "A"): Slow(60), ("a.example", "A"): [MX]}), parallel=1)
-
-    async def abandon() -> None:
-        task = asyncio.create_task(resolver.resolve("a.example", "A"))
-        await asyncio.sleep(0)
-        task.cancel()
-
-    asyncio.run(abandon())
+@pytest.mark.parametrize("cancelled", [True, False])
+def test_one_resolver_serves_one_loop_after_the_other(cancelled: bool) -> None:
+    resolver = Resolver(backend=FakeZone({("a.example", "A"): Slow(0.01, [MX])}))
+    abandoned = asyncio.new_event_loop()
+    task = abandoned.create_task(resolver.resolve("a.example", "A"))
+    abandoned.run_until_complete(asyncio.sleep(0))
+    if cancelled:
+        for each in asyncio.all_tasks(abandoned):
+            each.cancel()
+        abandoned.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    abandoned.close()
     assert asyncio.run(resolver.resolve("a.example", "A")).records == (MX,)
