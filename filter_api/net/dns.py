@@ -20,6 +20,7 @@ Tests put a backend of their own in: `Resolver(backend=FakeZone({...}))`, see fi
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -111,8 +112,12 @@ class Resolver:
         task = asyncio.get_running_loop().create_task(self._ask(question))
         self._flying[question] = task
         # A callback, not a `finally`: a task that is cancelled before its first step runs no line of its own.
-        task.add_done_callback(lambda _: self._flying.pop(question, None))
+        task.add_done_callback(functools.partial(self._landed, question))
         return task
+
+    def _landed(self, question: Question, task: asyncio.Task[Answer]) -> None:
+        if self._flying.get(question) is task:
+            del self._flying[question]
 
     async def _ask(self, question: Question) -> Answer:
         """Ask the backend once, inside the total deadline; never raises but for cancellation."""
