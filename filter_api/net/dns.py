@@ -66,7 +66,7 @@ class Resolver:
         *,
         backend: Backend | None = None,
         timeout: float = 5.0,
-        parallel: int = 64,
+        parallel: int = 128,
         capacity: int = 10_000,
         clock: Callable[[], float] | None = None,
     ) -> None:

@@ -7,6 +7,7 @@ raises SpfSyntaxError.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -22,8 +23,8 @@ _DIRECTIVE = re.compile(r"(?P<qualifier>[+?~-]?)(?P<name>[A-Za-z][A-Za-z0-9_.-]*
 _DUAL_CIDR = re.compile(r"(?P<domain>.*?)(?:/(?P<v4>0|[1-9][0-9]?))?(?://(?P<v6>0|[1-9][0-9]{0,2}))?")
 _NETWORK = re.compile(r":(?P<address>[0-9A-Fa-f.:]+)(?:/(?P<prefix>0|[1-9][0-9]{0,2}))?")
 
-NEED_DOMAIN: Final = frozenset({"include", "exists"})
-MAY_HAVE_DOMAIN: Final = frozenset({"a", "mx", "ptr"})
+KNOWN_RECORDS: Final = 512  # parsed records kept, of at most so many bytes each
+KNOWN_SIZE: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,11 @@ def select_record(texts: Sequence[bytes]) -> bytes | None:
 
 
 def parse_record(raw: bytes) -> Record:
-    """Parse the record that `select_record` returned."""
+    """Parse the record that `select_record` returned. What the large providers publish is parsed once."""
+    return _parse_known(raw) if len(raw) <= KNOWN_SIZE else _parse(raw)
+
+
+def _parse(raw: bytes) -> Record:
     if any(not 0x20 <= byte <= 0x7E for byte in raw):
         raise SpfSyntaxError("the record has bytes other than visible ASCII and blanks")
     directives: list[Directive] = []
@@ -72,6 +77,9 @@ def parse_record(raw: bytes) -> Record:
         elif term:
             directives.append(_parse_directive(term))
     return Record(tuple(directives), modifiers.get("redirect"))
+
+
+_parse_known = functools.lru_cache(maxsize=KNOWN_RECORDS)(_parse)
 
 
 def _add_modifier(modifiers: dict[str, MacroString], name: str, value: str) -> None:
