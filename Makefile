@@ -40,8 +40,13 @@ man:
 	for page in man/*.[1-9]; do mandoc -T html -O style=mandoc.css,man=%N.%S.html "$$page" \
 	    >build/man/$${page##*/}.html || exit 1; done
 
+# For packagers, see tools/install: make install DESTDIR=... PREFIX=/usr LIBEXECDIR=/usr/libexec/opensmtpd
+install:
+	PYTHON='$(PYTHON)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' LIBDIR='$(LIBDIR)' \
+	    SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' DOCDIR='$(DOCDIR)' tools/install
+
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: all venv daemons check test demo bench man clean
+.PHONY: all venv daemons check test demo bench man install clean

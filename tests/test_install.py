@@ -1,0 +1,60 @@
+"""`make install`: what it puts where, and that what it put there runs by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILTERS = {path.parent.name.replace("_", "-") for path in ROOT.glob("filters/filter_*/__main__.py")}
+
+
+def make(program: str, *variables: str) -> str:
+    """Run make and return what it printed."""
+    words = [program, "install", f"PYTHON={sys.executable}", *variables]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("program", ["make", "bmake"])
+def test_what_is_installed_runs(program: str, tmp_path: Path) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    make(program, f"PREFIX={tmp_path}", f"LIBEXECDIR={tmp_path}/smtpd")
+    installed = {path.name for path in (tmp_path / "smtpd").iterdir()}
+    assert installed == FILTERS
+    environment = {**os.environ, "PYTHONPATH": "/nowhere"}
+    for path in [*(tmp_path / "smtpd").iterdir()]:
+        done = subprocess.run([path, "-V"], env=environment, capture_output=True, text=True, timeout=30, check=False)
+        assert (done.returncode, done.stdout.split()[0]) == (0, path.name), done.stderr
+    done = subprocess.run([tmp_path / "sbin/filterctl"], capture_output=True, text=True, timeout=30, check=False)
+    assert "usage: filterctl" in done.stderr
+
+
+def test_packagers_get_everything_below_destdir(tmp_path: Path) -> None:
+    """And nothing in it knows where that was."""
+    make("make", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBEXECDIR=/usr/libexec/opensmtpd", "MANDIR=/usr/share/man")
+    assert {path.name for path in tmp_path.iterdir()} == {"usr"}
+    launcher = tmp_path / "usr/libexec/opensmtpd/filter-rdns"
+    assert '"/usr/lib/opensmtpd-filters"' in launcher.read_text()
+    assert launcher.stat().st_mode & 0o777 == 0o755
+    pages = {path.name for path in (tmp_path / "usr/share/man").glob("man*/*")}
+    assert pages == {path.name for path in ROOT.glob("man/*.[1-9]")}
+    assert (tmp_path / "usr/share/examples/opensmtpd-filters/smtpd.conf").is_file()
+    assert (tmp_path / "usr/share/doc/opensmtpd-filters/runbook.md").is_file()
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or str(tmp_path).encode() not in path.read_bytes(), path
+
+
+def test_compiled_files_are_there(tmp_path: Path) -> None:
+    """smtpd's users may not write below the prefix: without these every start would compile."""
+    make("make", f"DESTDIR={tmp_path}", "PREFIX=/usr")
+    compiled = list((tmp_path / "usr/lib/opensmtpd-filters").rglob("__pycache__/*.pyc"))
+    sources = list((tmp_path / "usr/lib/opensmtpd-filters").rglob("*.py"))
+    assert len(compiled) == len(sources) > 50
