@@ -1,0 +1,107 @@
+"""Start and stop real Redis servers and Sentinels on loopback, each in a directory of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+
+def redis_missing() -> bool:
+    """Whether there is no Redis here to test with."""
+    return shutil.which("redis-server") is None
+
+
+def free_port() -> int:
+    """A port of loopback nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class _Server:
+    """A process that answers PING on a port."""
+
+    def __init__(self, directory: Path, port: int | None = None) -> None:
+        self.directory = directory
+        self.port = port or free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        with (self.directory / f"log-{self.port}").open("ab") as log:
+            self.process = subprocess.Popen(self.command(), cwd=self.directory, stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while not self.answers():
+            assert time.monotonic() < deadline, (self.directory / f"log-{self.port}").read_text()
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        return self.ask("PING") == b"+PONG"
+
+    def ask(self, *words: str) -> bytes:
+        """Send a command and return the first line of the reply; empty if there is none."""
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as link:
+            link.settimeout(1)
+            link.sendall("".join([f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words)]).encode())
+            return link.recv(65536).split(b"\r\n")[0]
+        return b""
+
+    def kill(self) -> None:
+        """As a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """Alive and silent."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def _end(self, number: int) -> None:
+        process, self.process = self.process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(10)
+
+
+class RedisServer(_Server):
+    """redis-server without persistence."""
+
+    def __init__(self, directory: Path, port: int | None = None, *options: str) -> None:
+        super().__init__(directory, port)
+        self.options = options
+
+    def command(self) -> list[str]:
+        fixed = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--appendonly", "no"]
+        return ["redis-server", *fixed, *self.options]
+
+    def url(self, prefix: str, fallback: Path) -> str:
+        return f"redis://127.0.0.1:{self.port}/0?prefix={prefix}:&fallback={fallback}"
+
+
+class SentinelServer(_Server):
+    """redis-sentinel that watches a master called ``mx``."""
+
+    def __init__(self, directory: Path, master: int) -> None:
+        super().__init__(directory)
+        self.config = directory / f"sentinel-{self.port}.conf"
+        self.config.write_text(
+            f"bind 127.0.0.1\nport {self.port}\nsentinel monitor mx 127.0.0.1 {master} 2\n"
+            "sentinel down-after-milliseconds mx 1000\nsentinel failover-timeout mx 6000\n"
+        )
+
+    def command(self) -> list[str]:
+        return ["redis-sentinel", str(self.config)]
