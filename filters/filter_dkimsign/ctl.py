@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from filter_api.errors import ConfigError, UsageError
 from filter_api.escape import printable
 from filter_api.net.dns import Resolver
+from filter_dkimsign.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_dkimsign.keys import MIN_BITS, parse_key
 from filter_dkimsign.keytable import DomainList, Entry, KeyStore, KeyTable, SharedKey, check_names
 from filter_dkimsign.record import record_text, zone_lines

@@ -28,7 +28,7 @@ class Verb(NamedTuple):
 VERBS = {
     "check": Verb("filterctl.check", "run", "[-l directory] smtpd.conf"),
     "dkim": Verb("filter_dkimsign.ctl", "run", "keygen | check | verify …"),
-    "doctor": Verb("filterctl.doctor", "run", "[-l directory] [smtpd.conf]"),
+    "doctor": Verb("filterctl.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | greylist | sender-score …"),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT …] [import | export | explain …]"),
     "quarantine": Verb("filterctl.quarantine", "run", "list | show | release | delete | expire …"),

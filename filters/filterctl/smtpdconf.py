@@ -8,6 +8,7 @@ listeners and relay actions. Everything else is stepped over, so that a new keyw
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from filter_api.errors import ConfigError
 from filterctl.lexer import Place, Token, statements
 
 MAX_INCLUDES = 64
+
+_SCALED = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)([KMGT]?)B?\Z", re.IGNORECASE)
 
 
 class Command(NamedTuple):
@@ -47,6 +50,7 @@ class Use(NamedTuple):
     outgoing: bool
     filters: list[str]
     masquerade: bool
+    proxy: bool
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Configuration:
     processes: dict[str, tuple[Place, Command]] = field(default_factory=dict)
     filters: dict[str, FilterDefinition] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
+    max_message_size: int = 35 * 1024 * 1024
 
     def chain(self, use: Use) -> list[FilterDefinition]:
         """The filters of a use in the order smtpd asks them; unknown names are left out (see `unknown`)."""
@@ -116,10 +121,20 @@ def _take(configuration: Configuration, statement: list[Token]) -> None:
     elif keyword == "filter" and len(statement) >= 3:
         definition = _definition(statement)
         configuration.filters[definition.name] = definition
+    elif keyword == "smtp" and len(statement) >= 3 and statement[1].text == "max-message-size":
+        configuration.max_message_size = _size(statement[2])
     elif keyword == "listen":
         _use(configuration, statement, outgoing=False)
     elif keyword == "action":
         _use(configuration, statement, outgoing=True)
+
+
+def _size(token: Token) -> int:
+    """Bytes as scan_scaled(3) reads them: ``36700160``, ``35M``, ``1.5G``; ConfigError."""
+    found = _SCALED.match(token.text)
+    if found is None:
+        raise ConfigError(f"{token.place}: max-message-size {token.text} is no size")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
 def _definition(statement: list[Token]) -> FilterDefinition:
@@ -168,4 +183,4 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
     if "filter" in words:
         at = words.index("filter")
         names = _names(statement[at + 1 :])
-        configuration.uses.append(Use(statement[0].place, outgoing, names, "masquerade" in words))
+        configuration.uses.append(Use(statement[0].place, outgoing, names, "masquerade" in words, "proxy-v2" in words))

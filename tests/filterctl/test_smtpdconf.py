@@ -103,6 +103,19 @@ def test_the_filter_lines_of_a_configuration(tmp_path: Path) -> None:
     assert not list(found.unknown())
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("", 36_700_160), ("smtp max-message-size 50M", 52_428_800), ('smtp max-message-size "1.5k"', 1536)],
+)
+def test_the_largest_message(tmp_path: Path, text: str, size: int) -> None:
+    assert conf(tmp_path, text + "\n").max_message_size == size
+
+
+def test_a_size_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"smtpd.conf:1: max-message-size big is no size"):
+        conf(tmp_path, "smtp max-message-size big\n")
+
+
 def test_names_nobody_defined(tmp_path: Path) -> None:
     found = conf(tmp_path, "filter a proc none\nfilter b chain { a, c }\nlisten on lo0 filter d\n")
     assert sorted((place.line, name) for place, name in found.unknown()) == [
