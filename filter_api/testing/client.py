@@ -60,6 +60,7 @@ class Client:
         self._player = player
         self.id = session_id
         self.last = PASSED
+        self.gone = False
         self._message = 0
         self._sender = b""
         name = _NOBODY if rdns is None else _bytes(rdns)
@@ -200,12 +201,16 @@ class Client:
 
     def mail(self, text: bytes = MAIL, *recipients: str, sender: str = "a@example.net") -> Outcome:
         """A whole transaction, up to the first refusal."""
-        replies = [self.mail_from(sender)]
-        if replies[-1].ok:
-            replies += [self.rcpt_to(recipient) for recipient in recipients or ("recipient@example.org",)]
-        if not replies[0].ok or not any(reply.ok for reply in replies[1:]):
-            refused = next(reply for reply in replies if not reply.ok)
-            return Outcome(refused.verdict, refused.reply, ())
+        reply = self.mail_from(sender)
+        accepted = False
+        if reply.ok:
+            for recipient in recipients or ("recipient@example.org",):
+                reply = self.rcpt_to(recipient)
+                accepted = accepted or reply.ok
+                if self.gone:
+                    break
+        if self.gone or not accepted:
+            return Outcome(reply.verdict, reply.reply, ())
         return self.message(text)
 
     def rset(self) -> None:
@@ -224,6 +229,7 @@ class Client:
         self._gone()
 
     def _gone(self) -> None:
+        self.gone = True
         self.report("link-disconnect")
 
     @property

@@ -13,6 +13,7 @@ Everything the filter writes passes the `Oracle`: a test also fails where smtpd 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Iterable
 from types import TracebackType
@@ -63,6 +64,7 @@ class Player:
         self.log: list[str] = []
         self.written: list[bytes] = []
         self.oracle = Oracle()
+        self._progress = asyncio.Event()
         self._ids = itertools.count(0x1000)
         self._tokens = {phase: b"%016x" % (0x80 + n) for n, phase in enumerate(_ALL_PHASES)}
         self._started_at = self.loop.time()
@@ -118,6 +120,7 @@ class Player:
 
     def _wrote(self, data: bytes) -> None:
         self.written.append(data)
+        self._progress.set()
         self.oracle.filter_wrote(data)
 
     def feed(self, data: bytes) -> None:
@@ -134,13 +137,11 @@ class Player:
         self.loop.run_until_complete(self._settled(session_id))
 
     async def _settled(self, session_id: bytes | None) -> None:
-        until = self.loop.time() + PATIENCE
-        while self._owing(session_id) and self.loop.time() < until:
-            before = len(self.written)
-            for _ in range(20):
-                await asyncio.sleep(0)
-            if len(self.written) == before and self._owing(session_id):
-                await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self._owing(session_id):
+                    self._progress.clear()
+                    await self._progress.wait()
 
     def _owing(self, session_id: bytes | None) -> bool:
         if session_id is not None:
@@ -176,11 +177,14 @@ class Player:
     def play(self, wires: Iterable[Wire]) -> list[bytes]:
         """Play what smtpd wrote in a recording; gives what this filter wrote. Its own answers need not agree."""
         seen = len(self.lines())
-        for wire in wires:
-            if wire.to_filter:
-                self.feed(wire.line + b"\n")
-                self.settle()
+        self.play_lines(wire.line + b"\n" for wire in wires if wire.to_filter)
         return self.lines()[seen:]
+
+    def play_lines(self, lines: Iterable[bytes]) -> None:
+        """smtpd writes these lines, each when the filter owes nothing any more."""
+        for line in lines:
+            self.feed(line)
+            self.settle()
 
 
 _ALL_PHASES: Final = (
