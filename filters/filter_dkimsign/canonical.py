@@ -127,7 +127,10 @@ def simple_field(raw: bytes) -> bytes:
 def relaxed_field(raw: bytes) -> bytes:
     """A header field with its name in lower case, unfolded, blanks collapsed (§3.4.2), CRLF at the end."""
     name, _, value = raw.partition(b":")
-    return name.rstrip(b" \t").lower() + b":" + collapse(value.replace(CRLF, b"")).strip(b" ") + CRLF
+    value = value.replace(CRLF, b"")
+    if b"\t" in value or b"  " in value:
+        value = collapse(value)
+    return b"%b:%b\r\n" % (name.rstrip(b" \t").lower(), value.strip(b" "))
 
 
 FieldForm = Callable[[bytes], bytes]

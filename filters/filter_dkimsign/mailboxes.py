@@ -20,6 +20,19 @@ _TOKEN: Final = re.compile(
     rb"|[().<>@,:;\\]",
     re.DOTALL,
 )
+# What nearly every From looks like, read in one step: words <local@domain>, or the address alone.
+_ATOMS: Final = rb"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+_COMMON: Final = re.compile(
+    rb'[ \t]?(?:(?:[A-Za-z0-9 -]*|"[A-Za-z0-9 .,-]*"[ \t]*)<('
+    + _ATOMS
+    + rb"@"
+    + _ATOMS
+    + rb")>|("
+    + _ATOMS
+    + rb"@"
+    + _ATOMS
+    + rb"))[ \t\r\n]*\Z"
+)
 _SPECIALS: Final = frozenset(b"().<>@,:;\\")
 _COMMENT_PART: Final = re.compile(rb"[^()\\]+|\\.|[()]", re.DOTALL)
 
@@ -29,6 +42,9 @@ def parse_mailboxes(value: bytes) -> list[bytes] | None:
 
     None if the value is no mailbox list: bad syntax, groups (RFC 6854), an address without a domain.
     """
+    common = _COMMON.match(value)
+    if common is not None:
+        return [common[1] or common[2]]
     tokens = _tokens(value)
     if tokens is None:
         return None

@@ -85,30 +85,26 @@ class Outgoing:
 
 
 def body_blocks(message: Message) -> Iterator[bytes]:
-    """The body of a message in blocks, the first of them maybe empty. Raises Unsigned when it is reached too late,
+    """The body of a message in blocks, the first of them maybe empty.
 
-    and at the end if the message held a bare CR: what that becomes on its way is anybody's guess (RFC 5321 §2.3.8).
+    Raises Unsigned for a header that is too long to be edited, and for a message with a bare CR: what becomes of that
+    on its way is anybody's guess (RFC 5321 §2.3.8).
     """
+    if message.bare_cr:
+        raise Unsigned("bare-cr")
     header = 0
-    returns = line_feeds = 0
     inside = False
     for block in message.text():
-        returns += block.count(b"\r")
-        line_feeds += block.count(b"\n")
         if inside:
             yield block
             continue
         start = _body_start(block)
-        if start >= 0:
-            inside = True
-            header += start
-            yield block[start:]
-        else:
-            header += len(block)
+        header += len(block) if start < 0 else start
         if header > MAX_HEADER:
             raise Unsigned("header-too-long")
-    if returns != line_feeds:  # smtpd ends lines with CRLF and takes a LF for that, so only a CR can be alone
-        raise Unsigned("bare-cr")
+        if start >= 0:
+            inside = True
+            yield block[start:]
 
 
 def _body_start(block: bytes) -> int:

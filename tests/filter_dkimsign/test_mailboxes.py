@@ -26,6 +26,11 @@ from filter_dkimsign.mailboxes import parse_mailboxes
         (b'"a b"@example.org', [b'"a b"@example.org']),
         (b"<@relay.example,@other.example:a@example.org>", [b"a@example.org"]),
         (b"a@[192.0.2.1]", [b"a@[192.0.2.1]"]),
+        (b"  Two  Words   <a@example.org> ", [b"a@example.org"]),
+        (b'"Q. U, oted" <a.b@example.org>\r\n', [b"a.b@example.org"]),
+        (b"Dr. A. B. Lice <a@example.org>", [b"a@example.org"]),
+        (b"a..b@example.org", None),
+        (b"x <a@example..org>", None),
         (b"a@x, b@y", [b"a@x", b"b@y"]),
         (b",a@x,,", [b"a@x"]),
         (b"", []),
@@ -74,7 +79,20 @@ def test_what_the_standard_library_writes(name: str, user: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [b"(" * 60000, b'"' * 60000, b"\\" * 60000, b"a." * 30000, b"<" * 60000, b"(\\" * 30000, b"a," * 30000]
+    "value",
+    [
+        b" " * 60000,
+        b"a " * 30000,
+        b" a" * 30000,
+        b"\t" * 60000,
+        b"(" * 60000,
+        b'"' * 60000,
+        b"\\" * 60000,
+        b"a." * 30000,
+        b"<" * 60000,
+        b"(\\" * 30000,
+        b"a," * 30000,
+    ],
 )
 def test_hostile_values_take_no_time(value: bytes) -> None:
     began = time.perf_counter()

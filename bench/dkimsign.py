@@ -1,0 +1,120 @@
+"""filter-dkimsign beside the C filter-dkimsign of Debian: CPU time per message, memory, start.
+
+Both sign the same messages with the same RSA key of 2048 bits; the driver takes them as clients of ours.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from bench.build import CannotBuild
+from bench.figures import Figure
+from bench.measure import Contender, Result, drive, installed, interleave
+
+PEER = Path("/usr/libexec/opensmtpd/filter-dkimsign")
+ADDED = ("DKIM-Signature",)
+MANY = 10_000
+
+
+@contextmanager
+def _key() -> Iterator[str]:
+    """A private key in a file of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "key.pem"
+        keygen = installed("filterctl", "dkim", "keygen", "-d", "example.net", "-s", "bench", str(path))
+        subprocess.run(keygen.command, check=True, capture_output=True)
+        yield str(path)
+
+
+def _contenders(key: str, forms: str) -> tuple[Contender, Contender]:
+    signing = ("-d", "example.net", "-s", "bench", "-k", key, "-c", forms)
+    ours = installed("filter-dkimsign", *signing, "-N", "0.0.0.0/0,::/0")
+    if not PEER.exists():
+        raise CannotBuild("the C filter-dkimsign is missing (Debian: opensmtpd-filter-dkimsign)")
+    return (
+        Contender(ours.name, ours.command, ADDED),
+        Contender("C", [str(PEER), *signing], ADDED),
+    )
+
+
+def figures() -> list[Figure]:
+    """All of them; the issue's bounds."""
+    found: list[Figure] = []
+    with _key() as key:
+        for what, forms, options, must, aim in (
+            ("5 KB, relaxed", "relaxed/relaxed", ("-b", "5120", "-s", "1000"), 0.50, 0.40),
+            ("5 KB, simple", "simple/simple", ("-b", "5120", "-s", "1000"), 0.50, 0.40),
+            ("1 MB, relaxed", "relaxed/relaxed", ("-b", "1048576", "-s", "20", "-w", "3"), 0.20, 0.12),
+            ("1 MB, simple", "simple/simple", ("-b", "1048576", "-s", "20", "-w", "3"), 0.12, 0.06),
+        ):
+            found.append(_ratio(what, key, forms, options, must, aim))
+        ours, peer = _contenders(key, "relaxed/relaxed")
+        found += _memory(ours)
+        found += _start(ours, peer)
+        found.append(_table(Path(key)))
+    return found
+
+
+def _ratio(what: str, key: str, forms: str, options: tuple[str, ...], must: float, aim: float) -> Figure:
+    ours, peer = _contenders(key, forms)
+    rounds = interleave((ours, peer), *options)
+    cpu = [rounds.median(contender.name, lambda result: result.us_per_message) for contender in (ours, peer)]
+    ratio = rounds.ratio(ours.name, peer.name, lambda result: result.us_per_message)
+    return Figure(f"{what}: CPU per message, of C's", ratio, "", must, aim, note=f"{cpu[0]:.0f} us of {cpu[1]:.0f} us")
+
+
+def _memory(ours: Contender) -> list[Figure]:
+    large = [drive(ours, "-b", "26214400", "-s", "1", "-w", "2") for _ in range(3)]
+    growth = median((result["rss_peak_kb"] - result["rss_before_kb"]) / 1024 for result in large)
+    usual = drive(ours, "-b", "5120", "-s", "500")
+    return [
+        Figure("resident memory, 5 KB messages", usual["rss_peak_kb"] / 1024, "MB", 36),
+        Figure("growth on a 25 MB message", growth, "MB", 3, 1),
+    ]
+
+
+def _start(ours: Contender, peer: Contender) -> list[Figure]:
+    starts = [(contender, drive(contender, "-S", "15")) for contender in (ours, peer)]
+    bounds = {ours.name: 120.0}
+    return [
+        Figure(f"start, {contender.name}", _ready(result), "ms", bounds.get(contender.name))
+        for contender, result in starts
+    ]
+
+
+def _table(key: Path) -> Figure:
+    """A key file for each of ten thousand domains."""
+    folder = key.parent / "many"
+    folder.mkdir()
+    lines = []
+    for number in range(MANY):
+        shutil.copy(key, folder / str(number))
+        lines.append(f"domain{number}.example bench {folder}/{number}\n")
+    (key.parent / "table").write_text("".join(lines), encoding="ascii")
+    result = drive(installed("filter-dkimsign", "-K", str(key.parent / "table")), "-S", "5")
+    memory = result["ready_rss_kb"] / 1024
+    return Figure("start with 10,000 domains and keys", _ready(result) / 1e3, "s", 1, note=f"{memory:.0f} MB")
+
+
+def _ready(result: Result) -> float:
+    """Milliseconds from fork to register|ready."""
+    return result["ready_p50_us"] / 1e3
+
+
+def main() -> int:
+    """Print the table; the exit status is 1 if a figure is beyond its bound."""
+    from bench.figures import failed, table
+
+    found = figures()
+    print(table("filter-dkimsign", found))
+    return 1 if failed(found) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
