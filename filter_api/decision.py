@@ -162,12 +162,13 @@ DECISIONS: Final = (Proceed, Junk, Reject, Disconnect, Rewrite)
 def _header_lines(value: str | bytes) -> tuple[bytes, ...]:
     """Split a header value at its folds; every line after the first starts with a blank (RFC 5322, 2.2.3)."""
     raw = value.encode("ascii", "strict") if isinstance(value, str) else value
-    first, *rest = raw.replace(b"\r\n", b"\n").split(b"\n")
-    if any(line[:1] not in {b" ", b"\t"} or not line.strip() for line in rest):
-        raise ValueError("a folded header line must start with a blank and hold text")
-    if any(byte in line for line in (first, *rest) for byte in (b"\r", b"\0")):
+    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
+    for line in lines[1:]:
+        if not line.startswith((b" ", b"\t")) or not line.strip():
+            raise ValueError("a folded header line must start with a blank and hold text")
+    if raw.count(b"\r") != raw.count(b"\r\n") or b"\0" in raw:
         raise ValueError("a header value may not hold CR or NUL")
-    return (first, *rest)
+    return tuple(lines)
 
 
 def _header_name(name: str) -> str:

@@ -6,7 +6,7 @@ the lines smtpd sends and takes them out again, edited, when the verdict is ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from filter_api.decision import Edit
 from filter_api.header import HeaderView, edit_header, parse_header, stuff, unstuff
@@ -24,12 +24,14 @@ class Message:
     The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
     """
 
-    __slots__ = ("_header", "_lines", "_size", "queued_at")
+    __slots__ = ("_header", "_lines", "_size", "append", "queued_at")
 
     def __init__(self, spool: Spool | None = None) -> None:
         self._lines = HeldLines(spool if spool is not None else Spool())
         self._header: HeaderView | None = None
         self._size: int | None = None
+        #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
+        self.append: Callable[[bytes], None] = self._lines.append
         self.queued_at = 0.0
 
     @property
@@ -51,6 +53,11 @@ class Message:
         """
         for block in self._lines.blocks():
             yield _as_text(block)
+
+    @property
+    def bare_cr(self) -> bool:
+        """Whether a CR stands anywhere but in a line end: relays and readers differ on what that is."""
+        return any(b"\r" in block for block in self._lines.blocks())
 
     @property
     def header(self) -> HeaderView:
@@ -75,10 +82,6 @@ class Message:
         return head, True
 
     # --- the runtime's side -------------------------------------------------------------------------------------
-
-    def append(self, run: bytes) -> None:
-        """Hold lines, joined by LF, still dot-stuffed. Raises SpoolError."""
-        self._lines.append(run)
 
     def wire(self, edits: Sequence[Edit] = (), longest: int = MAX_PAYLOAD) -> Iterator[bytes]:
         """Give the lines for smtpd, in blocks that end with LF, with the edits applied.
