@@ -23,6 +23,7 @@ from filter_api.log import Logger, Sink
 from filter_api.options import COMMON_USAGE, VersionWanted, parse_options
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
+from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
 from filter_api.server import Server
 from filter_api.version import VERSION
@@ -75,15 +76,27 @@ def serve(filter_: Filter) -> NoReturn:
     adopt_stdlib_logging(sink)
     # Few cycles are made, and many objects live long: collect rarely (measured: 6 to 10 % of the data path).
     gc.set_threshold(50_000, 20, 20)
-    asyncio.run(_serve(filter_, wire))
+    _run(filter_, wire)
     wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
 
 
+def _run(filter_: Filter, wire: socket.socket) -> None:
+    """Serve to the end. SystemExit leaves an event loop wherever it is raised: the loop is taken up again."""
+    loop = asyncio.new_event_loop()
+    serving = loop.create_task(_serve(filter_, wire))
+    while not serving.done():
+        try:
+            loop.run_until_complete(serving)
+        except BaseException as error:  # noqa: BLE001 - a hook's own task or callback may not end the process either
+            filter_.log.failure(None, "escaped", error)
+
+
 async def _serve(filter_: Filter, wire: socket.socket) -> None:
     loop = asyncio.get_running_loop()
+    catch_stray_output(filter_.log.sink, loop)
     loop.set_exception_handler(lambda _, context: filter_.log.warning(None, "asyncio", error=context.get("message")))
     ended = asyncio.Event()
     terminated = asyncio.Event()

@@ -135,7 +135,9 @@ class Smtpd:
             self.room.write(name, content)
 
     def _start(self) -> Process:
-        return self.room.spawn(["smtpd", "-d", "-v", "-f", CONFIGURATION], output=self._log)
+        # filters inherit smtpd's environment, smtpd-filters(7): so a test's own filter finds filter_api
+        path = {"PYTHONPATH": f"{CODE}:{CODE}/filters"}
+        return self.room.spawn(["smtpd", "-d", "-v", "-f", CONFIGURATION], env=path, output=self._log)
 
     def restart(self, config: str | None = None, port: int | None = 25) -> None:
         """Stop smtpd, wait for its filters to end, and start it again, with another configuration if given."""

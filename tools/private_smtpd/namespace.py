@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -94,6 +95,7 @@ class Namespace:
         self._unshare = subprocess.Popen([*UNSHARE, *agent], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
         self._control = ours
+        self._asking = threading.Lock()
         try:
             self._read_answer()
         except Unavailable:
@@ -118,10 +120,11 @@ class Namespace:
             self._unshare.wait()
 
     def ask(self, operation: str, descriptors: Iterable[int] = (), **arguments: object) -> object:
-        """Send one request to the agent and return its answer. OSError if it failed there."""
+        """Send one request to the agent and return its answer, from any thread. OSError if it failed there."""
         request = json.dumps({"do": operation, **arguments}).encode()
-        socket.send_fds(self._control, [request], list(descriptors))
-        answer, received = self._read_answer()
+        with self._asking:
+            socket.send_fds(self._control, [request], list(descriptors))
+            answer, received = self._read_answer()
         if received:
             return received[0]
         if "error" in answer:
