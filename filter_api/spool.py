@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from filter_api.protocol.limits import BLOCK, SPOOL_ABOVE
+
+_STEP: Final = 16_384
 
 
 class SpoolError(Exception):
@@ -19,7 +21,11 @@ class SpoolError(Exception):
 
 
 class Spool:
-    """Bytes held by all messages of this process, against a limit. directory: None for the usual temporary one."""
+    """What all messages of this process hold together, against a limit; both in bytes.
+
+    held counts in steps of 16 KiB a message, so it is a little more than there is. directory: None for the usual
+    temporary one.
+    """
 
     __slots__ = ("directory", "held", "limit")
 
@@ -32,25 +38,40 @@ class Spool:
 class HeldLines:
     """Message lines, LF-joined runs in the order they came; read back in blocks of whole lines."""
 
-    __slots__ = ("_file", "_runs", "_runs_size", "_spool", "size")
+    __slots__ = ("_file", "_reserved", "_room", "_runs", "_spilled", "_spool")
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._runs: list[bytes] = []
-        self._runs_size = 0
+        self._reserved = 0  # of the account
+        self._room = 0  # of that, not used yet
+        self._spilled = 0
         self._file: BinaryIO | None = None
-        self.size = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes held, one for each line end included."""
+        return self._reserved - self._room
 
     def append(self, run: bytes) -> None:
         """Keep one run of lines, joined by LF, without a LF at the end. Raises SpoolError."""
-        size = len(run) + 1
-        if self._spool.held + size > self._spool.limit:
-            raise SpoolError("spool limit reached")
-        self._spool.held += size
-        self.size += size
         self._runs.append(run)
-        self._runs_size += size
-        if self._runs_size > (SPOOL_ABOVE if self._file is None else BLOCK):
+        self._room -= len(run) + 1
+        if self._room < 0:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Reserve another step of the account; move what is in memory to the file if it is much."""
+        spool = self._spool
+        free = spool.limit - spool.held
+        if self._room + free < 0:
+            self._room += len(self._runs.pop()) + 1
+            raise SpoolError("spool limit reached")
+        step = min(free, _STEP - self._room)
+        spool.held += step
+        self._reserved += step
+        self._room += step
+        if self.size - self._spilled > (SPOOL_ABOVE if self._file is None else BLOCK):
             self._spill()
 
     def _spill(self) -> None:
@@ -62,7 +83,7 @@ class HeldLines:
         except OSError as error:
             raise SpoolError(f"cannot spool a message: {error}") from error
         self._runs.clear()
-        self._runs_size = 0
+        self._spilled = self.size
 
     def blocks(self) -> Iterator[bytes]:
         """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError."""
@@ -72,7 +93,7 @@ class HeldLines:
             yield from self._batches()
 
     def _batches(self) -> Iterator[bytes]:
-        if self._runs_size <= BLOCK:
+        if self.size - self._spilled <= BLOCK:
             yield b"\n".join(self._runs) + b"\n"
             return
         batch: list[bytes] = []
@@ -106,10 +127,9 @@ class HeldLines:
 
     def close(self) -> None:
         """Give memory, file and account back; closing twice is harmless."""
-        self._spool.held -= self.size
-        self.size = 0
+        self._spool.held -= self._reserved
+        self._reserved = self._room = self._spilled = 0
         self._runs.clear()
-        self._runs_size = 0
         if self._file is not None:
             self._file.close()
             self._file = None

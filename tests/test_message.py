@@ -117,7 +117,8 @@ def test_a_large_message_goes_to_a_file_and_comes_back_whole() -> None:
         assert len(block) < 2 * BLOCK
         digest.update(block)
         size += len(block)
-    assert size == held.wire_size == spool.held
+    assert size == held.wire_size
+    assert size <= spool.held < size + BLOCK
     expected = b"Subject: large\n\n" + (b"x" * 99 + b"\n") * 100_000 + b"..last\n"
     assert digest.digest() == hashlib.sha256(expected).digest()
     assert b"".join(held.wire([AddHeader("A", "b")])) == b"A: b\n" + expected

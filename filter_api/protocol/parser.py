@@ -100,7 +100,7 @@ class Parser:
     def tell(self, lines: list[bytes], sink: Sink) -> None:
         """Tell the events of complete lines, in order."""
         report, data_lines = sink.report, sink.data_lines
-        heads = self._heads
+        heads, length_of, version = self._heads, self._lengths.get, self._version
         count = len(lines)
         index = 0
         while index < count:
@@ -109,10 +109,11 @@ class Parser:
             first = line[0] if line else 0
             if first == _R:
                 parts = line.split(b"|")
+                fields = len(parts)
                 if (
-                    len(parts) > 5
-                    and self._lengths.get(parts[4]) == len(parts)
-                    and parts[1] == self._version
+                    fields > 5
+                    and length_of(parts[4]) == fields
+                    and parts[1] == version
                     and parts[3] == b"smtp-in"
                     and parts[0] == b"report"
                 ):

@@ -60,6 +60,7 @@ class Dispatcher:
         self.deadlines = Deadlines(loop)
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
         self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
+        self._extend = self.held.extend
         command = filter_.options.timeout or filter_.command_deadline
         self._command_seconds = command
         self._message_seconds = filter_.options.timeout or filter_.message_deadline
@@ -163,14 +164,14 @@ class Dispatcher:
 
     def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
         """A run of message lines."""
-        if not self._examines:
-            return  # never registered: smtpd does not send them
+        if self._extend(session_id, text) or not self._examines:
+            return  # without on_message they are not registered, and smtpd does not send them
         session = self._open.get(session_id)
         if session is None:
             if session_id in self.sessions.gone:
                 return
             session = self.sessions.add(session_id, self._now)
-        self.held.protocol = self._parser.protocol
+        self.held.speak(self._parser.protocol)
         self.held.take(session, token, text)
 
     # --- decisions -----------------------------------------------------------------------------------------------

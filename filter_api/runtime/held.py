@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from enum import Enum, auto
+from typing import Final
 
 from filter_api.decision import Proceed, Reject, Verdict
 from filter_api.message import HeaderTooLong, Message
@@ -23,6 +24,9 @@ from filter_api.spool import Spool, SpoolError
 LINE_TOO_LONG = Reject(550, "5.6.0", "line too long", facts={"result": "refused", "reason": "line-too-long"})
 HEADER_TOO_LONG = Reject(550, "5.6.0", "header too long", facts={"result": "refused", "reason": "header-too-long"})
 NO_SPACE = Reject(452, "4.3.1", "insufficient system storage", facts={"result": "failed", "reason": "spool"})
+
+
+_LF: Final = ord("\n")
 
 
 class State(Enum):
@@ -63,7 +67,7 @@ class HeldMessages:
     can be answered with `held.decision`.
     """
 
-    __slots__ = ("_answer", "_examine", "_outbox", "_spool", "broken", "open", "protocol")
+    __slots__ = ("_answer", "_collecting", "_examine", "_outbox", "_spool", "broken", "longest", "open", "protocol")
 
     def __init__(
         self,
@@ -79,10 +83,32 @@ class HeldMessages:
         self._answer = answer
         self.broken = broken
         self.protocol: tuple[int, int] = (0, 7)
+        #: Bytes a message line may have: smtpd before 7.4 cuts what it gets back.
+        self.longest = MAX_PAYLOAD
         self.open: dict[bytes, Held] = {}
+        self._collecting: dict[bytes, Callable[[bytes], None]] = {}  # how to hold more lines of those still to end
 
     def __len__(self) -> int:
         return len(self.open)
+
+    def speak(self, protocol: tuple[int, int]) -> None:
+        """Give lines back as this version wants them."""
+        self.protocol = protocol
+        self.longest = MAX_PAYLOAD if protocol >= (0, 7) else MAX_PAYLOAD_OLD
+
+    def extend(self, session_id: bytes, text: bytes) -> bool:
+        """Hold more lines of a message, as most lines are; False where there may be more to them: `take` these."""
+        append = self._collecting.get(session_id)
+        if append is None or text == b"." or len(text) > self.longest:
+            return False
+        if _LF in text and (text.endswith(b"\n.") or b"\n.\n" in text or text.startswith(b".\n")):
+            return False
+        try:
+            append(text)
+        except SpoolError as error:
+            held = self.open[session_id]
+            self._refuse(held, self.broken(held, error))
+        return True
 
     def take(self, session: Session, token: bytes, text: bytes) -> None:
         """Hold a run of lines; at the dot the message is examined."""
@@ -91,6 +117,7 @@ class HeldMessages:
             held = self.open.get(session.id)
             if held is None or held.state is State.DONE:
                 held = self.open[session.id] = Held(session, token, self._spool)
+                self._collecting[session.id] = held.message.append
             if held.state is not State.COLLECTING:
                 return  # lines behind the dot: smtpd never sends them, and must not get them back
             lines, ended, rest = _cut_at_dot(rest)
@@ -100,21 +127,20 @@ class HeldMessages:
                 self._end(held)
 
     def _hold(self, held: Held, text: bytes) -> None:
-        limit = self.longest
-        if len(text) > limit and max(map(len, text.split(b"\n"))) > limit:
-            held.refuse(LINE_TOO_LONG)
+        if _has_longer_line(text, self.longest):
+            self._refuse(held, LINE_TOO_LONG)
             return
         try:
             held.message.append(text)
         except SpoolError as error:
-            held.refuse(self.broken(held, error))
+            self._refuse(held, self.broken(held, error))
 
-    @property
-    def longest(self) -> int:
-        """Bytes a message line may have: smtpd before 7.4 cuts what it gets back."""
-        return MAX_PAYLOAD if self.protocol >= (0, 7) else MAX_PAYLOAD_OLD
+    def _refuse(self, held: Held, refusal: Reject) -> None:
+        held.refuse(refusal)
+        self._collecting.pop(held.session.id, None)
 
     def _end(self, held: Held) -> None:
+        self._collecting.pop(held.session.id, None)
         held.state = State.DECIDING
         if held.refusal is None:
             self._examine(held)
@@ -193,10 +219,22 @@ class HeldMessages:
         """The message is over, or its session is: free everything, write nothing more."""
         held = self.open.pop(session_id, None)
         if held is not None:
+            self._collecting.pop(session_id, None)
             held.dropped = True
             held.message.close()
             if held.task is not None:
                 held.task.cancel()
+
+
+def _has_longer_line(text: bytes, limit: int) -> bool:
+    """Whether a line of the text is longer than the limit; looks at one line break in every `limit` bytes."""
+    start = 0
+    while len(text) - start > limit:
+        newline = text.rfind(b"\n", start, start + limit + 1)
+        if newline < 0:
+            return True
+        start = newline + 1
+    return False
 
 
 def _cut_at_dot(text: bytes) -> tuple[bytes | None, bool, bytes | None]:
