@@ -1,0 +1,246 @@
+"""The process: its start, its end, its signals, its descriptors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.filter_process import HANDSHAKE, FilterProcess, wait_until
+
+ECHO = """
+from filter_api import *
+class Echo(Filter):
+    def on_connect(self, session): return Proceed()
+    def on_message(self, session, message): return Verdict()
+main(Echo())
+"""
+
+TALKING = """
+import os, subprocess, sys
+from filter_api import *
+class Talking(Filter):
+    def on_connect(self, session):
+        print("hello world")
+        sys.stdout.write("no line end"); sys.stdout.flush()
+        os.write(1, b"filter-result|x|y|proceed\\n")
+        subprocess.run(["echo", "from a child"])
+        return Proceed()
+main(Talking())
+"""
+
+SLOW = """
+import asyncio
+from filter_api import *
+class Slow(Filter):
+    async def on_connect(self, session):
+        await asyncio.sleep(100)
+        return Proceed()
+    async def started(self): raise SystemExit(7)
+    async def stopping(self): await asyncio.sleep(100)
+    def reload(self): raise SystemExit(8)
+main(Slow())
+"""
+
+CONNECT = b"filter|0.7|1.1|smtp-in|connect|00000000000000aa|80|mx|192.0.2.1\n"
+
+
+def run(source: str, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([sys.executable, "-c", source, *arguments], input=stdin, capture_output=True, timeout=20)
+
+
+def test_a_filter_serves_until_smtpd_goes() -> None:
+    with FilterProcess(["-c", ECHO]) as smtpd:
+        assert b"register|filter|smtp-in|data-line" in smtpd.handshake()
+        smtpd.write(CONNECT)
+        assert smtpd.line() == b"filter-result|00000000000000aa|80|proceed"
+        began = time.monotonic()
+        assert smtpd.hang_up() == 0
+        assert time.monotonic() - began < 1.5
+
+
+def test_nothing_but_the_protocol_reaches_smtpd() -> None:
+    with FilterProcess(["-c", TALKING]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        assert smtpd.line() == b"filter-result|00000000000000aa|80|proceed"
+        smtpd.oracle.finish()
+        smtpd.hang_up()
+        errors = smtpd.errors()
+        assert "hello world" in errors
+        assert "from a child" in errors
+
+
+def test_sigterm_answers_what_is_open_and_ends() -> None:
+    with FilterProcess(["-c", SLOW]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        time.sleep(0.2)
+        began = time.monotonic()
+        smtpd.signal(signal.SIGTERM)
+        assert smtpd.line() == b"filter-result|00000000000000aa|80|disconnect|451 4.3.0 temporary local problem"
+        assert smtpd.process.wait(5) == 0
+        assert time.monotonic() - began < 2.2
+        assert "SystemExit" in smtpd.errors()
+
+
+def test_other_signals_do_not_end_it() -> None:
+    with FilterProcess(["-c", SLOW]) as smtpd:
+        smtpd.handshake()
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE) * 5:
+            smtpd.signal(number)
+        time.sleep(0.3)
+        assert smtpd.alive()
+        assert smtpd.cpu() < 2
+
+
+def test_an_orphan_does_not_spin() -> None:
+    with FilterProcess(["-c", SLOW]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        before = smtpd.cpu()
+        began = time.monotonic()
+        assert smtpd.hang_up() == 0
+        assert time.monotonic() - began < 1.5
+        assert before < 2
+
+
+def test_a_handshake_that_never_ends_with_ready_does_not_stop_it() -> None:
+    with FilterProcess(["-c", ECHO]) as smtpd:
+        smtpd.write(CONNECT)
+        while smtpd.line() != b"register|ready":
+            pass
+        assert smtpd.line() == b"filter-result|00000000000000aa|80|proceed"
+
+
+def test_pipes_and_files_work_too(tmp_path: Path) -> None:
+    done = run(ECHO, stdin=HANDSHAKE + CONNECT)
+    assert done.returncode == 0
+    assert done.stdout.endswith(b"register|ready\nfilter-result|00000000000000aa|80|proceed\n")
+    wire = tmp_path / "wire"
+    wire.write_bytes(HANDSHAKE + CONNECT)
+    with wire.open("rb") as source:
+        again = subprocess.run([sys.executable, "-c", ECHO], stdin=source, capture_output=True, timeout=20)
+    assert again.stdout == done.stdout
+
+
+def test_the_end_of_input_before_the_handshake_is_no_error() -> None:
+    done = run(ECHO)
+    assert (done.returncode, done.stdout) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-Q"], "option -Q not recognized"),
+        (["-F", "maybe"], "-F takes accept, tempfail or reject, not 'maybe'"),
+        (["-T", "0"], "-T takes seconds"),
+        (["-T", "nan"], "-T takes seconds"),
+        (["-T"], "option -T requires argument"),
+        (["extra"], "unexpected argument: extra"),
+    ],
+)
+def test_usage_errors(arguments: list[str], message: str) -> None:
+    done = run(ECHO, *arguments, stdin=HANDSHAKE)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    first, usage = done.stderr.decode().splitlines()
+    assert message in first
+    assert usage.startswith("usage: ")
+
+
+def test_configuration_errors_name_file_and_line(tmp_path: Path) -> None:
+    table = tmp_path / "exempt"
+    table.write_text("192.0.2.1\nnonsense here\n", encoding="ascii")
+    done = run(ECHO, "-W", str(table), stdin=HANDSHAKE)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert f"{table}:2:" in done.stderr.decode()
+    assert b"usage" not in done.stderr
+    done = run(ECHO, "-N", str(tmp_path / "missing"), stdin=HANDSHAKE)
+    assert done.returncode == 1
+    assert "missing" in done.stderr.decode()
+
+
+def test_entries_that_come_too_early_refuse_to_start(tmp_path: Path) -> None:
+    table = tmp_path / "exempt"
+    for entry in ("to:a@example.org", "from:example.org"):
+        table.write_text(f"# fine\n{entry}\n", encoding="ascii")
+        done = run(ECHO, "-W", str(table), stdin=HANDSHAKE)
+        assert done.returncode == 1
+        assert f"{table}:2:" in done.stderr.decode()
+
+
+def test_version() -> None:
+    done = run(ECHO, "-V")
+    assert done.returncode == 0
+    assert done.stdout.decode().split()[-1][0].isdigit()
+
+
+def test_the_log_of_a_reader_that_has_gone(tmp_path: Path) -> None:
+    """stderr is a socket nobody reads: lines are dropped, answers are not."""
+    import socket
+
+    ours, theirs = socket.socketpair()
+    source = ECHO.replace(
+        "return Proceed()", "[self.log.info(session, 'x' * 800) for _ in range(900)]; return Proceed()"
+    )
+    with FilterProcess(["-c", source], stderr=theirs.fileno()) as smtpd:
+        theirs.close()
+        smtpd.handshake()
+        for _ in range(5):
+            smtpd.write(CONNECT)
+            assert smtpd.line().endswith(b"proceed")
+        ours.close()
+        smtpd.write(CONNECT)
+        assert smtpd.line().endswith(b"proceed")
+        assert smtpd.alive()
+
+
+def test_log_lines_are_whole_short_and_clean() -> None:
+    source = ECHO.replace(
+        "return Proceed()", r"self.log.info(session, 'odd', a=b'\x1b[2J\n\xff', b='x' * 5000); return Proceed()"
+    )
+    with FilterProcess(["-c", source]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        smtpd.line()
+        smtpd.hang_up()
+        (line,) = smtpd.errors().splitlines()
+        assert line.startswith(r"00000000000000aa odd a=\x1b[2J\x0a\xff b=xxx")
+        assert len(line) <= 900
+        assert all(0x20 <= ord(char) < 0x7F for char in line)
+
+
+def test_syslog_is_an_option() -> None:
+    with FilterProcess(["-c", ECHO, "-L"]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        assert smtpd.line().endswith(b"proceed")
+        smtpd.hang_up()
+        assert smtpd.errors() == ""
+
+
+def test_no_descriptor_is_inherited_by_children() -> None:
+    source = TALKING.replace('["echo", "from a child"]', '["ls", "-l", "/proc/self/fd"]')
+    with FilterProcess(["-c", source]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        smtpd.line()
+        smtpd.hang_up()
+        assert "socket:" not in smtpd.errors()
+
+
+def test_files_it_makes_are_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "made"
+    source = ECHO.replace("return Proceed()", f"open({str(path)!r}, 'w').close(); return Proceed()")
+    with FilterProcess(["-c", source]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT)
+        smtpd.line()
+        assert wait_until(path.exists)
+        assert os.stat(path).st_mode & 0o077 == 0
