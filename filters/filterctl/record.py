@@ -21,7 +21,7 @@ from filterctl.relay import Relay
 
 DEFAULT_SIZE = 64 * 1024 * 1024
 DEFAULT_KEEP = 4
-MIN_SIZE = 4096
+MIN_SIZE = 65536
 PATIENCE = 5.0
 """Seconds a filter gets to end after smtpd is gone, or after it closed its output."""
 

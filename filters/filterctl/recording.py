@@ -23,6 +23,9 @@ from filterctl.redact import Redactor
 MAX_QUEUED = 64 * 1024 * 1024
 """Bytes that may wait for the disk before traffic is left out of the transcript."""
 
+BATCH = 4096
+"""Bytes written at once: few enough that a file ends near its limit, many enough that short lines cost little."""
+
 MAX_LINE = 1024 * 1024
 MAX_HANDSHAKE = 64 * 1024
 RETRY_SECONDS = 10.0
@@ -174,6 +177,15 @@ class Recorder:
         lines = (self._tails[to_filter] + data).split(b"\n")
         tail = lines.pop()
         self._tails[to_filter] = tail[:MAX_LINE]
+        batch, handshake = bytearray(), bytearray()
         for line in lines:
             kept = wire_line(to_filter, self._redactor.line(to_filter, line))
-            self._file.write(kept, kept if line.startswith(_HANDSHAKE) else b"")
+            batch += kept
+            if line.startswith(_HANDSHAKE):
+                handshake += kept
+            if len(batch) >= BATCH:
+                self._file.write(bytes(batch), bytes(handshake))
+                batch.clear()
+                handshake.clear()
+        if batch:
+            self._file.write(bytes(batch), bytes(handshake))

@@ -180,7 +180,7 @@ def test_a_full_disk_stops_no_mail(start: Start, tmp_path: Path) -> None:
         (["file"], "the command stands behind --"),
         (["--", "true"], "the file stands before --"),
         (["-s", "12q", "file", "--", "true"], "-s|12q: a number of bytes"),
-        (["-s", "1", "file", "--", "true"], "at least 4096 bytes"),
+        (["-s", "1", "file", "--", "true"], "at least 65536 bytes"),
         (["-k", "x", "file", "--", "true"], "a number of files"),
         (["-z", "file", "--", "true"], "option -z not recognized"),
         (["/nonexistent/wire", "--", "true"], "/nonexistent/wire: No such file or directory"),
