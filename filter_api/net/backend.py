@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class Backend:
         except TimeoutError:
             raise self._failed("no answer within the deadline") from None
         except OSError as error:
-            raise self._failed(error.strerror or str(error) or type(error).__name__) from None
+            raise self._failed(os.strerror(error.errno) if error.errno else str(error)) from None
         except BadAnswer as error:
             raise self._failed(str(error)) from None
         self.breaker.succeeded()

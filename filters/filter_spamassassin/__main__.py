@@ -98,10 +98,13 @@ class SpamAssassin(ScanningFilter):
         questions = [spamd.check(copy.blocks, copy.size, user=user, header_size=header_size) for user in users]
         backends = self.settings.backends
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(backends.ask(question, deadline)) for question in questions]
-        except* CannotCheck as failures:
-            raise CannotCheck(str(failures.exceptions[0])) from None
+            async with asyncio.TaskGroup() as scans:
+                tasks = [scans.create_task(backends.ask(question, deadline)) for question in questions]
+        except ExceptionGroup as group:
+            failed, others = group.split(CannotCheck)
+            if failed is None or others is not None:
+                raise
+            raise CannotCheck(str(failed.exceptions[0])) from None
         return {user: task.result() for user, task in zip(users, tasks, strict=True)}
 
     async def points(self, session: Session, deadline: float) -> float | None:

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -37,7 +37,7 @@ class FilterProcess:
         stderr: int | None = None,
         env: dict[str, str] | None = None,
         buffer: int | None = None,
-        preexec: object = None,
+        preexec: Callable[[], None] | None = None,
     ) -> None:
         self.oracle = Oracle()
         self.sock, theirs = socket.socketpair()
@@ -46,13 +46,13 @@ class FilterProcess:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.sock.settimeout(TIMEOUT)
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=subprocess.PIPE if stderr is None else stderr,
             env={**os.environ, **(env or {})},
-            preexec_fn=preexec,  # type: ignore[arg-type]  # noqa: PLW1509 - a callable or None; started before any thread
+            preexec_fn=preexec,  # noqa: PLW1509 - set before any thread starts
         )
         theirs.close()
         self._tail = b""
@@ -136,9 +136,8 @@ class FilterProcess:
         return self.process.poll() is None
 
 
-def wait_until(condition: object, seconds: float = TIMEOUT) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = TIMEOUT) -> bool:
     """Ask again and again until it is true; False when time is up."""
-    assert callable(condition)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if condition():
