@@ -48,8 +48,8 @@ class FilterProcess:
         self.sock.settimeout(TIMEOUT)
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, *arguments],
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=subprocess.PIPE if stderr is None else stderr,
             env={**os.environ, **(env or {})},
             preexec_fn=preexec,  # noqa: PLW1509 - set before any thread starts
