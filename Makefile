@@ -12,6 +12,7 @@ all: check
 venv: $(VENV)/.made
 
 $(VENV)/.made: pyproject.toml
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/daemons packages
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --disable-pip-version-check -e '.[test,redis]'
 	touch $(VENV)/.made
