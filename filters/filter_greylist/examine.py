@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from filter_api.options import COMMON_LETTERS
 from filter_greylist.connect import make_client
+from filter_greylist.options import LETTERS
 from filter_greylist.store import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.target import parse_target
 
@@ -22,7 +23,6 @@ LEAST_FREE: Final = 0.05
 """Part of the file system below which the store is close to being unable to learn."""
 
 _BUSY_SECONDS: Final = 5.0
-_LETTERS: Final = "5a:c:f:G:k:M:os:t:ux"
 
 Remark = tuple[str, str]
 
@@ -33,7 +33,7 @@ def examine(arguments: Sequence[str], *, largest_message: int) -> list[Remark]:
     Raises ConfigError for a store the filter would not start with.
     """
     try:
-        options, _ = getopt.getopt(list(arguments), _LETTERS + COMMON_LETTERS)
+        options, _ = getopt.getopt(list(arguments), LETTERS + COMMON_LETTERS)
     except getopt.GetoptError:
         return []  # told by check
     spec = parse_spec(dict(options).get("-f", DEFAULT_PATH))

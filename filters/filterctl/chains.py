@@ -17,8 +17,8 @@ from filter_api.options import COMMON_LETTERS
 PHASES = ("connect", "helo", "ehlo", "starttls", "auth", "mail-from", "rcpt-to", "data", "commit")
 
 MARKS_WITH = {
-    "filter-rdns": ("fHmSp:r:", "m"),
-    "filter-dyndns": ("me:f:j:p:r:s:", "mj"),
+    "filter-rdns": ("fHmp:r:S", "m"),
+    "filter-dyndns": ("e:f:j:mp:r:s:x", "mj"),
 }
 """Filters of this suite that may answer junk, which they do at mail-from: their letters, and those that make them."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
-from filterctl.chains import Member, remarks
+from filterctl.chains import MARKS_WITH, Member, remarks
 
 RDNS = Member("rdns", ["/x/filter-rdns", "-f"], frozenset({"helo", "ehlo", "mail-from"}))
 MARKING_RDNS = Member("rdns", ["/x/filter-rdns", "-fm"], frozenset({"helo", "ehlo", "mail-from"}))
@@ -53,3 +55,9 @@ def test_a_bypass_and_the_order_of_refusals_are_noted() -> None:
         "at mail-from a bypass by friends spares the client rdns, dyndns",
         "at mail-from asked in this order until one does not proceed: friends, rdns, dyndns",
     ]
+
+
+@pytest.mark.parametrize("name", sorted(MARKS_WITH))
+def test_the_letters_are_those_of_the_filter(name: str) -> None:
+    options = importlib.import_module(f"{name.replace('-', '_')}.options")
+    assert MARKS_WITH[name][0] == options.LETTERS
