@@ -2,8 +2,8 @@
 
 Records hold wall clock times, so that they mean the same after a restart and to every server that shares the store.
 But a wall clock that jumps would whitelist everybody who waits at once, or forget the whole whitelist. `SteadyClock`
-goes on at the pace of the monotonic clock when the two part by more than an hour: for 24 hours it keeps its own time, and
-`suspended` tells the store to expire nothing. After that, or when the wall clock comes back, it follows again.
+goes on at the pace of the monotonic clock when the two part by more than an hour: for 24 hours it keeps its own time,
+and `suspended` tells the store to expire nothing. After that, or when the wall clock comes back, it follows again.
 
     clock = SteadyClock()
     now = clock.now()               # whole seconds

@@ -70,6 +70,10 @@ class FallbackStore(Store):
     def shared(self) -> bool:
         return self._state is not State.AWAY
 
+    @property
+    def falling_back(self) -> bool:
+        return self._state is State.AWAY
+
     async def consult(self, question: Question) -> Known:
         known = await self._either(lambda store: store.consult(question))
         if self._state is State.MERGING:

@@ -72,6 +72,7 @@ def _untagged(local: bytes) -> bytes:
     return local
 
 
+@lru_cache(4096)
 def group_of(origin: bytes) -> bytes:
     """The digest of a network or domain that begins the names of its tuples."""
     return hashlib.blake2b(origin, digest_size=GROUP_BYTES).digest()
@@ -85,11 +86,11 @@ def tuple_for(origin: bytes, sender: bytes, recipient: bytes, details: Details) 
 
 
 def details_of(
-    network: bytes, address: IPv4Address | IPv6Address, helo: bytes, sender: bytes, recipient: bytes
+    group: bytes, address: IPv4Address | IPv6Address, helo: bytes, sender: bytes, recipient: bytes
 ) -> Details:
     """What the listing shows of a delivery, each part cut to `DETAIL_LIMIT` bytes."""
     return Details(
-        group_of(network),
+        group,
         str(address).encode("ascii"),
         helo[:DETAIL_LIMIT],
         sender[:DETAIL_LIMIT],

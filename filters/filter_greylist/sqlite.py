@@ -9,6 +9,7 @@ durability, `bulk` for the two hot operations, and `store.Store` for what the me
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 
@@ -49,9 +50,12 @@ class SqliteStore(Store):
         self._swept = 0
         self._tally = Tally()
         self._checkpointer = Checkpointer(path)
-        self._writer = Writer(DatabaseFile(path, log), self._tally.begin, self._commit)
+        self._writer = Writer(DatabaseFile(path, self._say), self._tally.begin, self._commit)
+        self._log = log
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._writer.start()
         self._checkpointer.start()
 
@@ -95,6 +99,12 @@ class SqliteStore(Store):
 
     async def noted(self, name: str) -> bytes | None:
         return await self._writer.submit(_noted, name, writes=False)
+
+    def _say(self, text: str) -> None:
+        """Log from the writer's thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._log, text)
 
     def _commit(self, connection: sqlite3.Connection) -> None:
         self._tally.commit(connection)

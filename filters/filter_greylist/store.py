@@ -119,6 +119,11 @@ class Store(abc.ABC):
         """Whether other hosts are behind this store right now."""
         return False
 
+    @property
+    def falling_back(self) -> bool:
+        """Whether the shared store is away, so that what other hosts know is not known here."""
+        return False
+
 
 class Spec(NamedTuple):
     """Where a store is: a path for SQLite, or a Redis URL; `shown` is what may be printed of it."""

@@ -103,7 +103,7 @@ def test_a_key_begins_with_the_digest_of_its_origin() -> None:
 
 
 def test_the_listing_keeps_what_was_sent_up_to_a_bound() -> None:
-    details = details_of(b"192.0.2.0/24", IPv4Address("192.0.2.1"), b"h" * 2000, b"s|\xff" * 700, b"r")
+    details = details_of(b"group!", IPv4Address("192.0.2.1"), b"h" * 2000, b"s|\xff" * 700, b"r")
     assert details.address == b"192.0.2.1"
     assert len(details.helo) == len(details.sender) == DETAIL_LIMIT
     assert details.sender.startswith(b"s|\xff")

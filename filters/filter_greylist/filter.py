@@ -1,0 +1,255 @@
+"""filter-greylist(8): who was never seen before is asked to come back; who does so is let in, and soon known.
+
+`Greylist` decides at RCPT TO; for the null sender at DATA, so that a server which only asks whether an address exists
+is not put off. It gathers facts, has them judged by `judge` and `policy`, and turns the outcome into a reply. A store
+that cannot be asked stops no mail: the failure policy is to accept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Coroutine
+from typing import ClassVar
+
+from filter_api.addresses import Address, is_role_address
+from filter_api.decision import Decision, Failure, Proceed, Reject
+from filter_api.errors import CannotCheck
+from filter_api.filter import Filter
+from filter_api.net.breaker import Breaker
+from filter_api.net.dns import Resolver
+from filter_api.session import PerTransaction, Session
+from filter_greylist import policy
+from filter_greylist.clock import SteadyClock
+from filter_greylist.judge import Case, Delivery, Judge
+from filter_greylist.key import normal_recipient
+from filter_greylist.learn import OurMessages, Quota, lesson
+from filter_greylist.options import Options
+from filter_greylist.policy import Delay, Facts, Outcome, Pass, Trap
+from filter_greylist.records import Kind, Life, Record, address_name
+from filter_greylist.store import Store, StoreError, open_spec
+from filter_greylist.tarpit import Tarpit
+from filter_greylist.trap import LowPriorityMx, Traps
+from filter_greylist.upkeep import Upkeep
+from filter_greylist.vouch import Vouching
+
+DNS_SECONDS = 4.0
+"""For SPF in one decision; less if -T leaves less."""
+
+NULL_RECIPIENTS = 100
+"""Recipients of a null sender that are looked at; a bounce has one."""
+
+TASKS = 1000
+"""Writes after commit that may be under way; more are dropped, as they only refresh what is known."""
+
+
+class Greylist(Filter):
+    """The filter; with -x and -o it is a subclass that registers for more."""
+
+    name: ClassVar[str] = "filter-greylist"
+    default_failure: ClassVar[Failure] = Failure.ACCEPT
+
+    deliveries = PerTransaction(Delivery)
+
+    def __init__(
+        self, own: Options | None = None, store: Store | None = None, resolver: Resolver | None = None
+    ) -> None:
+        """`store` and `resolver` are for tests; by default they are what the options and resolv.conf(5) name."""
+        self.own = own or Options()
+        self.store = store or open_spec(self.own.store, self._store_says)
+        self.resolver = resolver or Resolver()
+        self.clock = SteadyClock()
+        self.breaker = Breaker("greylist store")
+        self.vouching = Vouching(self.resolver, self.own.common)
+        self.judge = Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
+        self.traps = Traps(self.own.traps, self.own.allowed)
+        self.low_mx = LowPriorityMx(self.own.low_mx, time.monotonic())
+        self.tarpit = Tarpit(self.own.tarpit)
+        self.quota = Quota()
+        self.our_messages = OurMessages()
+        self.upkeep = Upkeep(self)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def started(self) -> None:
+        """Open the store; from now on it is kept tidy."""
+        self.clock = SteadyClock(self.wall, self.monotonic)
+        self.low_mx = LowPriorityMx(self.own.low_mx, self.monotonic())
+        await self.store.open()
+        self.upkeep.start()
+
+    async def stopping(self) -> None:
+        """Write what is still to be written."""
+        self.upkeep.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.store.close()
+
+    def reload(self) -> None:
+        """SIGHUP: somebody may have mended a zone."""
+        self.vouching.forget()
+
+    def _store_says(self, text: str) -> None:
+        self.log.warning(None, "store", note=text)
+
+    # --- questions -----------------------------------------------------------------------------------------------
+
+    def saw_connect(self, session: Session) -> None:
+        """Option -M needs to know which listeners are served here."""
+        if not session.outgoing and self.low_mx.saw(session.destination_address):
+            self.log.error(None, "option-M", note="listeners on the wildcard address cannot be told apart; -M is off")
+
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+        """Only the request carries a sender of any length; `session.sender` keeps it."""
+        return Proceed()
+
+    def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision | Awaitable[Decision]:
+        """Whoever is ours or exempt is not asked to wait, and the roles of RFC 5321 §4.5.1 hear everybody."""
+        address = session.address
+        if address is None or session.sender == b"" or self._let_alone(session, recipient):
+            return Proceed()
+        return self._decide(session, address, [recipient])
+
+    def on_data(self, session: Session) -> Decision | Awaitable[Decision]:
+        """A null sender is judged here."""
+        address, transaction = session.address, session.transaction
+        if address is None or transaction is None or transaction.sender != b"":
+            return Proceed()
+        recipients = [each for each in transaction.recipients if not self._let_alone(session, each)]
+        return self._decide(session, address, recipients[:NULL_RECIPIENTS]) if recipients else Proceed()
+
+    def _let_alone(self, session: Session, recipient: bytes) -> bool:
+        return self.ours(session) or is_role_address(recipient) or self.exempt(session, recipient)
+
+    # --- the decision --------------------------------------------------------------------------------------------
+
+    async def _decide(self, session: Session, address: Address, recipients: list[bytes]) -> Decision:
+        """Judge the delivery to each recipient (several for a null sender only); the worst outcome decides."""
+        if not self.breaker.admits():
+            raise CannotCheck("the store is down")
+        overdue = asyncio.get_running_loop().time() + 0.9 * self._seconds
+        try:
+            outcomes = [await self._judge(session, address, recipient) for recipient in recipients]
+        except StoreError as error:
+            self.breaker.failed(str(error))
+            raise CannotCheck(f"store: {error}") from error
+        except asyncio.CancelledError:
+            if asyncio.get_running_loop().time() >= overdue:
+                self.breaker.failed("it does not answer in time")
+            raise
+        self.breaker.succeeded()
+        outcome = max(outcomes, key=_severity)
+        if isinstance(outcome, Pass):
+            self.log.debug(session, "passed", reason=outcome.reason, delayed=outcome.delayed, client=address)
+            return Proceed()
+        return self._wait(outcome) if isinstance(outcome, Delay) else await self._refuse(address, outcome)
+
+    async def _judge(self, session: Session, address: Address, recipient: bytes) -> Outcome:
+        sender, table = session.sender, self.options.exempt
+        case = Case(
+            address=address,
+            sender=sender,
+            recipient=recipient,
+            helo=session.identity or b"",
+            listed=bool(sender) and table is not None and table.sender_if_spf_passes(sender or b""),
+            now=self.clock.now(),
+            deadline=asyncio.get_running_loop().time() + min(DNS_SECONDS, 0.5 * self._seconds),
+            delivery=Delivery() if session.transaction is None else self.deliveries[session],
+        )
+        facts = Facts(
+            null_sender=sender == b"",
+            trap=self.traps.reason(normal_recipient(recipient)),
+            suspicious=not self.own.suspicious_only or _suspicious(session),
+            low_mx=self.own.low_mx is not None
+            and self.low_mx.out_of_order(
+                session.destination_address, self.monotonic(), falling_back=self.store.falling_back
+            ),
+        )
+        return await self.judge.judge(case, facts)
+
+    @property
+    def _seconds(self) -> float:
+        """How long a decision may take."""
+        return self.options.timeout or self.command_deadline
+
+    def _wait(self, outcome: Delay) -> Reject:
+        minutes = policy.minutes_left(outcome.seconds)
+        text = f"greylisted, please try again in {minutes} {'minute' if minutes == 1 else 'minutes'}"
+        return Reject(451, "4.7.1", text, facts={"reason": outcome.reason, "wait": outcome.seconds})
+
+    async def _refuse(self, address: Address, outcome: Trap) -> Reject:
+        held = 0.0 if self.options.observe else await self.tarpit.hold(address_name(address), 0.8 * self._seconds)
+        facts = {"reason": outcome.reason, "held": round(held, 1)}
+        if self.own.trapped_code == 550:
+            return Reject(550, "5.7.1", "your host sends spam and is not welcome here", facts=facts)
+        return Reject(450, "4.7.1", "your host is trapped, please try again tomorrow", facts=facts)
+
+    # --- what is learned -----------------------------------------------------------------------------------------
+
+    def saw_commit(self, session: Session, size: int) -> None:
+        """Only a message that is in the queue makes its client white, or teaches who our users write to."""
+        if session.transaction is None:
+            return
+        now, white = self.clock.now(), self.own.timers.white
+        if session.outgoing:
+            self._learn_mx(session, Life(now, now, now + white, 0, 0))
+        elif self.ours(session):
+            self._learn_pairs(session, now)
+        elif session in self.deliveries and self.deliveries[session].renew and session.address is not None:
+            first = self.deliveries[session].first or now
+            self._later(self._whiten(session.address, Life(first, now, now + white, 0, 1)))
+
+    def _learn_pairs(self, session: Session, now: int) -> None:
+        """Option -o: whom a user of ours wrote to."""
+        transaction = session.transaction
+        if not self.own.learn or transaction is None:
+            return
+        taught = lesson(session.user, transaction.sender, transaction.recipients)
+        if taught is None:
+            return
+        if transaction.id is not None:
+            self.our_messages.add(transaction.id, now)
+        if taught.pairs:
+            self._later(self.upkeep.learn(taught))
+
+    def _learn_mx(self, session: Session, life: Life) -> None:
+        """Option -o: the host that took a message of ours, as spamlogd(8) learns it."""
+        transaction, address = session.transaction, session.destination_address
+        if address is None or transaction is None or not transaction.sender or address in self.options.ours:
+            return
+        if transaction.id in self.our_messages:
+            self._later(self._whiten(address, life))
+
+    async def _whiten(self, address: Address, life: Life) -> None:
+        await self.store.merge([Record(Kind.WHITE, address_name(address), life)])
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        """Do it when there is time; nobody waits for it."""
+        if len(self._tasks) >= TASKS:
+            work.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        except StoreError as error:
+            self.breaker.failed(str(error))
+
+
+def _severity(outcome: Outcome) -> tuple[int, int]:
+    """For a null sender with several recipients: a trap outweighs a delay, and the longest delay the others."""
+    if isinstance(outcome, Trap):
+        return (2, 0)
+    return (1, outcome.seconds) if isinstance(outcome, Delay) else (0, 0)
+
+
+def _suspicious(session: Session) -> bool:
+    """Option -u: no name that leads back to the address, or one of a residential line."""
+    if session.rdns is None or session.fcrdns != "pass" or session.address is None:
+        return True
+    from filter_api.net.dynamic import DEFAULT_REFUSE, score
+
+    return score(session.rdns, session.address).total >= DEFAULT_REFUSE

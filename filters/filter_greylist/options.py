@@ -1,0 +1,124 @@
+"""The command line of filter-greylist, as values. Everything that is wrong in it is told by its own name, at start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+
+from filter_api.addresses import Address, plain_address
+from filter_api.errors import ConfigError, UsageError
+from filter_api.escape import printable
+from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_seconds
+from filter_api.tables import AddressTable, DomainTable
+from filter_greylist.key import Prefixes
+from filter_greylist.records import Timers
+from filter_greylist.store import DEFAULT_PATH, Spec, parse_spec
+from filter_greylist.tarpit import LONGEST
+
+USAGE = (
+    "filter-greylist [-5oux] [-a file] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6] [-M address]"
+    f" [-s seconds] [-t file] {COMMON_USAGE}"
+)
+LETTERS = "5a:c:f:G:k:M:os:t:uwx"
+
+YEAR_HOURS = 24 * 366
+
+
+class Options(NamedTuple):
+    """The filter's own options, with their defaults."""
+
+    allowed: DomainTable | None = None
+    common: DomainTable | None = None
+    store: Spec = Spec(DEFAULT_PATH, DEFAULT_PATH)
+    timers: Timers = Timers()
+    prefixes: Prefixes = Prefixes()
+    low_mx: Address | None = None
+    learn: bool = False
+    tarpit: float = 0.0
+    traps: AddressTable | None = None
+    suspicious_only: bool = False
+    header: bool = False
+    trapped_code: int = 450
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
+    """Read the command line. Raises UsageError, ConfigError and VersionWanted."""
+    own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True)
+    values: dict[str, Any] = {}
+    for option, value in own:
+        if option == "-w":
+            raise UsageError(
+                "-w: there is no window trick, smtpd speaks with greylisted clients itself; see docs/migrating.md"
+            )
+        name, read = _READ[option]
+        values[name] = read(value)
+    return Options(**values), common
+
+
+def parse_timers(value: str) -> Timers:
+    """``pass:grey:white`` in minutes, hours and hours, as spamd(8) has it. Raises UsageError."""
+    numbers = _numbers("-G", value, 3)
+    passes, grey, white = numbers[0] * 60, numbers[1] * 3600, numbers[2] * 3600
+    if not passes < grey <= white:
+        raise UsageError(f"-G {value}: a retry must be able to pass: passtime below greyexp, greyexp up to whiteexp")
+    if numbers[2] > YEAR_HOURS:
+        raise UsageError(f"-G {value}: more than a year")
+    return Timers(passes, grey, white)
+
+
+def parse_prefixes(value: str) -> Prefixes:
+    """``v4:v6``, how many bits of an address are its network. Raises UsageError."""
+    v4, v6 = _numbers("-k", value, 2)
+    if not (8 <= v4 <= 32 and 16 <= v6 <= 128):
+        raise UsageError(f"-k {value}: 8 to 32 bits of IPv4 and 16 to 128 of IPv6")
+    return Prefixes(v4, v6)
+
+
+def _numbers(option: str, value: str, count: int) -> list[int]:
+    pieces = value.split(":")
+    if len(pieces) != count or not all(piece.isascii() and piece.isdigit() and len(piece) < 10 for piece in pieces):
+        raise UsageError(f"{option} {printable(value)}: {count} whole numbers with colons between them")
+    return [int(piece) for piece in pieces]
+
+
+def _low_mx(value: str) -> Address:
+    try:
+        address = plain_address(ip_address(value))
+    except ValueError:
+        raise UsageError(f"-M {printable(value)}: not an address") from None
+    if address.is_unspecified:
+        raise UsageError(f"-M {value}: the address of one listener, not the wildcard")
+    return address
+
+
+def _store(value: str) -> Spec:
+    spec = parse_spec(value)
+    if not spec.is_path:
+        from filter_greylist.target import parse_target
+
+        parse_target(spec)
+    return spec
+
+
+def _domains(value: str) -> DomainTable:
+    table = DomainTable(value)
+    if not list(table):
+        raise ConfigError(f"{value}: no domain in it, so all mail would be taken for a trap")
+    return table
+
+
+_READ: dict[str, tuple[str, Callable[[str], object]]] = {
+    "-5": ("trapped_code", lambda _: 550),
+    "-a": ("allowed", _domains),
+    "-c": ("common", DomainTable),
+    "-f": ("store", _store),
+    "-G": ("timers", parse_timers),
+    "-k": ("prefixes", parse_prefixes),
+    "-M": ("low_mx", _low_mx),
+    "-o": ("learn", lambda _: True),
+    "-s": ("tarpit", lambda value: parse_seconds("-s", value, LONGEST)),
+    "-t": ("traps", AddressTable),
+    "-u": ("suspicious_only", lambda _: True),
+    "-x": ("header", lambda _: True),
+}

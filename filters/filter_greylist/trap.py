@@ -1,0 +1,87 @@
+"""What is a trap: an address nobody should know, a domain that is not ours, and the second MX tried first.
+
+The last one needs care. A client that comes to the low-priority MX (option -M) with mail the primary has never seen is
+trapped only if the primary is certainly in service; otherwise its outage would trap every honest server. It is when
+both listeners belong to this very server, or when another one with the same shared store told so within a minute.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from filter_api.addresses import domain_of
+from filter_api.tables import AddressTable, DomainTable
+
+BEAT_SECONDS = 15.0
+"""How often a primary says that it is there."""
+
+BEAT_VALID = 60.0
+"""For how long that is believed."""
+
+FIRST_SECONDS = 60.0
+"""After its start a filter traps nobody for coming to the wrong MX: the others may still be starting."""
+
+Address = IPv4Address | IPv6Address
+
+
+class Traps:
+    """The recipients that are traps, from files."""
+
+    def __init__(self, traps: AddressTable | None, allowed: DomainTable | None) -> None:
+        self._traps = traps
+        self._allowed = allowed
+
+    def reason(self, recipient: bytes) -> str:
+        """Why a recipient is a trap; empty if it is none. `recipient` in its normal form."""
+        if self._traps is not None and recipient in self._traps:
+            return "trap-file"
+        domain = domain_of(recipient)
+        if self._allowed is not None and domain and domain not in self._allowed:
+            return "foreign-domain"
+        return ""
+
+
+class LowPriorityMx:
+    """Whether a client that comes to the low-priority MX could have come to the primary.
+
+    Times are of the monotonic clock.
+    """
+
+    def __init__(self, address: Address | None, started: float) -> None:
+        self._address = address
+        self._started = started
+        self._primary_here = False
+        self._beat: float | None = None
+        self.wildcard = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether option -M is given and can be obeyed."""
+        return self._address is not None and not self.wildcard
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this filter serves a primary MX, which others may rely on."""
+        return self._address is None or self._primary_here
+
+    def saw(self, destination: Address | None) -> bool:
+        """A session came to this listener; True if it is the first on a wildcard one, which ends option -M."""
+        if self._address is None or destination is None or self.wildcard:
+            return False
+        if destination.is_unspecified:
+            self.wildcard = True
+            return True
+        if destination != self._address:
+            self._primary_here = True
+        return False
+
+    def heard(self, now: float, age: float) -> None:
+        """The shared store holds a primary's beat of so many seconds ago."""
+        if -BEAT_VALID < age < BEAT_VALID:
+            self._beat = now - max(age, 0.0)
+
+    def out_of_order(self, destination: Address | None, now: float, *, falling_back: bool) -> bool:
+        """Whether a new tuple on this listener tells that the primary was passed over."""
+        if not self.wanted or destination != self._address or falling_back or now - self._started < FIRST_SECONDS:
+            return False
+        return self._primary_here or (self._beat is not None and now - self._beat < BEAT_VALID)

@@ -1,0 +1,93 @@
+"""Does SPF vouch for a client? For the domain of its sender, or for one of the common domains of option -c.
+
+Only a strong pass counts (see `filter_api.net.spf`): by an address or a network that names this client, not by a
+catch-all that would vouch for a botnet. What was found is believed as long as the DNS says, within an hour; where the
+DNS does not answer in time, nobody vouches, and the client is judged by its network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+
+from filter_api.net.dns import Resolver
+from filter_api.tables import DomainTable
+
+LONGEST_TTL = 3600
+DOUBT_TTL = 30
+CAPACITY = 8192
+PARALLEL = 8
+"""Common domains that are looked at together."""
+
+Address = IPv4Address | IPv6Address
+Subject = tuple[Address, bytes]
+
+
+class Vouching:
+    """Asks SPF and remembers. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self, resolver: Resolver, common: DomainTable | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._resolver = resolver
+        self._table = common
+        self._clock = clock
+        self._known: dict[Subject, tuple[bool, float]] = {}
+
+    async def sender(self, address: Address, sender: bytes, helo: bytes, deadline: float) -> bool:
+        """Whether SPF passes strongly for this sender; `deadline` is a time of the event loop."""
+        subject = (address, sender)
+        known = self._recall(subject)
+        if known is None:
+            from filter_api.net.spf import Result, check_sender
+
+            spf = await check_sender(self._resolver, address, sender, helo, deadline=deadline)
+            ttl = DOUBT_TTL if spf.result is Result.TEMPERROR else spf.ttl
+            known = self._remember(subject, ttl, vouched=spf.passed and spf.strong)
+        return known
+
+    async def common(self, address: Address, helo: bytes, deadline: float) -> bool:
+        """Whether a common domain names this client in its SPF record."""
+        if self._table is None:
+            return False
+        known = self._recall((address, b""))
+        if known is None:
+            known, ttl = await self._any_common(address, helo, deadline)
+            self._remember((address, b""), ttl, vouched=known)
+        return known
+
+    async def _any_common(self, address: Address, helo: bytes, deadline: float) -> tuple[bool, int]:
+        """Look at the listed domains, some at a time, up to the first that vouches."""
+        from filter_api.net.spf import Result, check_host
+
+        domains = [match.entry.lower().lstrip(b".") for match in self._table or ()]
+        shortest = LONGEST_TTL
+        for start in range(0, len(domains), PARALLEL):
+            found = await asyncio.gather(
+                *(
+                    check_host(self._resolver, address, domain, b"", helo, deadline=deadline)
+                    for domain in domains[start : start + PARALLEL]
+                )
+            )
+            for spf in found:
+                if spf.passed and spf.strong:
+                    return True, spf.ttl
+                shortest = min(shortest, DOUBT_TTL if spf.result is Result.TEMPERROR else max(spf.ttl, DOUBT_TTL))
+        return False, shortest
+
+    def forget(self) -> None:
+        """Ask anew: for SIGHUP."""
+        self._known.clear()
+        self._resolver.forget()
+
+    def _recall(self, subject: Subject) -> bool | None:
+        known = self._known.get(subject)
+        return known[0] if known is not None and self._clock() < known[1] else None
+
+    def _remember(self, subject: Subject, ttl: int, *, vouched: bool) -> bool:
+        if len(self._known) >= CAPACITY:
+            self._known.clear()  # it fills again from the DNS cache
+        self._known[subject] = (vouched, self._clock() + min(ttl, LONGEST_TTL))
+        return vouched
