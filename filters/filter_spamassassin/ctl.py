@@ -1,7 +1,40 @@
-"""What filterctl asks of filter-spamassassin(8): ``filterctl doctor`` calls `examine`."""
+"""``filterctl explain sender-score [-s file] address``: which line of a sender score file matches, when it counts."""
 
 from __future__ import annotations
 
-from filter_spamassassin.examine import examine
+import getopt
+from typing import Final
 
-__all__ = ["examine"]
+from filter_api.errors import UsageError
+from filter_api.escape import printable
+from filter_spamassassin.examine import examine  # noqa: F401 - filterctl doctor looks for it here
+from filter_spamassassin.scores import read_scores
+
+DEFAULT_FILE: Final = "/etc/mail/sender-scores"
+
+
+def explain(arguments: list[str]) -> int:
+    """Print the matching line; exit status 1 if there is none. Raises UsageError, ConfigError for a bad file."""
+    try:
+        options, rest = getopt.getopt(arguments, "s:")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    if len(rest) != 1:
+        raise UsageError("one sender's address is wanted")
+    path = dict(options).get("-s", DEFAULT_FILE)
+    address = rest[0].encode("utf-8", "surrogateescape").removeprefix(b"<").removesuffix(b">")
+    found = read_scores(path).find_address(address)
+    if found is None:
+        print(f"{printable(address)}: no line of {printable(path)} matches")
+        return 1
+    score = found.value
+    print(
+        f"{printable(address)}: {score.points:+g} points, by {printable(path)}:{found.number}: {printable(found.entry)}"
+    )
+    if score.needs_proof:
+        print("counts only if SPF passes strongly for the client, or the client authenticated")
+    elif score.points < 0:
+        print("counts for whoever writes this sender, as the line says unverified")
+    else:
+        print("counts always")
+    return 0

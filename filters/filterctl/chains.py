@@ -16,12 +16,17 @@ from filter_api.options import COMMON_LETTERS
 
 PHASES = ("connect", "helo", "ehlo", "starttls", "auth", "mail-from", "rcpt-to", "data", "commit")
 
-MARKS_WITH = {
-    "filter-rdns": ("fHmp:r:S", "m"),
-    "filter-dyndns": ("e:f:j:mp:r:s:x", "mj"),
+LETTERS = {
+    "filter-rdns": "fHmp:r:S",
+    "filter-dyndns": "e:f:j:mp:r:s:x",
+    "filter-greylist": "5a:c:f:G:k:M:os:t:uwx",
 }
-"""Filters of this suite that may answer junk, which they do at mail-from: their letters, and those that make them."""
+"""Filters of this suite whose options matter here, with their own letters."""
 
+MARKS_WITH = {"filter-rdns": "m", "filter-dyndns": "mj"}
+"""Letters that make a filter answer junk, which these do at mail-from."""
+
+_WILDCARDS = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared with, nothing listens here
 _ENDING = {"junk": "mark", "rewrite": "rewrite", "bypass": "bypass"}
 
 
@@ -41,15 +46,15 @@ class Remark(NamedTuple):
     text: str
 
 
-def remarks(chain: Sequence[Member], *, masquerade: bool) -> list[Remark]:
-    """What is wrong with a chain, or surprising."""
+def remarks(chain: Sequence[Member], *, masquerade: bool, where: str = "") -> list[Remark]:
+    """What is wrong with a chain, or surprising. where: the address or interface of its listener."""
     found = [remark for phase in PHASES for remark in _phase_remarks(chain, phase)]
-    return found + _signing_remarks(chain, masquerade=masquerade)
+    return found + _signing_remarks(chain, masquerade=masquerade) + _trap_remarks(chain, where)
 
 
 def is_signer(member: Member) -> bool:
     """Whether it signs what passes, so that nothing may change behind it."""
-    return bool(member.command) and "dkimsign" in os.path.basename(member.command[0])
+    return "dkimsign" in _name(member)
 
 
 def _phase_remarks(chain: Sequence[Member], phase: str) -> list[Remark]:
@@ -73,15 +78,35 @@ def _phase_remarks(chain: Sequence[Member], phase: str) -> list[Remark]:
 def _ending(member: Member, phase: str) -> str:
     if not member.command:
         return _ENDING.get(member.decision, "")
-    known = MARKS_WITH.get(os.path.basename(member.command[0]))
-    if known is None or phase != "mail-from":
-        return ""
-    letters, marking = known
+    marking = MARKS_WITH.get(_name(member), "") if phase == "mail-from" else ""
+    return "mark" if _given(member) & set(marking) else ""
+
+
+def _given(member: Member) -> set[str]:
+    """The letters of the options given to a filter of this suite; none for others."""
+    letters = LETTERS.get(_name(member))
+    if letters is None:
+        return set()
     try:
         options, _ = getopt.getopt(list(member.command[1:]), letters + COMMON_LETTERS)
     except getopt.GetoptError:
-        return ""  # the dry run tells
-    return "mark" if any(letter[1] in marking for letter, _ in options) else ""
+        return set()  # the dry run tells
+    return {letter[1] for letter, _ in options}
+
+
+def _trap_remarks(chain: Sequence[Member], where: str) -> list[Remark]:
+    """filter-greylist -M compares the address of the listener, and a wildcard has none."""
+    if where not in _WILDCARDS:
+        return []
+    return [
+        Remark("error", f"{member.name} has -M, which needs listeners with an address of their own, not {where}")
+        for member in chain
+        if _name(member) == "filter-greylist" and "M" in _given(member)
+    ]
+
+
+def _name(member: Member) -> str:
+    return os.path.basename(member.command[0]) if member.command else ""
 
 
 def _signing_remarks(chain: Sequence[Member], *, masquerade: bool) -> list[Remark]:

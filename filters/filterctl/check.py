@@ -79,12 +79,12 @@ class Checker:
         told = set()
         for use in self._configuration.uses:
             members = [self._member(definition) for definition in self._configuration.chain(use)]
-            key = (*(member.name for member in members), use.masquerade)
-            if use.outgoing or key in told:
+            if use.outgoing:
                 continue
-            told.add(key)
-            for severity, text in remarks(members, masquerade=use.masquerade):
-                yield Finding(use.place, severity, text)
+            for severity, text in remarks(members, masquerade=use.masquerade, where=use.where):
+                if severity == "error" or text not in told:  # the same chain on several listeners
+                    told.add(text)
+                    yield Finding(use.place, severity, text)
 
     def _member(self, definition: FilterDefinition) -> Member:
         if definition.phase is not None:

@@ -44,9 +44,13 @@ class FilterDefinition:
 
 
 class Use(NamedTuple):
-    """A listener or relay action that uses filters: the names as written, an inline chain has several."""
+    """A listener or relay action that uses filters: the names as written, an inline chain has several.
+
+    `where`: the interface, address or ``socket`` a listener listens on; empty for an action.
+    """
 
     place: Place
+    where: str
     outgoing: bool
     filters: list[str]
     masquerade: bool
@@ -183,4 +187,6 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
     if "filter" in words:
         at = words.index("filter")
         names = _names(statement[at + 1 :])
-        configuration.uses.append(Use(statement[0].place, outgoing, names, "masquerade" in words, "proxy-v2" in words))
+        where = statement[2].text if not outgoing and len(statement) > 2 else ""
+        use = Use(statement[0].place, where, outgoing, names, "masquerade" in words, "proxy-v2" in words)
+        configuration.uses.append(use)

@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from filterctl.chains import MARKS_WITH, Member, remarks
+from filterctl.chains import LETTERS, Member, remarks
 
 RDNS = Member("rdns", ["/x/filter-rdns", "-f"], frozenset({"helo", "ehlo", "mail-from"}))
 MARKING_RDNS = Member("rdns", ["/x/filter-rdns", "-fm"], frozenset({"helo", "ehlo", "mail-from"}))
@@ -49,6 +49,25 @@ def test_masquerade_beside_a_signer_is_an_error() -> None:
     assert not [remark for remark in remarks([RDNS], masquerade=True) if remark.severity == "error"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where", "errors"),
+    [
+        (["-M", "192.0.2.2"], "0.0.0.0", 1),
+        (["-oM192.0.2.2"], "0.0.0.0", 1),
+        (["-M192.0.2.2"], "::", 1),
+        (["-M", "192.0.2.2"], "192.0.2.2", 0),
+        (["-o"], "0.0.0.0", 0),
+    ],
+)
+def test_a_trap_for_the_low_mx_needs_an_address(arguments: list[str], where: str, errors: int) -> None:
+    greylist = Member("grey", ["filter-greylist", *arguments], frozenset({"rcpt-to"}))
+    found = [text for severity, text in remarks([greylist], masquerade=False, where=where) if severity == "error"]
+    assert len(found) == errors
+    assert all(
+        text == f"grey has -M, which needs listeners with an address of their own, not {where}" for text in found
+    )
+
+
 def test_a_bypass_and_the_order_of_refusals_are_noted() -> None:
     bypass = Member("friends", (), frozenset({"mail-from"}), "bypass")
     assert [text for severity, text in remarks([bypass, RDNS, DYNDNS], masquerade=False) if severity == "note"] == [
@@ -57,7 +76,7 @@ def test_a_bypass_and_the_order_of_refusals_are_noted() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", sorted(MARKS_WITH))
+@pytest.mark.parametrize("name", sorted(LETTERS))
 def test_the_letters_are_those_of_the_filter(name: str) -> None:
     options = importlib.import_module(f"{name.replace('-', '_')}.options")
-    assert MARKS_WITH[name][0] == options.LETTERS
+    assert LETTERS[name] == options.LETTERS

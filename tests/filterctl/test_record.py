@@ -139,10 +139,11 @@ def test_a_filter_that_ignores_the_end_of_smtpd_is_ended(start: Start) -> None:
 
 def test_signals_are_for_the_filter(start: Start) -> None:
     script = (
-        "import signal, sys, time\n"
-        "signal.signal(signal.SIGHUP, lambda *_: print('reload', flush=True))\n"
+        "import signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})\n"
         "print('ready', flush=True)\n"
-        "sys.stdin.read()\n"
+        "while signal.sigwait({signal.SIGHUP}):\n"
+        "    print('reload', flush=True)\n"
     )
     process, smtpd = start(sys.executable, "-c", script)
     receive(smtpd, b"ready\n")

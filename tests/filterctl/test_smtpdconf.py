@@ -94,10 +94,10 @@ def test_the_filter_lines_of_a_configuration(tmp_path: Path) -> None:
     assert (found.filters["dyn"].phase, found.filters["dyn"].decision) == ("connect", "junk")
     assert found.filters["txt"].decision == "disconnect"
     assert found.filters["rdns"].place.line == 3
-    assert [(use.place.line, use.outgoing, use.filters, use.masquerade) for use in found.uses] == [
-        (10, False, ["mx"], False),
-        (11, False, ["dkim", "rdns"], True),
-        (13, True, ["grey"], False),
+    assert [(use.place.line, use.where, use.outgoing, use.filters, use.masquerade) for use in found.uses] == [
+        (10, "egress", False, ["mx"], False),
+        (11, "lo0", False, ["dkim", "rdns"], True),
+        (13, "", True, ["grey"], False),
     ]
     assert [definition.name for definition in found.chain(found.uses[0])] == ["rdns", "grey", "dyn"]
     assert not list(found.unknown())
