@@ -6,7 +6,6 @@ cannot be written at once is dropped and counted; a flood is cut to `RATE` lines
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import socket
@@ -52,50 +51,44 @@ class Bucket:
         self._tokens -= 1
         return True
 
-    def missed(self) -> str:
-        """A line about what was dropped since the last one, or an empty string."""
-        if not self.dropped:
-            return ""
-        text = f"log suppressed={self.dropped}"
-        self.dropped = 0
-        return text
-
 
 class StderrSink:
     """Writes whole lines to a descriptor without waiting for its reader. Never raises."""
 
     def __init__(self, fd: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
-        self._write = _writer(fd)
+        mode = os.fstat(fd).st_mode
+        self._peer = socket.socket(fileno=os.dup(fd)) if stat.S_ISSOCK(mode) else None
+        self._fd = fd
+        if stat.S_ISFIFO(mode):
+            os.set_blocking(fd, False)
         self._bucket = Bucket(clock)
         self._rest = b""
 
     def __call__(self, _level: int, line: str) -> None:
         if not self._bucket.take():
             return
-        missed = self._bucket.missed()
-        text = f"{missed}\n{line}\n" if missed else f"{line}\n"
+        missed = self._bucket.dropped
+        text = f"log suppressed={missed}\n{line}\n" if missed else f"{line}\n"
         data = self._rest + text.encode("ascii", "backslashreplace")
         try:
             written = self._write(data)
-        except OSError as error:
-            if error.errno in {errno.EAGAIN, errno.EWOULDBLOCK}:
-                self._bucket.dropped += 1
+        except OSError:
+            self._bucket.dropped += 1  # nobody reads now, or never again
             return
-        # a line half written is finished before the next, or the log would hold half lines
-        cut = data.find(b"\n", max(0, written - 1)) + 1
-        self._rest = data[written:cut] if written < len(data) and data[written - 1 : written] != b"\n" else b""
-        if written < len(data) and cut < len(data):
+        self._bucket.dropped -= missed
+        # A line half written is finished before the next, or the log would hold half lines.
+        end = data.find(b"\n", max(0, written - 1)) + 1
+        self._rest = data[written:end]
+        if end < len(data):
             self._bucket.dropped += 1
 
+    def _write(self, data: bytes) -> int:
+        return os.write(self._fd, data) if self._peer is None else self._peer.send(data, socket.MSG_DONTWAIT)
 
-def _writer(fd: int) -> Callable[[bytes], int]:
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISSOCK(mode):
-        peer = socket.socket(fileno=os.dup(fd))
-        return lambda data: peer.send(data, socket.MSG_DONTWAIT)
-    if stat.S_ISFIFO(mode):
-        os.set_blocking(fd, False)
-    return lambda data: os.write(fd, data)
+    def close(self) -> None:
+        """Give the descriptor back; nothing may be written any more."""
+        if self._peer is not None:
+            self._peer.close()
 
 
 class SyslogSink:
@@ -107,10 +100,10 @@ class SyslogSink:
 
     def __call__(self, level: int, line: str) -> None:
         if self._bucket.take():
-            missed = self._bucket.missed()
-            for text in (missed, line):
-                if text:
-                    syslog.syslog(_PRIORITY.get(level, syslog.LOG_NOTICE), text)
+            if self._bucket.dropped:
+                syslog.syslog(syslog.LOG_WARNING, f"log suppressed={self._bucket.dropped}")
+                self._bucket.dropped = 0
+            syslog.syslog(_PRIORITY.get(level, syslog.LOG_NOTICE), line)
 
 
 class _Handler(logging.Handler):

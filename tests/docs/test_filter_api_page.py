@@ -11,7 +11,7 @@ from filter_api import Filter
 from filter_api.filter import PHASES_OF, REPORT_OF
 
 PAGE = (Path(__file__).resolve().parents[2] / "man" / "filter_api.3").read_text(encoding="utf-8")
-LITERALS = [
+LITERALS: list[str] = [
     text.replace("\\(dq", '"') for text in re.findall(r"^\.Bd -literal.*\n((?:.*\n)*?)\.Ed$", PAGE, re.MULTILINE)
 ]
 

@@ -1,0 +1,45 @@
+"""One timer for many deadlines."""
+
+from __future__ import annotations
+
+from filter_api.runtime.deadline import Deadlines
+from filter_api.testing import FakeTimeLoop
+
+
+def test_deadlines_fall_in_order_unless_done() -> None:
+    loop = FakeTimeLoop()
+    fallen: list[int] = []
+    deadlines = Deadlines(loop)
+    entries = [deadlines.add(float(due), lambda due=due: fallen.append(due)) for due in (5, 1, 3, 2, 4)]  # type: ignore[misc]  # mypy cannot see the default
+    entries[2].done = True
+    loop.advance(2.5)
+    assert fallen == [1, 2]
+    deadlines.add(2.6, lambda: fallen.append(26))
+    loop.advance(10)
+    assert fallen == [1, 2, 26, 4, 5]
+    assert len(deadlines) == 0
+    loop.close()
+
+
+def test_what_is_overdue_falls_at_a_sweep_without_the_timer() -> None:
+    loop = FakeTimeLoop()
+    fallen: list[str] = []
+    deadlines = Deadlines(loop)
+    deadlines.add(-1.0, lambda: fallen.append("overdue"))
+    deadlines.add(1.0, lambda: fallen.append("not yet"))
+    deadlines.sweep()
+    assert fallen == ["overdue"]
+    loop.close()
+
+
+def test_thousands_need_one_timer() -> None:
+    loop = FakeTimeLoop()
+    fallen: list[float] = []
+    deadlines = Deadlines(loop)
+    for number in range(5_000):
+        deadlines.add(10 + number / 1_000, lambda: fallen.append(loop.time()))
+    loop.advance(9.9)
+    assert fallen == []
+    loop.advance(10)
+    assert len(fallen) == 5_000
+    loop.close()

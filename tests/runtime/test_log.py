@@ -1,0 +1,114 @@
+"""Log lines: whole, bounded, never waited for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+
+from filter_api.log import MAX_LINE, Logger
+from filter_api.runtime.log import RATE, Bucket, StderrSink, adopt_stdlib_logging
+from filter_api.session import Session
+
+
+def lines() -> tuple[Logger, list[str]]:
+    written: list[str] = []
+    return Logger(lambda _level, line: written.append(line)), written
+
+
+def test_a_line() -> None:
+    log, written = lines()
+    log.info(Session(b"00aa"), "connect", action="reject", sender=b"<a b>", none=None, yes=True, n=3)
+    log.warning(None, "plain")
+    assert written == ['00aa connect action=reject sender="<a b>" none=- yes=yes n=3', "plain"]
+
+
+def test_lines_are_cut_and_clean() -> None:
+    log, written = lines()
+    for text in (b"\n", b"\x1b[31m", b"\xff" * 2_000, b"x" * 2_000, "caf\xe9\u2028"):
+        log.info(Session(b"00|aa\n"), "what", a=text, b=text, c=text)
+    assert all(len(line) <= MAX_LINE for line in written)
+    assert all(0x20 <= ord(char) <= 0x7E for line in written for char in line)
+
+
+def test_a_value_that_cannot_be_shown_still_gets_its_line() -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise ValueError
+
+    log, written = lines()
+    log.info(None, "what", value=Odd())
+    assert written == ["what unprintable=ValueError"]
+
+
+def test_debug_lines_need_the_option() -> None:
+    log, written = lines()
+    log.debug(None, "hidden")
+    log.verbose = True
+    log.debug(None, "shown")
+    assert written == ["shown"]
+
+
+def test_a_traceback_is_a_line_for_each_of_its_lines() -> None:
+    log, written = lines()
+
+    def fail() -> None:
+        raise ValueError("one\ntwo")
+
+    try:
+        fail()
+    except ValueError as error:
+        log.failure(None, "hook", error)
+    assert written[0] == r'hook error="ValueError: one\x0atwo"'
+    assert any("test_log.py" in line for line in written[1:])
+    assert not any("\n" in line for line in written)
+
+
+def test_a_flood_is_counted() -> None:
+    now = 0.0
+    bucket = Bucket(lambda: now)
+    assert sum(bucket.take() for _ in range(RATE + 500)) == RATE
+    assert bucket.dropped == 500
+    now += 0.5
+    assert sum(bucket.take() for _ in range(RATE)) == RATE // 2
+
+
+def test_a_reader_that_sleeps_costs_lines_and_no_time() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        sink = StderrSink(theirs.fileno(), clock=lambda: 0.0)
+        for number in range(500):
+            sink(logging.INFO, f"{number:03} " + "x" * 700)
+        first = ours.recv(1 << 20)
+        sink(logging.INFO, "awake again")
+        ours.setblocking(False)
+        rest = ours.recv(1 << 20)
+        sink.close()
+    text = (first + rest).decode().split("\n")[:-1]
+    assert all(line.endswith("x" * 700) for line in text[: len(text) - 2])
+    assert text[-1] == "awake again"
+    assert text[-2].startswith("log suppressed=")
+    assert int(text[-2].partition("=")[2]) + len(text) - 2 == 500
+
+
+def test_a_pipe_whose_reader_has_gone() -> None:
+    reading, writing = os.pipe()
+    sink = StderrSink(writing)
+    os.close(reading)
+    sink(logging.INFO, "nobody hears this")
+    os.close(writing)
+
+
+def test_lines_of_libraries_come_along() -> None:
+    written: list[tuple[int, str]] = []
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        adopt_stdlib_logging(lambda number, line: written.append((number, line)))
+        logging.getLogger("dns.test").info("too quiet")
+        logging.getLogger("dns.test").warning("odd \x1b %s", "answer")
+        logging.getLogger("dns.test").error("bad %d", "format")
+    finally:
+        root.handlers[:], root.level = handlers, level
+    assert written == [(logging.WARNING, r"dns.test odd \x1b answer"), (logging.ERROR, "dns.test unprintable")]
