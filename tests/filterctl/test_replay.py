@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from filterctl.command import libexec_directories
+
 TESTS = Path(__file__).parents[1]
 ECHO = str(TESTS / "support" / "echo_filter.py")
+C_SIGNERS = [f"{folder}/filter-dkimsign" for folder in libexec_directories()]
 VERSIONS = ["6.8.0p2", "7.8.0p1"]
 
 
@@ -98,6 +102,21 @@ def test_changed_lines_are_shown(tmp_path: Path) -> None:
     done = replay(TESTS / "transcripts" / "7.8.0p1" / "plain.txt", sys.executable, str(script), options=("-v",))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 added, 1 removed\n    -Subject: test\n    +Subject: \\x1b[31mSPAM\n" in done.stdout
+
+
+@pytest.mark.daemon
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_filter_in_c_that_is_not_ours(tmp_path: Path, version: str) -> None:
+    program = next((path for path in C_SIGNERS if os.access(path, os.X_OK)), None)
+    if program is None:
+        pytest.skip("opensmtpd-filter-dkimsign is not installed")
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    command = (program, "-d", "example.org", "-s", "mail", "-k", str(key))
+    done = replay(TESTS / "transcripts" / version / "plain.txt", *command, options=("-v",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "+DKIM-Signature: v=1; a=rsa-sha256;" in done.stdout
+    assert rows(done.stdout)[0] == ["data-line", "13 lines", "7 added, 0 removed"]
 
 
 def test_a_recording_is_replayed(tmp_path: Path) -> None:
