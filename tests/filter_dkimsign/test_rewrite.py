@@ -1,4 +1,4 @@
-"""What smtpd would make of addresses, beforehand. The examples were put through smtpd 6.8 and 7.8."""
+"""What smtpd would make of addresses, beforehand. Both smtpds agree: see tests/smtpd."""
 
 from __future__ import annotations
 
@@ -14,47 +14,46 @@ from filter_dkimsign.rewrite import Unsettled, date_value, is_hostname, qualify
 HOST = b"mx.test.local"
 
 
-@pytest.mark.parametrize(
-    ("value", "written"),
-    [
-        (b" alice", b" alice@mx.test.local"),
-        (
-            b' bob, "C D" <carol>,\r\n\tdave@example.org',
-            b' bob@mx.test.local, "C D" <carol@mx.test.local>,\r\n\tdave@example.org',
-        ),
-        (b"x", b"x@mx.test.local"),
-        (b" root (Cron Daemon)", b" root@mx.test.local (Cron Daemon)"),
-        (b" (c) root  ", b" (c) root@mx.test.local  "),
-        (b" <root >", b" <root@mx.test.local >"),
-        (b' "a, b" <c>', b' "a, b" <c@mx.test.local>'),
-        (b" a@b, c", b" a@b, c@mx.test.local"),
-        (b" Foo Bar", b" Foo Bar@mx.test.local"),
-        (b" Group: a, b;", b" Group: a, b;@mx.test.local"),  # smtpd knows no groups with commas
-        (b" a\\", b" a\\@mx.test.local"),
-    ],
-)
+SETTLED = [
+    (b" alice", b" alice@mx.test.local"),
+    (
+        b' bob, "C D" <carol>,\r\n\tdave@example.org',
+        b' bob@mx.test.local, "C D" <carol@mx.test.local>,\r\n\tdave@example.org',
+    ),
+    (b"x", b"x@mx.test.local"),
+    (b" root (Cron Daemon)", b" root@mx.test.local (Cron Daemon)"),
+    (b" (c) root  ", b" (c) root@mx.test.local  "),
+    (b" <root >", b" <root@mx.test.local >"),
+    (b' "a, b" <c>', b' "a, b" <c@mx.test.local>'),
+    (b" a@b, c", b" a@b, c@mx.test.local"),
+    (b" Foo Bar", b" Foo Bar@mx.test.local"),
+    (b" Group: a, b;", b" Group: a, b;@mx.test.local"),  # smtpd knows no groups with commas
+    (b" a\\", b" a\\@mx.test.local"),
+]
+
+UNTOUCHED = [
+    b" alice@example.org",
+    b' "A, @ B" <a@b>, c@d',
+    b" undisclosed-recipients:;",
+    b" <>",
+    b" ()",
+    b"",
+    b" ",
+    b" ,",
+    b' "open',
+    b" (open",
+    b" <open",
+    b' "a\\"b" <a@b>',
+    b" a@b,\r\n c@d",
+]
+
+
+@pytest.mark.parametrize(("value", "written"), SETTLED)
 def test_completed(value: bytes, written: bytes) -> None:
     assert qualify(value, HOST) == written
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        b" alice@example.org",
-        b' "A, @ B" <a@b>, c@d',
-        b" undisclosed-recipients:;",
-        b" <>",
-        b" ()",
-        b"",
-        b" ",
-        b" ,",
-        b' "open',
-        b" (open",
-        b" <open",
-        b' "a\\"b" <a@b>',
-        b" a@b,\r\n c@d",
-    ],
-)
+@pytest.mark.parametrize("value", UNTOUCHED)
 def test_left_alone(value: bytes) -> None:
     assert qualify(value, HOST) == value
     assert qualify(value, None) == value
