@@ -94,7 +94,7 @@ class HeldLines:
 
     def _batches(self) -> Iterator[bytes]:
         if self.size - self._spilled <= BLOCK:
-            yield b"\n".join(self._runs) + b"\n"
+            yield b"\n".join((*self._runs, b""))
             return
         batch: list[bytes] = []
         size = 0

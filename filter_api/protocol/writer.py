@@ -57,12 +57,12 @@ def dataline_head(protocol: tuple[int, int], session_id: bytes, token: bytes) ->
     return b"filter-dataline|%b|%b|" % ids
 
 
-def datalines(head: bytes, text: bytes) -> bytes:
-    """Message lines, given joined by LF and dot-stuffed, each behind `head`.
+def datalines(head: bytes, text: bytes) -> tuple[bytes, ...]:
+    """Message lines, given with a LF each and dot-stuffed, each behind `head`; in parts, for one join of all.
 
     The caller has checked the length of the lines (`MAX_PAYLOAD`) and that none of them is a lone dot.
     """
-    return head + text.replace(b"\n", b"\n" + head) + b"\n"
+    return head, text[:-1].replace(b"\n", b"\n" + head), b"\n"
 
 
 def end_of_data(head: bytes) -> bytes:

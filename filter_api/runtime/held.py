@@ -164,7 +164,7 @@ class HeldMessages:
     def _release_now(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
         try:
             for block in blocks:
-                self._outbox.put(writer.datalines(head, block[:-1]))
+                self._outbox.extend(writer.datalines(head, block))
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message must end with a dot
             held.decision = self._failure(held, error)
         self._done(held, head)
@@ -175,7 +175,7 @@ class HeldMessages:
             for block in blocks:
                 if held.dropped:
                     return
-                self._outbox.put(writer.datalines(head, block[:-1]))
+                self._outbox.extend(writer.datalines(head, block))
                 self._outbox.flush()
                 await self._outbox.drain()
         except BaseException as error:  # noqa: BLE001 - as above; a cancelled release is one that was dropped

@@ -92,18 +92,56 @@ class StderrSink:
 
 
 class SyslogSink:
-    """syslog(3), facility mail. Never raises."""
+    """syslog(3), facility mail. Never raises, never waits.
 
-    def __init__(self, name: str) -> None:
-        syslog.openlog(name, syslog.LOG_PID | syslog.LOG_NDELAY, syslog.LOG_MAIL)
+    The C library's syslog waits for a syslogd that does not read. Where there is a socket to write to, it is written to
+    here without waiting; where there is none (OpenBSD has sendsyslog(2), which never waits) syslog(3) is called.
+    """
+
+    def __init__(self, name: str, path: str = "/dev/log") -> None:
+        self._ident = f"{name}[{os.getpid()}]"
+        self._path = path
         self._bucket = Bucket()
+        self._socket: socket.socket | None = None
+        self._has_socket = stat.S_ISSOCK(os.stat(path).st_mode) if os.path.exists(path) else False
+        syslog.openlog(name, syslog.LOG_PID | syslog.LOG_NDELAY, syslog.LOG_MAIL)
 
     def __call__(self, level: int, line: str) -> None:
         if self._bucket.take():
-            if self._bucket.dropped:
-                syslog.syslog(syslog.LOG_WARNING, f"log suppressed={self._bucket.dropped}")
-                self._bucket.dropped = 0
-            syslog.syslog(_PRIORITY.get(level, syslog.LOG_NOTICE), line)
+            missed = self._bucket.missed()
+            for text in (missed, line):
+                if text:
+                    self._send(_PRIORITY.get(level, syslog.LOG_NOTICE), text)
+
+    def _send(self, priority: int, text: str) -> None:
+        if not self._has_socket:
+            syslog.syslog(priority, text)
+            return
+        stamp = time.strftime("%b %e %H:%M:%S")
+        packet = f"<{syslog.LOG_MAIL | priority}>{stamp} {self._ident}: {text}".encode("ascii", "backslashreplace")
+        for _ in range(2):  # a syslogd that was restarted has another socket
+            try:
+                self._connected().send(packet)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._disconnect()
+            else:
+                return
+        self._bucket.dropped += 1
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            made.setblocking(False)
+            self._socket = made
+            made.connect(self._path)
+        return self._socket
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class _Handler(logging.Handler):

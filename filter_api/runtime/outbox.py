@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class Outbox:
     """`put` collects, `flush` writes all at once through the function given, `drain` waits for a slow reader."""
 
-    __slots__ = ("_parts", "_resumed", "put", "write")
+    __slots__ = ("_parts", "_resumed", "extend", "put", "write")
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self.write = write
         self._parts: list[bytes] = []
         #: Collect complete lines.
         self.put: Callable[[bytes], None] = self._parts.append
+        #: Collect parts that are complete lines together.
+        self.extend: Callable[[Iterable[bytes]], None] = self._parts.extend
         self._resumed: asyncio.Event | None = None
 
     def flush(self) -> None:

@@ -35,9 +35,9 @@ def test_rewritten_addresses_get_their_brackets() -> None:
 
 def test_data_lines() -> None:
     head = writer.dataline_head((0, 7), SID, TOKEN)
-    assert writer.datalines(head, b"one\n\n..two") == head + b"one\n" + head + b"\n" + head + b"..two\n"
+    assert b"".join(writer.datalines(head, b"one\n\n..two\n")) == head + b"one\n" + head + b"\n" + head + b"..two\n"
     assert writer.end_of_data(head) == head + b".\n"
-    assert len(writer.datalines(head, b"x" * MAX_PAYLOAD)) == MAX_LINE_OUT + 1
+    assert len(b"".join(writer.datalines(head, b"x" * MAX_PAYLOAD + b"\n"))) == MAX_LINE_OUT + 1
 
 
 def test_registration_says_everything_once() -> None:
