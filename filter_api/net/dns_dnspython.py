@@ -32,7 +32,7 @@ def _without_https() -> list[str]:
     except AttributeError:
         return []
     except ImportError:
-        hidden = [name for name in ("httpx", "requests") if name not in sys.modules]
+        hidden = [name for name in ("httpx", "httpcore", "requests") if name not in sys.modules]
         for name in hidden:
             sys.modules[name] = None  # type: ignore[assignment]  # "not found", as the import system defines it
         return hidden

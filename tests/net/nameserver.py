@@ -58,14 +58,12 @@ def message(
     response.set_rcode(dns.rcode.from_text(rcode))
     response.flags |= flags
     for section, lines in ((response.answer, answers), (response.authority, authority)):
+        together: dict[tuple[str, str, str], list[str]] = {}
         for line in lines:
             owner, ttl, _, kind, data = line.split(None, 4)
-            record = dns.rrset.from_text(owner, int(ttl), "IN", kind, data)
-            same = response.get_rrset(section, record.name, record.rdclass, record.rdtype)
-            if same is None:
-                section.append(record)
-            else:
-                same.add(record[0], record.ttl)
+            together.setdefault((owner, ttl, kind), []).append(data)
+        for (owner, ttl, kind), records in together.items():
+            section.append(dns.rrset.from_text_list(owner, int(ttl), "IN", kind, records))
     return response
 
 
@@ -124,18 +122,29 @@ async def _stream(
         writer.close()
 
 
+async def _both_ports(server: Server, behaviour: Behaviour) -> tuple[asyncio.BaseTransport, asyncio.Server]:
+    """One port number for both transports: the one TCP gets may be taken for UDP, then another is tried."""
+    loop = asyncio.get_running_loop()
+    while True:
+        streams = await asyncio.start_server(
+            lambda reader, writer: _stream(server, behaviour, reader, writer), "127.0.0.1", 0
+        )
+        server.port = streams.sockets[0].getsockname()[1]
+        try:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(server, behaviour), local_addr=("127.0.0.1", server.port)
+            )
+        except OSError:
+            streams.close()
+        else:
+            return transport, streams
+
+
 @asynccontextmanager
 async def nameserver(behaviour: Behaviour) -> AsyncIterator[Server]:
     """Serve until the block ends."""
     server = Server()
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: _Datagrams(server, behaviour), local_addr=("127.0.0.1", 0)
-    )
-    server.port = transport.get_extra_info("sockname")[1]
-    streams = await asyncio.start_server(
-        lambda reader, writer: _stream(server, behaviour, reader, writer), "127.0.0.1", server.port
-    )
+    transport, streams = await _both_ports(server, behaviour)
     try:
         yield server
     finally:

@@ -162,13 +162,13 @@ def test_a_lost_packet_is_sent_again() -> None:
 
 def test_a_truncated_answer_is_fetched_over_tcp() -> None:
     lines = [f"mx.example.org. 300 IN A 10.0.{n // 256}.{n % 256}" for n in range(400)]
-    answer, questions = ask(lambda query: reply(query, *lines) if query.tcp else truncated(query))
+    answer, questions = ask(lambda query: reply(query, *lines) if query.tcp else truncated(query), timeout=15)
     assert (len(answer.records), questions) == (400, 2)
 
 
 def test_a_thousand_answers_are_enough() -> None:
     lines = [f"mx.example.org. 300 IN A 10.0.{n // 256}.{n % 256}" for n in range(1500)]
-    answer, _ = ask(lambda query: reply(query, *lines) if query.tcp else truncated(query))
+    answer, _ = ask(lambda query: reply(query, *lines) if query.tcp else truncated(query), timeout=15)
     assert len(answer.records) == 1000
 
 
