@@ -10,13 +10,12 @@ import asyncio
 import getopt
 import sys
 from collections.abc import Awaitable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from filter_api.addresses import is_role_address
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
-from filter_api.net.dns import Resolver, Status, reverse_name
 from filter_api.net.dynamic import Evidence
 from filter_api.options import COMMON_LETTERS
 from filter_api.phase import Phase
@@ -24,6 +23,9 @@ from filter_api.runtime.main import main
 from filter_api.session import PerSession, Session
 from filter_dyndns import policy
 from filter_dyndns.options import LETTERS, USAGE, Options, parse
+
+if TYPE_CHECKING:
+    from filter_api.net.dns import Resolver
 
 DNS_SECONDS = 5.0  # for the lookup of a long name; less if -T leaves less
 
@@ -51,11 +53,21 @@ class DynamicNames(Filter):
     def __init__(self, own: Options | None = None, resolver: Resolver | None = None) -> None:
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
         self.own = own or Options()
-        self.resolver = resolver or Resolver()
+        self._resolver = resolver
+
+    @property
+    def resolver(self) -> Resolver:
+        """Made at the first name that has to be looked up: most servers never see one."""
+        if self._resolver is None:
+            from filter_api.net.dns import Resolver
+
+            self._resolver = Resolver()
+        return self._resolver
 
     def reload(self) -> None:
         """SIGHUP: somebody may have mended a zone."""
-        self.resolver.forget()
+        if self._resolver is not None:
+            self._resolver.forget()
 
     def judge(self, session: Session, phase: Phase) -> Decision | Awaitable[Decision]:
         """Decide on a client; at once, where its whole name is known. One without a name is left to filter-rdns."""
@@ -70,6 +82,8 @@ class DynamicNames(Filter):
 
     async def look_up(self, session: Session, cut: bytes, phase: Phase) -> Decision:
         """Ask the DNS for the whole name, and decide. Raises CannotCheck if it does not answer."""
+        from filter_api.net.dns import Status, reverse_name
+
         address = session.address
         assert address is not None  # noqa: S101 - a unix socket has no name to look up
         seconds = min(DNS_SECONDS, 0.9 * (self.options.timeout or self.command_deadline))
