@@ -83,6 +83,7 @@ class Story:
         self._transaction = b""
         self._recipients = 0
         self._skip = ""
+        self._never_began = False
         self._decision: Decision | None = None
         self._reply: bytes | None = None
 
@@ -96,8 +97,10 @@ class Story:
             self._skip = "session"
         elif decision.phase in {b"helo", b"ehlo"}:
             self._skip = "identity"
+            self._never_began = True
         elif decision.phase == b"mail-from":
             self._skip = "transaction"
+            self._never_began = True
         elif decision.phase in {b"data", b"commit"}:
             self._skip = "body"
 
@@ -127,6 +130,8 @@ class Story:
 
     def _skipped(self, event: Event) -> bool:
         """Whether the filter's refusal undid this event; the skipping ends with the first that is told again."""
+        if event.name.startswith(b"tx-") and self._never_began and not self._transaction:
+            return True
         if event.name in {b"link-disconnect", b"timeout"} or not self._skip:
             return False
         if self._skip == "session":
@@ -135,6 +140,7 @@ class Story:
             return event.name in _BODY
         if event.request and event.name in _SKIP_ENDS[self._skip]:
             self._skip = ""
+            self._never_began = event.name != b"mail-from"
         return bool(self._skip)
 
     def _transaction_event(self, event: Event) -> list[bytes]:

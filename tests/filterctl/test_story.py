@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filter_api.testing.transcript import Transcript
 from filterctl.story import Decision, Event, Story
@@ -105,3 +107,47 @@ def test_the_next_transaction_is_told_after_a_refused_one() -> None:
     events = told("7.8.0p1/two_mails.txt", refuse(b"mail-from"))
     assert requests(events) == [b"connect", b"ehlo", b"mail-from", b"mail-from", b"quit"]
     assert not [name for name, _ in events if name.startswith(b"tx-")]
+
+
+WORDS = st.sampled_from(
+    [(b"proceed", b""), (b"junk", b""), (b"reject", b"550 no"), (b"reject", b"451 later"), (b"disconnect", b"550 go")]
+)
+RECORDED = sorted(path for path in FOLDER.glob("*/*.txt") if "out_and_bounce" not in path.name)
+
+
+@given(st.sampled_from(RECORDED), st.data())
+def test_whatever_is_decided_the_course_is_one_smtpd_could_take(path: Path, data: st.DataObject) -> None:
+    stories: dict[bytes, Story] = {}
+    open_transactions: dict[bytes, bytes] = {}
+    refused: set[bytes] = set()
+    gone: set[bytes] = set()
+    lines = [line for wire in Transcript.read(path).wires() for to_filter, line in wire if to_filter]
+    for event in filter(None, map(Event.parse, lines)):
+        story = stories.setdefault(event.session, Story())
+        for line in story.tell(event):
+            shown = Event.parse(line)
+            assert shown is not None
+            session, name, message = shown.session, shown.name, shown.rest.partition(b"|")[0]
+            assert session not in gone or name in {b"link-disconnect", b"tx-rollback", b"tx-reset", *RESPONSES}
+            if name == b"tx-begin":
+                assert session not in open_transactions
+                open_transactions[session] = message
+            elif name in {b"tx-commit", b"tx-rollback", b"tx-reset"}:
+                assert open_transactions[session] == message
+                assert name != b"tx-commit" or session not in refused
+                refused.discard(session)
+                if name == b"tx-reset":
+                    del open_transactions[session]
+            elif name == b"link-disconnect":
+                assert session not in open_transactions
+            if shown.request and name != b"data-line":
+                word, text = data.draw(WORDS)
+                decision = Decision(name, b"proceed" if name == b"commit" and word == b"junk" else word, text)
+                story.decided(decision)
+                if decision.refuses and name in {b"data", b"commit"}:
+                    refused.add(session)
+                if decision.hangs_up:
+                    gone.add(session)
+
+
+RESPONSES = {b"filter-response", b"protocol-server", b"timeout"}
