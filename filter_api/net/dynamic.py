@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple, Protocol
 
@@ -44,8 +43,7 @@ _ALNUM: Final = re.compile(rb"[a-z0-9]+")
 _LONGEST_COMPOUND: Final = 24  # letters; bounds the work on one run of letters
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One sign: its points, its kind (a word for the log) and what was seen (printable ASCII)."""
 
     weight: int
@@ -53,8 +51,7 @@ class Item:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """Every sign a name gives, strongest first."""
 
     items: tuple[Item, ...] = ()

@@ -34,7 +34,7 @@ _NOT_DIGITS: Final = re.compile(rb"[^0-9]+")
 _SEPARATORS: Final = re.compile(rb"[^0-9a-z]+")
 _HEX_RUN: Final = re.compile(rb"[0-9a-f]+")
 _OCTET: Final = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|0?[0-9]{1,2})"
-_DOTTED: Final = re.compile(rb"(?<![0-9])" + rb"[-._x]".join([_OCTET] * 4) + rb"(?![0-9])")
+_DOTTED: Final = rb"(?<![0-9])" + rb"[-._x]".join([_OCTET] * 4) + rb"(?![0-9])"
 _FEWEST_GLUED: Final = 7  # digits: fewer could be a serial number
 _GROUPS: Final = 8
 
@@ -56,7 +56,7 @@ def address_evidence(host: bytes, address: IPv4Address | IPv6Address | None) -> 
     if found is None or found.weight < FOREIGN:
         if _holds_hardware_address(host):
             return Find(HARDWARE, "a hardware address")
-        if _DOTTED.search(host):
+        if re.search(_DOTTED, host):
             return Find(UNKNOWN, "an address") if address is None else Find(FOREIGN, "another address")
     return found
 

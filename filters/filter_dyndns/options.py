@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from filter_api.errors import UsageError
 from filter_api.net.dynamic import DEFAULT_REFUSE
-from filter_api.net.dynamic_rules import OwnRules, parse_rules
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
 from filter_api.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.reloading import ReloadingFile
-from filter_dyndns.exceptions import Exceptions, parse_exceptions
+
+if TYPE_CHECKING:
+    from filter_api.net.dynamic_rules import OwnRules
+    from filter_dyndns.exceptions import Exceptions
 
 LETTERS = "e:f:j:mp:r:s:x"
 USAGE = (
@@ -23,8 +25,7 @@ DEFAULT_TEXT = "mail from residential and dynamic addresses is not accepted, use
 _MOST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """-e exceptions, -f own patterns, -j junk, -m mark, -p phase, -r text, -s refuse."""
 
     exceptions: ReloadingFile[Exceptions] | None = None
@@ -50,8 +51,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         raise UsageError(f"-j {junk} would never mark: it is not below the score of refusal, {refuse}")
     return (
         Options(
-            exceptions=ReloadingFile(values["-e"], parse_exceptions) if "-e" in values else None,
-            own=ReloadingFile(values["-f"], parse_rules) if "-f" in values else None,
+            exceptions=_exceptions(values["-e"]) if "-e" in values else None,
+            own=_own_rules(values["-f"]) if "-f" in values else None,
             junk=junk,
             mark=mark,
             phase=Phase.MAIL_FROM if mark else phase,
@@ -60,6 +61,18 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         ),
         common,
     )
+
+
+def _exceptions(path: str) -> ReloadingFile[Exceptions]:
+    from filter_dyndns.exceptions import parse_exceptions
+
+    return ReloadingFile(path, parse_exceptions)
+
+
+def _own_rules(path: str) -> ReloadingFile[OwnRules]:
+    from filter_api.net.dynamic_rules import parse_rules
+
+    return ReloadingFile(path, parse_rules)
 
 
 def _points(option: str, value: str) -> int:

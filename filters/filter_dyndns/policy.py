@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv6Address
 
 from filter_api.decision import Decision, Junk, Proceed
 from filter_api.net.dynamic import Evidence, score
-from filter_api.net.dynamic_rules import OwnRules
 from filter_api.phase import Phase
 from filter_dyndns.options import Options
 
@@ -37,7 +36,7 @@ def whole_name(cut: bytes, names: Iterable[str]) -> list[bytes]:
 
 def judge(names: list[bytes], address: IPv4Address | IPv6Address | None, options: Options) -> tuple[bytes, Evidence]:
     """The mildest evidence among the names of a client (mostly there is one), and the name it is of."""
-    own: OwnRules | None = options.own.current() if options.own else None
+    own = options.own.current() if options.own else None
     judged = [(name, score(name, address, own)) for name in names]
     return min(judged, key=lambda pair: pair[1].total)
 
