@@ -108,10 +108,10 @@ class SyslogSink:
 
     def __call__(self, level: int, line: str) -> None:
         if self._bucket.take():
-            missed = self._bucket.missed()
-            for text in (missed, line):
-                if text:
-                    self._send(_PRIORITY.get(level, syslog.LOG_NOTICE), text)
+            missed, self._bucket.dropped = self._bucket.dropped, 0
+            if missed:
+                self._send(syslog.LOG_WARNING, f"log suppressed={missed}")
+            self._send(_PRIORITY.get(level, syslog.LOG_NOTICE), line)
 
     def _send(self, priority: int, text: str) -> None:
         if not self._has_socket:
@@ -125,7 +125,7 @@ class SyslogSink:
             except BlockingIOError:
                 break
             except OSError:
-                self._disconnect()
+                self.close()
             else:
                 return
         self._bucket.dropped += 1
@@ -138,7 +138,8 @@ class SyslogSink:
             made.connect(self._path)
         return self._socket
 
-    def _disconnect(self) -> None:
+    def close(self) -> None:
+        """Let go of the socket; the next line makes another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
