@@ -103,32 +103,38 @@ class SyslogSink:
         self._path = path
         self._bucket = Bucket()
         self._socket: socket.socket | None = None
-        self._has_socket = stat.S_ISSOCK(os.stat(path).st_mode) if os.path.exists(path) else False
-        syslog.openlog(name, syslog.LOG_PID | syslog.LOG_NDELAY, syslog.LOG_MAIL)
+        syslog.openlog(name, syslog.LOG_PID, syslog.LOG_MAIL)
 
     def __call__(self, level: int, line: str) -> None:
-        if self._bucket.take():
-            missed, self._bucket.dropped = self._bucket.dropped, 0
-            if missed:
-                self._send(syslog.LOG_WARNING, f"log suppressed={missed}")
-            self._send(_PRIORITY.get(level, syslog.LOG_NOTICE), line)
-
-    def _send(self, priority: int, text: str) -> None:
-        if not self._has_socket:
-            syslog.syslog(priority, text)
+        if not self._bucket.take():
             return
+        missed = self._bucket.dropped
+        if missed:
+            if not self._send(syslog.LOG_WARNING, f"log suppressed={missed}"):
+                self._bucket.dropped += 1
+                return
+            self._bucket.dropped = 0
+        if not self._send(_PRIORITY.get(level, syslog.LOG_NOTICE), line):
+            self._bucket.dropped += 1
+
+    def _send(self, priority: int, text: str) -> bool:
+        """Whether syslogd has got the line."""
         stamp = time.strftime("%b %e %H:%M:%S")
         packet = f"<{syslog.LOG_MAIL | priority}>{stamp} {self._ident}: {text}".encode("ascii", "backslashreplace")
         for _ in range(2):  # a syslogd that was restarted has another socket
             try:
                 self._connected().send(packet)
             except BlockingIOError:
-                break
+                return False
+            except FileNotFoundError:
+                self.close()
+                syslog.syslog(priority, text)
+                return True
             except OSError:
                 self.close()
             else:
-                return
-        self._bucket.dropped += 1
+                return True
+        return False
 
     def _connected(self) -> socket.socket:
         if self._socket is None:

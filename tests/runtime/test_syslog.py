@@ -74,8 +74,8 @@ def test_a_syslogd_that_was_restarted_is_found_again(path: Path) -> None:
         with listen(path) as first:
             sink(logging.INFO, "one")
             assert read_all(first)[0].endswith(b"one")
+        sink(logging.INFO, "lost")  # its socket is there, but nobody has it open
         path.unlink()
-        sink(logging.INFO, "lost")
         with listen(path) as second:
             sink(logging.INFO, "two")
             assert [line.partition(b": ")[2] for line in read_all(second)] == [b"log suppressed=1", b"two"]
