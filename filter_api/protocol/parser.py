@@ -77,7 +77,7 @@ def version_tuple(text: bytes) -> tuple[int, int] | None:
 class Parser:
     """Holds what it learned of the peer: the protocol version, and where the ids of data-lines stand."""
 
-    __slots__ = ("_heads", "_ids", "_lengths", "_text", "_tokens", "_version", "protocol")
+    __slots__ = ("_heads", "_ids", "_lengths", "_text", "_tokens", "_version", "in_text", "protocol")
 
     def __init__(self) -> None:
         self.protocol: tuple[int, int] = (0, 7)
@@ -89,7 +89,9 @@ class Parser:
         # read once is looked up from then on; a client's text stands behind it and cannot pose as it.
         self._heads: dict[bytes, tuple[bytes, bytes]] = {}
         self._ids = slice(28, 81)
-        self._text = itemgetter(slice(81, None))
+        self._text = (itemgetter(slice(81, None)), itemgetter(slice(81, -1)))
+        #: Whether the last line told was one of a message: more of them will follow.
+        self.in_text = False
 
     def parse(self, lines: list[bytes]) -> list[Event]:
         """Give the events of complete lines, in order."""
@@ -97,8 +99,8 @@ class Parser:
         self.tell(lines, values)
         return values.events
 
-    def tell(self, lines: list[bytes], sink: Sink) -> None:
-        """Tell the events of complete lines, in order."""
+    def tell(self, lines: list[bytes], sink: Sink, *, ends: bool = False) -> None:
+        """Tell the events of complete lines, in order; ends: each still has its LF, see `Framing.feed`."""
         report, data_lines = sink.report, sink.data_lines
         heads, length_of, version = self._heads, self._lengths.get, self._version
         count = len(lines)
@@ -107,12 +109,25 @@ class Parser:
             line = lines[index]
             index += 1
             first = line[0] if line else 0
+            if first == _F and heads:
+                head = line[self._ids]
+                known = heads.get(head)
+                if known is not None:
+                    text = self._text[ends]
+                    if index < count and lines[index][self._ids] == head:
+                        run = list(next(groupby(lines[index - 1 :], itemgetter(self._ids)))[1])
+                        index += len(run) - 1
+                        data_lines(known[0], known[1], b"\n".join(map(text, run)))
+                    else:
+                        data_lines(known[0], known[1], text(line))
+                    continue
+            if ends:
+                line = line[:-1]
             if first == _R:
                 parts = line.split(b"|")
-                fields = len(parts)
                 if (
-                    fields > 5
-                    and length_of(parts[4]) == fields
+                    len(parts) > 5
+                    and length_of(parts[4]) == len(parts)
                     and parts[1] == version
                     and parts[3] == b"smtp-in"
                     and parts[0] == b"report"
@@ -121,18 +136,10 @@ class Parser:
                 else:
                     self._report(line, parts, sink)
             elif first == _F:
-                head = line[self._ids] if heads else b""
-                known = heads.get(head)
-                if known is None:
-                    self._request(line, sink)
-                elif index < count and lines[index][self._ids] == head:
-                    run = list(next(groupby(lines[index - 1 :], itemgetter(self._ids)))[1])
-                    index += len(run) - 1
-                    data_lines(known[0], known[1], b"\n".join(map(self._text, run)))
-                else:
-                    data_lines(known[0], known[1], self._text(line))
+                self._request(line, sink)
             elif line:
                 self._config(line, sink)
+        self.in_text = count > 0 and lines[-1][self._ids] in heads
 
     def _learn(self, version: bytes) -> None:
         if version != self._version:
@@ -219,5 +226,5 @@ class Parser:
         if ids != self._ids or len(self._heads) >= _MAX_HEADS:
             self._heads.clear()
             self._ids = ids
-            self._text = itemgetter(slice(end, None))
+            self._text = (itemgetter(slice(end, None)), itemgetter(slice(end, -1)))
         self._heads[line[ids]] = (session_id, token)

@@ -72,10 +72,11 @@ class Dispatcher:
         if len(self.deadlines):
             self.deadlines.sweep()
         self._now = self._loop.time()
-        lines = self._framing.feed(data)
+        ends = self._parser.in_text
+        lines = self._framing.feed(data, ends=ends)
         if not self.registered and any(line.startswith((b"report|", b"filter|")) for line in lines):
             self.register()
-        self._parser.tell(lines, self)
+        self._parser.tell(lines, self, ends=ends)
         self.outbox.flush()
         took = self._loop.time() - self._now
         if took > _STALL:
