@@ -24,8 +24,8 @@ SYSTEM = Path("/run/system")
 """Where the folder of the daemon's system appears inside the mount namespace."""
 DAEMONS = Path("/run/daemons")
 """One folder with one name in both file trees, for the sockets of scanners run with the machine's own tree."""
-WRITABLE = ("run", "tmp", "home", "opt", "mnt", "var/spool", "var/mail", "var/tmp", "dev")
-COPIED = ("etc", "usr/libexec/opensmtpd")
+WRITABLE = ("run", "tmp", "home", "opt", "mnt", "var/lib", "var/spool", "var/mail", "var/tmp", "dev")
+COPIED = ("etc", "usr/libexec/opensmtpd", "var/lib/opensmtpd")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 BINARY_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -50,6 +50,7 @@ def build_system(folder: Path) -> None:
     for name in WRITABLE:
         mount_tmpfs(SYSTEM / name, "1777" if name in {"tmp", "var/tmp", "var/mail"} else "0755")
     for name in COPIED:
+        (SYSTEM / name).mkdir(parents=True, exist_ok=True)  # below a tmpfs it is not there yet
         mount_tmpfs(SYSTEM / name)
         command("cp", "-a", f"{folder / name}/.", SYSTEM / name)
     for name in DEVICES:
