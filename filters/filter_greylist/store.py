@@ -19,11 +19,11 @@ import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
 
 from filter_api.errors import ConfigError
 from filter_greylist.policy import Known
 from filter_greylist.records import Kind, Life, Record, Timers, Tuple
+from filter_greylist.url import split_url
 
 NETWORK_LIMIT = 1000
 """Tuples of one client network; beyond, new ones are refused without being stored."""
@@ -138,7 +138,7 @@ class Spec(NamedTuple):
 
 
 SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
-SECRETS = frozenset({"password", "sentinel_password"})
+SECRETS = frozenset({"sentinel_password"})
 
 
 def parse_spec(value: str) -> Spec:
@@ -151,24 +151,20 @@ def parse_spec(value: str) -> Spec:
         path = value.removeprefix("file:")
         return _redis_spec(_secret_line(path), value)
     if "://" in value:
-        parts = urlsplit(value)
-        if parts.password or SECRETS & parse_qs(parts.query, keep_blank_values=True).keys():
+        url = split_url(value)
+        if url is not None and (url.password is not None or SECRETS & url.options.keys()):
             raise ConfigError(
-                f"-f {parts.scheme}://…: no password in the command line; put the URL in a file: -f file:/path"
+                f"-f {url.scheme}://…: no password in the command line; put the URL in a file: -f file:/path"
             )
-        return _redis_spec(value, value)
+        return _redis_spec(value, value if "@" not in value else value.partition("://")[0] + "://…")
     if not os.path.isabs(value):
         raise ConfigError(f"-f {value}: not an absolute path, nor a redis:// URL, nor file:/path")
     return Spec(value, value)
 
 
 def _redis_spec(url: str, shown: str) -> Spec:
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in SCHEMES and bool(parts.netloc)
-    except ValueError:
-        fine = False
-    if not fine:
+    parts = split_url(url)
+    if parts is None or parts.scheme not in SCHEMES:
         raise ConfigError(f"-f {shown}: not a URL of redis://, rediss:// or redis+sentinel://")
     return Spec(url, shown)
 

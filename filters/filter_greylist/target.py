@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 from typing import NamedTuple
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from filter_api.errors import ConfigError
 from filter_greylist.store import DEFAULT_PATH, Spec
+from filter_greylist.url import split_url
 
 PORT = 6379
 SENTINEL_PORT = 26379
@@ -50,33 +50,28 @@ def parse_target(spec: Spec) -> Target:
 
 
 def _target(spec: Spec) -> Target:
-    parts = urlsplit(spec.url)
-    sentinel = parts.scheme.endswith("+sentinel")
-    options = _options(parts)
-    path = [piece for piece in parts.path.split("/") if piece]
+    url = split_url(spec.url)
+    if url is None:
+        raise ValueError("not a URL")
+    sentinel = url.scheme.endswith("+sentinel")
+    if unknown := sorted(url.options.keys() - _OPTIONS):
+        raise ValueError(f"unknown option {unknown[0]!r}")
+    path = list(url.path)
     if len(path) > (2 if sentinel else 1) or (sentinel and not path):
         raise ValueError("the path is /name/db for Sentinel, /db otherwise")
-    hosts = parts.netloc.rpartition("@")[2]
     return Target(
         shown=spec.shown,
-        hosts=tuple(_host(host, SENTINEL_PORT if sentinel else PORT) for host in hosts.split(",")),
-        master=unquote(path.pop(0)) if sentinel else None,
+        hosts=tuple(_host(host, SENTINEL_PORT if sentinel else PORT) for host in url.hosts),
+        master=path.pop(0) if sentinel else None,
         db=_number(path[0]) if path else 0,
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        sentinel_password=options.get("sentinel_password"),
-        tls=parts.scheme.startswith("rediss"),
-        ca=options.get("ca"),
-        prefix=options.get("prefix", "greylist:").encode("utf-8"),
-        fallback=options.get("fallback", DEFAULT_FALLBACK),
+        username=url.user,
+        password=url.password,
+        sentinel_password=url.options.get("sentinel_password"),
+        tls=url.scheme.startswith("rediss"),
+        ca=url.options.get("ca"),
+        prefix=url.options.get("prefix", "greylist:").encode("utf-8"),
+        fallback=url.options.get("fallback", DEFAULT_FALLBACK),
     )
-
-
-def _options(parts: SplitResult) -> dict[str, str]:
-    options = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    if unknown := sorted(options.keys() - _OPTIONS):
-        raise ValueError(f"unknown option {unknown[0]!r}")
-    return options
 
 
 def _host(text: str, port: int) -> Host:
