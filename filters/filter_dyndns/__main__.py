@@ -20,14 +20,14 @@ from filter_api.net.dynamic import Evidence
 from filter_api.options import COMMON_LETTERS
 from filter_api.phase import Phase
 from filter_api.runtime.main import main
-from filter_api.session import PerSession, Session
+from filter_api.session import Address, PerSession, Session
 from filter_dyndns import policy
 from filter_dyndns.options import LETTERS, USAGE, Options, parse
 
 if TYPE_CHECKING:
     from filter_api.net.dns import Resolver
 
-DNS_SECONDS = 5.0  # for the lookup of a long name; less if -T leaves less
+DNS_SECONDS = 5.0  # for the lookup of a long name, and for SPF; less if -T leaves less
 
 
 class Judgement:
@@ -45,8 +45,8 @@ class DynamicNames(Filter):
     """What all phases share."""
 
     name: ClassVar[str] = "filter-dyndns"
-    tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "reverse DNS cannot be looked up, try again later")
-    permfail: ClassVar[Reject] = Reject(550, "5.7.1", "reverse DNS cannot be looked up")
+    tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "the DNS does not answer, try again later")
+    permfail: ClassVar[Reject] = Reject(550, "5.7.1", "the DNS does not answer")
 
     judgements = PerSession(Judgement)
 
@@ -69,40 +69,70 @@ class DynamicNames(Filter):
         if self._resolver is not None:
             self._resolver.forget()
 
-    def judge(self, session: Session, phase: Phase) -> Decision | Awaitable[Decision]:
-        """Decide on a client; at once, where its whole name is known. One without a name is left to filter-rdns."""
-        if not session.rdns or session.address is None or self.ours(session) or self.exempt(session):
+    def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision | Awaitable[Decision]:
+        """Decide on a client; at once, where nothing is asked. One without a name is left to filter-rdns."""
+        name, address = session.rdns, session.address
+        if not name or address is None or self.ours(session) or self.exempt(session):
             return Proceed()
-        judgement = self.judgements[session]
-        if judgement.known:
-            return policy.decide(judgement.name, judgement.evidence, self.own, phase)
-        if policy.needs_whole_name(session.rdns):
-            return self.look_up(session, session.rdns, phase)
-        return self.decide(session, [session.rdns], phase)
+        if not self.judgements[session].known:
+            if policy.needs_whole_name(name):
+                return self.look_up(session, address, name, phase, sender)
+            self.remember(session, [name])
+        decision = self.decide(session, phase)
+        if sender and not isinstance(decision, Proceed) and self.listed(sender):
+            return self.unless_vouched(session, address, sender, decision)
+        return decision
 
-    async def look_up(self, session: Session, cut: bytes, phase: Phase) -> Decision:
+    async def look_up(
+        self, session: Session, address: Address, cut: bytes, phase: Phase, sender: bytes | None
+    ) -> Decision:
         """Ask the DNS for the whole name, and decide. Raises CannotCheck if it does not answer."""
         from filter_api.net.dns import Status, reverse_name
 
-        address = session.address
-        assert address is not None  # noqa: S101 - a unix socket has no name to look up
-        seconds = min(DNS_SECONDS, 0.9 * (self.options.timeout or self.command_deadline))
-        deadline = asyncio.get_running_loop().time() + seconds
-        answer = await self.resolver.resolve(reverse_name(address), "PTR", deadline=deadline)
+        answer = await self.resolver.resolve(reverse_name(address), "PTR", deadline=self.deadline())
         if answer.status is Status.TEMPFAIL:
             raise CannotCheck(f"whole name of {address}: {answer.why}")
         names = policy.whole_name(cut, [str(record) for record in answer.records])
-        return self.decide(session, names, phase) if names else Proceed()
+        if not names:
+            return Proceed()
+        self.remember(session, names)
+        decision = self.decide(session, phase)
+        if sender and not isinstance(decision, Proceed) and self.listed(sender):
+            decision = await self.unless_vouched(session, address, sender, decision)
+        return decision
 
-    def decide(self, session: Session, names: list[bytes], phase: Phase) -> Decision:
-        """Judge a client by its names and remember it."""
+    def remember(self, session: Session, names: list[bytes]) -> None:
+        """Judge a client by its names, once."""
         judgement = self.judgements[session]
         exceptions = self.own.exceptions.current() if self.own.exceptions else None
         if exceptions is None or not any(exceptions.hold(name, session.address) for name in names):
             judgement.name, judgement.evidence = policy.judge(names, session.address, self.own)
         judgement.known = True
         self.log.debug(session, "judged", score=judgement.evidence.total, signs=judgement.evidence.kinds)
+
+    def decide(self, session: Session, phase: Phase) -> Decision:
+        """What the options make of what is remembered."""
+        judgement = self.judgements[session]
         return policy.decide(judgement.name, judgement.evidence, self.own, phase)
+
+    def listed(self, sender: bytes) -> bool:
+        """Whether this sender is in -W, so that it is exempt if SPF passes."""
+        table = self.options.exempt
+        return table is not None and table.sender_if_spf_passes(sender)
+
+    async def unless_vouched(self, session: Session, address: Address, sender: bytes, decision: Decision) -> Decision:
+        """The decision, unless SPF vouches for a sender that is in -W. Raises CannotCheck if it cannot be asked."""
+        from filter_api.net.spf import Result, check_sender
+
+        spf = await check_sender(self.resolver, address, sender, session.identity or b"", deadline=self.deadline())
+        if spf.result is Result.TEMPERROR:
+            raise CannotCheck(f"SPF of a sender in -W: {spf.why}")
+        return Proceed() if spf.passed and spf.strong else decision
+
+    def deadline(self) -> float:
+        """When to give up asking, on the event loop's clock."""
+        seconds = min(DNS_SECONDS, 0.9 * (self.options.timeout or self.command_deadline))
+        return asyncio.get_running_loop().time() + seconds
 
 
 class AtMailFrom(DynamicNames):
@@ -110,7 +140,7 @@ class AtMailFrom(DynamicNames):
 
     def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
         """Authentication is known by now, and the log can name the sender."""
-        return self.judge(session, Phase.MAIL_FROM)
+        return self.judge(session, Phase.MAIL_FROM, sender)
 
 
 class AtConnect(DynamicNames):
@@ -132,7 +162,7 @@ class AtRcptTo(DynamicNames):
         """Postmaster and abuse hear everybody (RFC 5321 §4.5.1, RFC 2142)."""
         if is_role_address(recipient) or self.exempt(session, recipient):
             return Proceed()
-        return self.judge(session, Phase.RCPT_TO)
+        return self.judge(session, Phase.RCPT_TO, session.sender)
 
 
 class AtRcptToAndMailFrom(AtRcptTo, AtMailFrom):

@@ -39,12 +39,12 @@ class Options(NamedTuple):
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common, phase = parse_phase_options(LETTERS, arguments)
+    own, common, phase = parse_phase_options(LETTERS, arguments, allow_from=True)
     values = dict(own)
     mark = "-m" in values
     if mark and phase is Phase.RCPT_TO:
         # Marks are made at mail-from, where no recipient is known: entries to: of -W are an error there.
-        _, common = parse_options(LETTERS, arguments)
+        _, common = parse_options(LETTERS, arguments, allow_from=True)
     refuse = _points("-s", values["-s"]) if "-s" in values else DEFAULT_REFUSE
     junk = _points("-j", values["-j"]) if "-j" in values else None
     if junk is not None and junk >= refuse:

@@ -65,6 +65,38 @@ def test_exempt_clients_pass(tmp_path: Path) -> None:
         assert smtpd.connect("198.51.100.7", rdns="dyn7.example.com").mail_from().ok
 
 
+SPF_ZONE: dict[tuple[str, str], Sequence[str] | Status] = {
+    ("good.example", "TXT"): ["v=spf1 ip4:203.0.113.57 -all"],
+    ("anybody.example", "TXT"): ["v=spf1 +all"],
+    ("broken.example", "TXT"): Status.TEMPFAIL,
+    (HOME, "PTR"): [LONG_NAME],
+}
+
+
+@pytest.mark.parametrize("rdns", [HOME_NAME, LONG_NAME[:63]], ids=["short", "cut"])
+@pytest.mark.parametrize(
+    ("sender", "reply"),
+    [
+        ("joe@good.example", ""),
+        ("joe@anybody.example", REFUSAL),  # a pass that says nothing of this client
+        ("joe@broken.example", "451 4.7.1 the DNS does not answer, try again later"),
+        ("joe@other.example", REFUSAL),
+        ("", REFUSAL),
+    ],
+)
+@pytest.mark.parametrize("phase", ["mail-from", "rcpt-to"])
+def test_a_sender_is_exempt_if_spf_vouches_for_it(
+    phase: str, sender: str, reply: str, rdns: str, tmp_path: Path
+) -> None:
+    table = tmp_path / "exempt"
+    table.write_text("from:good.example\nfrom:anybody.example\nfrom:broken.example\n")
+    with player("-p", phase, "-W", str(table), zone=SPF_ZONE) as smtpd:
+        client = smtpd.connect(HOME, rdns=rdns)
+        client.helo("client.example.net")
+        told = client.mail_from(sender) if phase == "mail-from" else (client.mail_from(sender), client.rcpt_to())[1]
+        assert told.reply == reply
+
+
 def test_at_connect_the_client_is_disconnected() -> None:
     with player("-p", "connect", "-r", "go home") as smtpd:
         client = smtpd.connect(HOME, rdns=HOME_NAME)
@@ -173,8 +205,8 @@ def test_a_name_that_is_gone_is_left_to_filter_rdns() -> None:
 @pytest.mark.parametrize(
     ("policy", "reply"),
     [
-        ((), "451 4.7.1 reverse DNS cannot be looked up, try again later"),
-        (("-F", "reject"), "550 5.7.1 reverse DNS cannot be looked up"),
+        ((), "451 4.7.1 the DNS does not answer, try again later"),
+        (("-F", "reject"), "550 5.7.1 the DNS does not answer"),
         (("-F", "accept"), ""),
     ],
 )

@@ -53,7 +53,6 @@ def test_usage_errors(arguments: list[str], message: str) -> None:
         ("-e", "192.0.2.1/24\n", "table:1: "),
         ("-e", "exa mple.net\n", "table:1: "),
         ("-W", "to:bob@example.net\n", "table:1: "),
-        ("-W", "from:example.net\n", "table:1: "),
     ],
 )
 def test_bad_files_name_the_line(option: str, content: str, message: str, tmp_path: Path) -> None:
@@ -67,6 +66,15 @@ def test_bad_files_name_the_line(option: str, content: str, message: str, tmp_pa
 def test_missing_files(option: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         build([option, str(tmp_path / "nowhere")])
+
+
+def test_senders_may_be_exempt_once_they_are_known(tmp_path: Path) -> None:
+    table = tmp_path / "table"
+    table.write_text("from:example.net\n")
+    for arguments in ([], ["-p", "rcpt-to"], ["-m", "-p", "rcpt-to"]):
+        build([*arguments, "-W", str(table)])
+    with pytest.raises(ConfigError, match="table:1: "):
+        build(["-p", "connect", "-W", str(table)])
 
 
 def test_recipients_may_be_exempt_only_at_rcpt_to(tmp_path: Path) -> None:
