@@ -25,6 +25,9 @@ from filter_dkimsign.signature import RawField
 MAX_HEADER: Final = 192 * 1024
 """Bytes of a header that is signed: the library edits no header above 256 KiB, and the signature needs room."""
 
+MAX_FIELDS: Final = 1000
+"""Fields of a header that is signed: h= names each of them, and verifiers have limits."""
+
 # A field every verifier reads alike: RFC 5322 §2.2, without the blanks before the colon that §4.5 tolerates.
 _SOUND: Final = re.compile(rb"[!-9;-~]+:")
 
@@ -39,6 +42,8 @@ class Outgoing:
         self._hostname = hostname
         self.edits: list[Edit] = []
         self.fields: list[RawField] = []
+        if len(header.fields) > MAX_FIELDS:
+            raise Unsigned("header-too-long")
         seen = dict.fromkeys(QUALIFIED_FIELDS, 0)
         for field in header.fields:
             name = field.name.lower()

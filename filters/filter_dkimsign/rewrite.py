@@ -47,6 +47,8 @@ def qualify(value: bytes, hostname: bytes | None) -> bytes:
     """
     if _COMPLETE.match(value):
         return value
+    if len(value) > MAX_VALUE:
+        raise Unsettled("a field too long for smtpd, and more than addresses in it")
     name = hostname or b""
     text = value.replace(b"\r\n", b"\n") + b"\n"
     done = _pass(text, name, _RELEASES[0])
