@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from filter_api.addresses import client_network
 from filter_api.decision import Facts, Reject, Verdict
@@ -25,13 +25,14 @@ from filter_api.escape import printable
 from filter_api.filter import Filter
 from filter_api.message import Message
 from filter_api.net.backend import Backend, Backends
-from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import parse_endpoint
-from filter_api.net.spf import check_sender
 from filter_api.quarantine import Store, as_text
 from filter_api.quarantine_keeper import Keeper, Limits, NotKept, parse_bytes, parse_limits
 from filter_api.session import Session
 from filter_api.spool import SpoolError
+
+if TYPE_CHECKING:
+    from filter_api.net.dns import Resolver
 
 SCAN_LETTERS: Final = "a:b:P:q:Q:"
 
@@ -106,7 +107,7 @@ class ScanningFilter(Filter):
 
     def __init__(self, settings: ScanSettings, resolver: Resolver | None = None) -> None:
         self.settings = settings
-        self.resolver = resolver or Resolver()
+        self._resolver = resolver
 
     def scan_deadline(self) -> float:
         """When to give up, on the event loop's clock; to be called at the dot."""
@@ -140,8 +141,13 @@ class ScanningFilter(Filter):
             return True
         if session.address is None or session.sender is None:
             return False
+        from filter_api.net.dns import Resolver  # most installations never need either
+        from filter_api.net.spf import check_sender
+
+        if self._resolver is None:
+            self._resolver = Resolver()
         helo = session.identity or b""
-        result = await check_sender(self.resolver, session.address, session.sender, helo, deadline=deadline)
+        result = await check_sender(self._resolver, session.address, session.sender, helo, deadline=deadline)
         return result.passed and result.strong
 
     async def refuse(

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from filter_api.decision import Edit, Failure, Reject, Verdict
 from filter_api.message import Message
 from filter_api.net.backend import BackendError
-from filter_api.net.dns import Resolver
 from filter_api.runtime.main import main
 from filter_api.scanning import ScanningFilter
 from filter_api.session import Session
@@ -21,6 +20,9 @@ from filter_clamav import policy
 from filter_clamav.clamd import VERSION, Found, TooLarge, scan
 from filter_clamav.options import USAGE, Options, parse
 from filter_clamav.policy import Action
+
+if TYPE_CHECKING:
+    from filter_api.net.dns import Resolver
 
 VERSION_AGE = 300.0
 """Seconds after which clamd is asked for its version again: freshclam(1) brings new signatures every few hours."""
@@ -74,7 +76,7 @@ class ClamAv(ScanningFilter):
         if action is Action.REJECT:
             return await self.refuse(session, message, self.own.policy.refusal(name), facts, deadline)
         status = f"Infected ({name})" if action is Action.MARK else f"Clean ({name} accepted)"
-        return Verdict(edits=policy.scanned(status, version, self.host), facts={**facts, "policy": action.value})
+        return Verdict(edits=policy.scanned(status, version, self.host), facts={**facts, "rule": action.value})
 
     async def current_version(self, deadline: float) -> str:
         """clamd's version and database, as fresh as `VERSION_AGE`; empty while it was never heard."""

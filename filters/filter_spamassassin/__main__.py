@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from filter_api.decision import Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
 from filter_api.message import Message
-from filter_api.net.dns import Resolver
 from filter_api.runtime.main import main
 from filter_api.scanning import ScanningFilter
 from filter_api.session import Session
@@ -22,6 +21,9 @@ from filter_spamassassin.options import USAGE, Options, parse
 from filter_spamassassin.policy import Judgement
 from filter_spamassassin.text import Copy
 from filter_spamassassin.users import MOST_USERS
+
+if TYPE_CHECKING:
+    from filter_api.net.dns import Resolver
 
 SPF_SECONDS = 5.0
 """Seconds at most for the SPF of a sender whose points need proof."""

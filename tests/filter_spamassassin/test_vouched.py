@@ -1,0 +1,81 @@
+"""Whose word about itself is believed: SPF that passes strongly, or authentication; nobody's else."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from filter_api.net.dns import Resolver
+from filter_api.session import Session, Transaction
+from filter_api.testing.dns import FakeZone
+from filter_spamassassin.__main__ import SpamAssassin, build
+
+ZONE = FakeZone(
+    {
+        ("strong.example", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"],
+        ("weak.example", "TXT"): [b"v=spf1 +all"],
+        ("other.example", "TXT"): [b"v=spf1 ip4:198.51.100.0/24 -all"],
+    }
+)
+
+
+@pytest.fixture
+def filter_(tmp_path: Path) -> SpamAssassin:
+    scores = tmp_path / "scores"
+    scores.write_text(". -5\nup.example 5\nfriend.example -3 unverified\n")
+    exempt = tmp_path / "exempt"
+    exempt.write_text("from:strong.example\nfrom:weak.example\n")
+    arguments = ["-s", str(scores), "-W", str(exempt)]
+    return build(arguments, Resolver(backend=ZONE))
+
+
+def session(sender: bytes, *, user: bytes | None = None, source: bytes = b"192.0.2.1:4711") -> Session:
+    made = Session(b"0123456789abcdef")
+    made.source = source
+    made.user = user
+    made.identity = b"mx.strong.example"
+    made.transaction = Transaction()
+    made.transaction.sender = sender
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sender", "user", "points"),
+    [
+        (b"a@strong.example", None, -5.0),
+        (b"a@weak.example", None, None),
+        (b"a@other.example", None, None),
+        (b"a@none.example", None, None),
+        (b"a@none.example", b"alice", -5.0),
+        (b"a@up.example", None, 5.0),
+        (b"a@friend.example", None, -3.0),
+        (b"", None, None),
+        (b"nodomain", None, None),
+    ],
+)
+def test_points(filter_: SpamAssassin, sender: bytes, user: bytes | None, points: float | None) -> None:
+    async def main() -> float | None:
+        return await filter_.points(session(sender, user=user), asyncio.get_running_loop().time() + 5)
+
+    assert asyncio.run(main()) == points
+
+
+@pytest.mark.parametrize(
+    ("sender", "exempt"),
+    [(b"a@strong.example", True), (b"a@weak.example", False), (b"a@other.example", False), (b"", False)],
+)
+def test_exempt_senders(filter_: SpamAssassin, sender: bytes, exempt: bool) -> None:
+    async def main() -> bool:
+        return await filter_.is_exempt(session(sender), asyncio.get_running_loop().time() + 5)
+
+    assert asyncio.run(main()) is exempt
+
+
+def test_the_unix_socket_has_no_address_to_check(filter_: SpamAssassin) -> None:
+    async def main() -> bool:
+        local = session(b"a@strong.example", source=b"unix:/run/smtpd.sock")
+        return await filter_.is_vouched(local, asyncio.get_running_loop().time() + 5)
+
+    assert asyncio.run(main()) is False
