@@ -12,7 +12,9 @@ import pytest
 from filterctl.__main__ import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "debian/opensmtpd-filters.README.Debian"])
+#: design.md tells nobody to type anything.
+DOCS = [path for path in (ROOT / "docs").glob("*.md") if path.name != "design.md"]
+PAGES = sorted([*DOCS, ROOT / "README.md", ROOT / "debian/opensmtpd-filters.README.Debian"])
 FILTERS = sorted(path.parent.name.replace("_", "-") for path in (ROOT / "filters").glob("filter_*/__main__.py"))
 
 _FILTERCTL = re.compile(r"(?<![\w./-])filterctl ([a-z]+)\b")
