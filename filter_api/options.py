@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import getopt
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, UsageError
-from filter_api.exempt import ExemptTable
 from filter_api.networks import Networks
+
+if TYPE_CHECKING:
+    from filter_api.exempt import ExemptTable
 
 #: Letters every filter takes, in getopt(3)'s notation.
 COMMON_LETTERS: Final = "nF:T:N:W:LvV"
@@ -70,6 +72,8 @@ def parse_options(
         if option[1] in own_set:
             own.append((option, value))
         elif option == "-W":
+            from filter_api.exempt import ExemptTable  # and its patterns, where there is a table only
+
             common.exempt = ExemptTable(value, allow_from=allow_from, allow_to=allow_to)
         else:
             _set(common, option, value)

@@ -7,7 +7,6 @@ says that this message cannot be held, and smtpd's client is told to come back (
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
@@ -77,6 +76,8 @@ class HeldLines:
     def _spill(self) -> None:
         try:
             if self._file is None:
+                import tempfile  # with all it brings in, and few filters ever see so large a message
+
                 self._file = tempfile.TemporaryFile(buffering=0, dir=self._spool.directory)  # noqa: SIM115 - kept open
             for batch in self._batches():
                 _write_all(self._file, batch)
