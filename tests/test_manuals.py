@@ -121,6 +121,34 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
     assert set(referred) <= ours
 
 
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [("check", []), ("doctor", []), ("record", []), ("replay", []), ("report", ["messages"])],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_options_of_a_verb_and_its_section_agree(
+    verb: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from filterctl.__main__ import VERBS, load
+
+    def spy(_arguments: Sequence[str], letters: str, _long: object = ()) -> None:
+        raise LettersSeen(letters)
+
+    function = load(VERBS[verb].module, VERBS[verb].function)
+    monkeypatch.setattr(getopt, "getopt", spy)
+    with pytest.raises(LettersSeen) as seen:
+        function(arguments)
+    section = verb_section(verb)
+    assert {letter for letter, _ in _OPTION.findall(section)} == set(str(seen.value).replace(":", ""))
+
+
+def verb_section(verb: str) -> str:
+    """The text about a verb in filterctl(8)."""
+    page = (ROOT / "man" / "filterctl.8").read_text()
+    start = page.index(f"\n.Ss {verb} ")
+    return page[start : page.find("\n.S", start + 1)]
+
+
 def test_every_verb_of_filterctl_has_its_section() -> None:
     from filterctl.__main__ import VERBS
 
@@ -128,6 +156,5 @@ def test_every_verb_of_filterctl_has_its_section() -> None:
     sections = dict(re.findall(r"^\.Ss (\w+)(.*)$", page, re.MULTILINE))
     assert set(sections) == set(VERBS)
     for verb in VERBS:
-        start = page.index(f"\n.Ss {verb}")
-        text = page[start : page.find("\n.S", start + 1)]
-        assert ".Bd -literal" in text or ".Dl " in text, f"{verb}: no example"
+        section = verb_section(verb)
+        assert ".Bd -literal" in section or ".Dl " in section, f"{verb}: no example"

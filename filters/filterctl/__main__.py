@@ -31,10 +31,10 @@ VERBS = {
     "doctor": Verb("filterctl.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | greylist | sender-score ..."),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
-    "quarantine": Verb("filterctl.quarantine", "run", "list | show | release | delete | expire ..."),
+    "quarantine": Verb("filterctl.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."),
     "record": Verb("filterctl.record", "run", "[-k files] [-s bytes] file -- command [argument ...]"),
     "replay": Verb("filterctl.replay", "run", "[-v] [-t seconds] transcript -- command [argument ...]"),
-    "report": Verb("filterctl.report", "run", "messages [maillog ...]"),
+    "report": Verb("filterctl.report", "run", "messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]"),
 }
 
 
