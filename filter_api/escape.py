@@ -21,10 +21,9 @@ DEFAULT_LIMIT = 320
 
 CUT_MARK = "..."
 
-_UNSAFE = re.compile(r"[^\x20-\x5b\x5d-\x7e]")
-_NEEDS_QUOTES = re.compile(r'[\s"]')
-_ESCAPED = re.compile(rb"\\(?:x([0-9a-f]{2})|(.))", re.DOTALL)
-_PAIR = re.compile(r'(?<!\S)([A-Za-z][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s"]\S*)(?=\s|$)')
+# Patterns of the readers, compiled by `re` at their first use: a filter only writes.
+_ESCAPED = rb"(?s)\\(?:x([0-9a-f]{2})|(.))"
+_PAIR = r'(?<!\S)([A-Za-z][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s"]\S*)(?=\s|$)'
 _TABLE = tuple(
     "\\\\" if byte == 0x5C else chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02x}" for byte in range(256)
 )
@@ -37,7 +36,7 @@ def printable(value: bytes | str, limit: int = DEFAULT_LIMIT) -> str:
     ``...``, never in the middle of an escape.
     """
     text = value if isinstance(value, str) else value.decode("latin-1")
-    if len(text) <= limit and not _UNSAFE.search(text):
+    if len(text) <= limit and text.isascii() and text.isprintable() and "\\" not in text:
         return text
     raw = _encode(value) if isinstance(value, str) else value
     pieces = [_TABLE[byte] for byte in raw[: limit + 1]]
@@ -56,7 +55,7 @@ def quote_value(value: object, limit: int = DEFAULT_LIMIT) -> str:
     if not isinstance(value, str | bytes):
         value = str(value)
     text = printable(value, limit)
-    if text and not _NEEDS_QUOTES.search(text):
+    if text and " " not in text and '"' not in text:
         return text
     return '"' + text.replace('"', '\\"') + '"'
 
@@ -68,7 +67,7 @@ def format_pairs(pairs: Mapping[str, object]) -> str:
 
 def unescape(text: str) -> bytes:
     """The bytes `printable` was given (if they were not cut)."""
-    return _ESCAPED.sub(_original, text.encode("ascii", "backslashreplace"))
+    return re.sub(_ESCAPED, _original, text.encode("ascii", "backslashreplace"))
 
 
 def parse_pairs(line: str) -> dict[str, str]:
@@ -76,7 +75,7 @@ def parse_pairs(line: str) -> dict[str, str]:
 
     The last of equal keys wins; words that are no pair are skipped. Never raises.
     """
-    return {key: _unquote(value) for key, value in _PAIR.findall(line)}
+    return {key: _unquote(value) for key, value in re.findall(_PAIR, line)}
 
 
 def _unquote(value: str) -> str:

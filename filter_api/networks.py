@@ -7,7 +7,6 @@ however many networks there are. IPv4-mapped addresses count as the IPv4 address
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -17,8 +16,7 @@ from filter_api.errors import ConfigError
 from filter_api.escape import printable
 from filter_api.reloading import Clock, Line, LineError, ReloadingFile
 
-_SEPARATOR = re.compile(r"[,\s]+")
-_LOOKS_LIKE_NETWORK = re.compile(r"[0-9A-Fa-f.:/%\[\]]+\Z")
+_OF_NETWORKS = frozenset("0123456789ABCDEFabcdef.:/%[]")
 _MAPPED = int(IPv6Address("::ffff:0:0")) >> 32
 
 
@@ -56,7 +54,7 @@ def parse_network(text: str) -> Network:
     Bits behind the prefix length are an error: ``192.0.2.1/24`` is more often a typing mistake than a wish.
     """
     inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if not _LOOKS_LIKE_NETWORK.match(inner):
+    if not looks_like_network(inner):
         raise ValueError(f'"{printable(text)}" is neither an address nor a network')
     try:
         return _plain_network(ip_network(inner))
@@ -75,7 +73,7 @@ class Networks:
             self._file = ReloadingFile(value, parse_networks, clock=clock)
             return
         try:
-            self._fixed = NetworkSet(parse_network(item) for item in _SEPARATOR.split(value) if item)
+            self._fixed = NetworkSet(parse_network(item) for item in value.replace(",", " ").split())
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -91,19 +89,21 @@ def parse_networks(lines: Sequence[Line]) -> NetworkSet:
     """The networks of a file, separated by blanks, commas or line ends; LineError for anything else."""
     networks = []
     for number, text in lines:
-        for item in _SEPARATOR.split(text.decode("latin-1")):
+        for item in text.decode("latin-1").replace(",", " ").split():
             try:
-                if item:
-                    networks.append(parse_network(item))
+                networks.append(parse_network(item))
             except ValueError as error:
                 raise LineError(number, str(error)) from None
     return NetworkSet(networks)
 
 
+def looks_like_network(text: str) -> bool:
+    """Whether these are letters of addresses and networks only."""
+    return text != "" and _OF_NETWORKS.issuperset(text)
+
+
 def _is_path(value: str) -> bool:
-    return value.startswith(("/", "./", "../")) or (
-        "," not in value and not _LOOKS_LIKE_NETWORK.match(value) and value != ""
-    )
+    return value.startswith(("/", "./", "../")) or ("," not in value and not looks_like_network(value) and value != "")
 
 
 def _plain_network(network: Network) -> Network:

@@ -31,7 +31,7 @@ LOOK_INTERVAL = 1.0
 SETTLED_NS = 2_000_000_000
 """A file changed less than this long ago may change again within the same time stamp: it is read once more."""
 
-_COMMENT = re.compile(rb"(?:^|\s)#.*", re.DOTALL)
+_COMMENT = rb"(?s)(?:^|\s)#.*"
 _LOG = logging.getLogger("filter_api.tables")
 
 
@@ -54,7 +54,7 @@ def content_lines(data: bytes) -> list[Line]:
     """The lines of a table that hold something."""
     found = []
     for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        text = (_COMMENT.sub(b"", raw, count=1) if b"#" in raw else raw).strip()
+        text = (re.sub(_COMMENT, b"", raw, count=1) if b"#" in raw else raw).strip()
         if text:
             found.append(Line(number, text))
     return found
