@@ -44,8 +44,8 @@ class Relay:
         self._give_up_at: float | None = None
 
     def run(self, patience: float) -> bool:
-        """Until the filter closed its end and its last words are handed on; False if it did not within `patience`
-        seconds after smtpd ended.
+        """Until the filter closed its end and its last words are handed on; False if that is not so `patience` seconds
+        after one of the two ended.
         """
         while self._filter_speaks or self._to_smtpd:
             ready = self._poll()
@@ -61,6 +61,8 @@ class Relay:
                 self._write_smtpd()
             if ready.get(self._wakeup) and self._drain_wakeup():
                 self._filter_speaks = False
+            if not self._filter_speaks and self._give_up_at is None:
+                self._give_up_at = time.monotonic() + patience  # an smtpd that does not read its last words
         return True
 
     def _poll(self) -> dict[int, int]:

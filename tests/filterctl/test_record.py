@@ -137,6 +137,14 @@ def test_a_filter_that_ignores_the_end_of_smtpd_is_ended(start: Start) -> None:
     assert 4 < time.monotonic() - began < 12
 
 
+def test_an_smtpd_that_does_not_read_keeps_nothing_alive(start: Start) -> None:
+    script = "import os\nos.write(1, b'x' * 4_000_000)\n"
+    process, smtpd = start(sys.executable, "-c", script)
+    receive(smtpd, b"x")
+    process.send_signal(signal.SIGTERM)  # ends the filter, which is stuck in its write
+    assert process.wait(20) == 128 + signal.SIGTERM
+
+
 def test_signals_are_for_the_filter(start: Start) -> None:
     script = (
         "import signal\n"
