@@ -27,6 +27,7 @@ DAEMONS = Path("/run/daemons")
 WRITABLE = ("run", "tmp", "home", "opt", "mnt", "var/lib", "var/spool", "var/mail", "var/tmp", "dev")
 COPIED = ("etc", "usr/libexec/opensmtpd", "var/lib/opensmtpd")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+OWN_ADDRESS, OWN_ADDRESS6 = "203.0.113.25/32", "2001:db8:25::25/128"
 BINARY_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -69,7 +70,10 @@ def build_network() -> None:
     """
     command("ip", "link", "set", "lo", "up")
     command("ip", "route", "add", "local", "0.0.0.0/0", "dev", "lo")
+    # smtpd looks up where to relay to with AI_ADDRCONFIG: only families with an address beside 127.0.0.1 and ::1
+    command("ip", "addr", "add", OWN_ADDRESS, "dev", "lo")
     try:
+        command("ip", "addr", "add", OWN_ADDRESS6, "dev", "lo", "nodad")
         command("ip", "-6", "route", "add", "local", "::/0", "dev", "lo")
         # bind(2) asks for an address of an interface in IPv6, whatever the routes say
         Path("/proc/sys/net/ipv6/ip_nonlocal_bind").write_text("1")
