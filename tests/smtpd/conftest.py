@@ -28,7 +28,7 @@ def version(request: pytest.FixtureRequest) -> str:
     return wanted
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def newest() -> str:
     """The newest smtpd, for what does not depend on the version."""
     try:

@@ -103,7 +103,8 @@ class Smtpd:
     ) -> None:
         """Start it and wait until it listens on `port` (None: do not wait).
 
-        `files` are written into the inner system (absolute path → content) before smtpd starts.
+        `files` are written into the inner system (absolute path → content) before smtpd starts, those named `.key`
+        for root alone.
         """
         self.version = version
         self.room = Namespace(require(version), hostname)
@@ -132,7 +133,7 @@ class Smtpd:
         for name, source in filters.items():
             self.room.write(f"{LIBEXEC}/{name}", f"#!/usr/bin/python3\n{source}", 0o755)
         for name, content in files.items():
-            self.room.write(name, content)
+            self.room.write(name, content, 0o600 if name.endswith(".key") else 0o644)
 
     def _start(self) -> Process:
         # filters inherit smtpd's environment, smtpd-filters(7): so a test's own filter finds filter_api
