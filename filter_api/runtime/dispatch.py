@@ -193,7 +193,7 @@ class Dispatcher:
         """The decision if it is a legal one, else that of the failure policy."""
         if isinstance(result, DECISIONS) and is_legal(event.phase, result.word):
             return result
-        failed = result if isinstance(result, Failed) else Failed(f"illegal decision {result!r}")
+        failed = result if isinstance(result, Failed) else Failed(f"illegal decision: {_shown(result)}")
         return self._failed(event.phase, failed)
 
     def _failed(self, phase: bytes, failed: Failed) -> Proceed | Reject | Disconnect:
@@ -258,7 +258,7 @@ class Dispatcher:
         self.held.finish(held, Verdict() if observe else verdict)
 
     def _failed_verdict(self, held: Held, result: object) -> Verdict:
-        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict {result!r}")
+        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}")
         facts_ = {"result": "failed", "reason": failed.reason}
         decision = self.filter.failed()
         if not isinstance(decision, Proceed):
@@ -296,3 +296,8 @@ class Dispatcher:
 
 def _text(phase: bytes) -> str:
     return phase.decode("ascii")
+
+
+def _shown(result: object) -> str:
+    """What a hook returned, for the log: ours as it is, strange things by their type, as their repr may fail, too."""
+    return repr(result) if isinstance(result, DECISIONS) else type(result).__name__
