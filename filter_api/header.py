@@ -12,14 +12,18 @@ from filter_api.decision import AddHeader, Edit, RemoveHeader, ReplaceHeader
 
 
 class Field:
-    """One header field. name: as written, without the colon; lines: raw lines, un-stuffed, without line ends."""
+    """One header field.
 
-    __slots__ = ("lines", "name")
+    name: as written, without the colon; key: the same in lower case; lines: raw lines, un-stuffed, without line ends.
+    """
+
+    __slots__ = ("key", "lines", "name")
 
     def __init__(self, lines: list[bytes]) -> None:
         self.lines = lines
         name, colon, _ = lines[0].partition(b":")
         self.name = name.rstrip(b" \t") if colon else b""
+        self.key = self.name.lower()
 
     @property
     def raw(self) -> bytes:
@@ -33,7 +37,7 @@ class Field:
 
     def is_named(self, name: bytes) -> bool:
         """Whether this field has that (lower-case) name."""
-        return self.name.lower() == name
+        return self.key == name
 
     def __repr__(self) -> str:
         return f"Field({self.lines!r})"
@@ -50,12 +54,15 @@ class HeaderView:
     def all(self, name: str) -> list[bytes]:
         """The unfolded values of every field of that name (any case), from the top."""
         wanted = name.lower().encode("ascii")
-        return [field.value for field in self.fields if field.is_named(wanted)]
+        return [field.value for field in self.fields if field.key == wanted]
 
     def get(self, name: str) -> bytes | None:
         """The unfolded value of the first field of that name, or None."""
         wanted = name.lower().encode("ascii")
-        return next((field.value for field in self.fields if field.is_named(wanted)), None)
+        for field in self.fields:
+            if field.key == wanted:
+                return field.value
+        return None
 
 
 def unstuff(line: bytes) -> bytes:
@@ -102,7 +109,7 @@ def edit_header(header: HeaderView, edits: Sequence[Edit]) -> list[bytes]:
 def _matches(field: Field, edit: RemoveHeader) -> bool:
     wanted = edit.name.lower().encode("ascii")
     if wanted.endswith(b"*"):
-        return field.name.lower().startswith(wanted[:-1]) and field.name != b""
+        return field.key.startswith(wanted[:-1]) and field.key != b""
     return field.is_named(wanted)
 
 

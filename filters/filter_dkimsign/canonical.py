@@ -124,13 +124,18 @@ def simple_field(raw: bytes) -> bytes:
     return raw
 
 
-def relaxed_field(raw: bytes) -> bytes:
-    """A header field with its name in lower case, unfolded, blanks collapsed (§3.4.2), CRLF at the end."""
-    name, _, value = raw.partition(b":")
+def relaxed_value(value: bytes) -> bytes:
+    """What comes after the colon: unfolded, blanks collapsed and taken off both ends, without the final CRLF."""
     value = value.replace(CRLF, b"")
     if b"\t" in value or b"  " in value:
         value = collapse(value)
-    return b"%b:%b\r\n" % (name.rstrip(b" \t").lower(), value.strip(b" "))
+    return value.strip(b" ")
+
+
+def relaxed_field(raw: bytes) -> bytes:
+    """A header field with its name in lower case, the value as `relaxed_value`, CRLF at the end (§3.4.2)."""
+    name, _, value = raw.partition(b":")
+    return b"%b:%b\r\n" % (name.rstrip(b" \t").lower(), relaxed_value(value))
 
 
 FieldForm = Callable[[bytes], bytes]

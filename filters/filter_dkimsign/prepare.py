@@ -46,13 +46,14 @@ class Outgoing:
             raise Unsigned("header-too-long")
         seen = dict.fromkeys(QUALIFIED_FIELDS, 0)
         for field in header.fields:
-            name = field.name.lower()
+            name = field.key
             if not _SOUND.match(field.lines[0]):
                 raise Unsigned("malformed-header")
-            raw = field.raw
             if name in seen:
-                raw = self._qualified(name, field, raw, seen[name])
+                raw = self._qualified(name, field, seen[name])
                 seen[name] += 1
+            else:
+                raw = field.raw
             self.fields.append((name, raw))
 
     def values(self, wanted: bytes) -> list[bytes]:
@@ -68,8 +69,9 @@ class Outgoing:
             host = self._hostname if self._hostname and is_hostname(self._hostname) else domain
             self._append("Message-ID", b"<" + os.urandom(8).hex().encode() + b"@" + host + b">")
 
-    def _qualified(self, name: bytes, field: Field, raw: bytes, occurrence: int) -> bytes:
+    def _qualified(self, name: bytes, field: Field, occurrence: int) -> bytes:
         """The raw field with its addresses completed; makes the edit if that changes something."""
+        raw = field.raw
         value = raw[len(field.name) + 1 : -2]
         try:
             done = qualify(value, self._hostname)

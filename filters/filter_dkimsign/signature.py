@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from filter_dkimsign.canonical import CRLF, FIELD_FORMS, relaxed_field
+from filter_dkimsign.canonical import CRLF, FIELD_FORMS, relaxed_value
 
 RawField: TypeAlias = tuple[bytes, bytes]
 
@@ -73,6 +73,9 @@ _WIDTH: Final = 78  # RFC 5322 §2.1.1, without the CRLF
 _INDENT: Final = b"\r\n\t"
 _TAB: Final = 8
 
+MAX_REMEMBERED: Final = 64
+"""Fields of a header whose shape is remembered; longer ones are planned anew each time."""
+
 
 class Signer(Protocol):
     """An entry of the key table, as far as a signature goes."""
@@ -108,28 +111,36 @@ class Covered(NamedTuple):
 
 
 def cover(layout: Layout, fields: Sequence[RawField]) -> Covered:
-    """Choose the fields to sign."""
-    present: dict[bytes, list[bytes]] = {}
-    for name, raw in fields:
-        present.setdefault(name, []).append(raw)
-    names: list[bytes] = []
-    chosen: list[bytes] = []
-    for name in layout.names:
-        found = present.get(name)
-        if found is not None:
-            names.extend([name] * len(found))
-            chosen.extend(reversed(found))
-        if name in layout.oversigned:
-            names.append(name)
-    data = b"".join(chosen)
+    """Choose the fields to sign. Each must have its colon right behind its name."""
+    plan = _plan if len(fields) <= MAX_REMEMBERED else _plan.__wrapped__
+    names, places = plan(layout.names, layout.oversigned, tuple([name for name, _ in fields]))
+    chosen = [fields[place] for place in places]
+    data = b"".join([raw for _, raw in chosen])
     header_form = layout.header_form
     if b"\f" in data or b"\v" in data:
         # Text to RFC 6376 §2.8, blanks to widespread verifiers: the relaxed form of such a field is in dispute.
         header_form = "simple"
     if header_form == "relaxed":
-        data = b"".join(map(relaxed_field, chosen))
+        data = b"".join([b"%b:%b\r\n" % (name, relaxed_value(raw[len(name) + 1 :])) for name, raw in chosen])
     copies = _copies(layout, fields) if layout.copies else b""
-    return Covered(tuple(names), data, header_form, copies)
+    return Covered(names, data, header_form, copies)
+
+
+@lru_cache(maxsize=256)
+def _plan(
+    wanted: tuple[bytes, ...], oversigned: frozenset[bytes], present: tuple[bytes, ...]
+) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
+    """The names in h= and the places of the fields they stand for: the same for most mail of a mail program."""
+    places: dict[bytes, list[int]] = {}
+    for place, name in enumerate(present):
+        places.setdefault(name, []).insert(0, place)
+    names: list[bytes] = []
+    order: list[int] = []
+    for name in wanted:
+        found = places.get(name, [])
+        names.extend([name] * (len(found) + (name in oversigned)))
+        order.extend(found)
+    return tuple(names), tuple(order)
 
 
 def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now: int) -> bytes:
@@ -143,7 +154,8 @@ def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now
     if layout.timestamp:
         tail.insert(0, b"t=%d;" % now)
     forms = f"c={covered.header_form}/{layout.body_form};".encode()
-    value = _beginning(signer.tags, forms, covered.names)
+    begin = _beginning if len(covered.names) <= 2 * MAX_REMEMBERED else _beginning.__wrapped__
+    value = begin(signer.tags, forms, covered.names)
     value += _INDENT + _fold(tail, _TAB) + covered.copies + _INDENT + b"b="
     form = FIELD_FORMS[covered.header_form]
     signed = covered.data + form(_HEAD + value + CRLF).removesuffix(CRLF)
