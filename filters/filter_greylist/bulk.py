@@ -23,7 +23,6 @@ from filter_greylist.store import Bounds, Question
 LIFE = "first, passes, expires, blocked, passed"
 DETAILS = "pool, address, helo, sender, recipient"
 COLUMNS = f"key, {LIFE}, {DETAILS}"
-NO_DETAILS = Details(b"", b"", b"", b"", b"")
 
 _KINDS = tuple(kind.value for kind in (Kind.WHITE, Kind.TRAPPED, Kind.SPAMTRAP, Kind.PAIR, Kind.DOMAIN))
 _W, _T, _S, _P, _D = _KINDS

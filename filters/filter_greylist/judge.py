@@ -13,7 +13,6 @@ from filter_greylist.key import Prefixes, details_of, group_of, network_name, no
 from filter_greylist.policy import Delay, Facts, Known, Outcome, Pass, Trap
 from filter_greylist.records import (
     TRAP_SECONDS,
-    Details,
     Kind,
     Life,
     Record,
@@ -79,7 +78,7 @@ class Judge:
 
     async def judge(self, case: Case, facts: Facts) -> Outcome:
         """The outcome, stored as far as it has to be. Raises StoreError."""
-        known = await self._store.consult(_question(case))
+        known = await self._store.consult(question_of(case))
         outcome = policy.of_client(known, facts, case.now)
         if outcome is None:
             outcome = await self._stranger(case, known, facts)
@@ -115,12 +114,10 @@ class Judge:
 
         If it is new for the domain, the network may know it: SPF could not be asked when it came first.
         """
-        network, details = self._details(case)
-        key = _sender_key(case), normal_recipient(case.recipient), details
-        by_network = tuple_for(network, *key)
+        by_network, by_domain = tuples_of(case, self._prefixes)
         if not facts.spf_strong:
             return await self._attempt(by_network, facts, case.now)
-        outcome = await self._attempt(tuple_for(b"@" + _vouched_domain(case), *key), facts, case.now)
+        outcome = await self._attempt(by_domain, facts, case.now)
         if isinstance(outcome, Delay) and outcome.reason == "new" and await self._waited(by_network, case.now):
             outcome = await self._attempt(by_network, facts, case.now)
         return outcome
@@ -132,12 +129,17 @@ class Judge:
         record = await self._store.get(Kind.GREY, by_network.key)
         return record is not None and record.life.passes <= now < record.life.expires
 
-    def _details(self, case: Case) -> tuple[bytes, Details]:
-        network = network_name(case.address, self._prefixes)
-        return network, details_of(group_of(network), case.address, case.helo, case.sender or b"", case.recipient)
+
+def tuples_of(case: Case, prefixes: Prefixes) -> tuple[Tuple, Tuple]:
+    """The tuple of the client's network, and that of the sender's domain."""
+    network = network_name(case.address, prefixes)
+    details = details_of(group_of(network), case.address, case.helo, case.sender or b"", case.recipient)
+    key = _sender_key(case), normal_recipient(case.recipient), details
+    return tuple_for(network, *key), tuple_for(b"@" + _vouched_domain(case), *key)
 
 
-def _question(case: Case) -> Question:
+def question_of(case: Case) -> Question:
+    """What to ask the store for a case."""
     recipient = normal_recipient(case.recipient)
     if not case.sender:
         return Question(address_name(case.address), recipient, b"", b"")

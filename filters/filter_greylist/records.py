@@ -67,6 +67,9 @@ class Details(NamedTuple):
     recipient: bytes
 
 
+NO_DETAILS = Details(b"", b"", b"", b"", b"")
+
+
 class Tuple(NamedTuple):
     """A tuple to be looked up: its digest and what it was made of."""
 

@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Sequence
 from filter_greylist.bulk import (
     COLUMNS,
     LIFE,
-    NO_DETAILS,
     Attempt,
     Tally,
     attempt_all,
@@ -26,7 +25,7 @@ from filter_greylist.bulk import (
 )
 from filter_greylist.checkpoint import Checkpointer
 from filter_greylist.policy import Known
-from filter_greylist.records import GROUP_BYTES, Details, Kind, Life, Record, Timers, Tuple, merged
+from filter_greylist.records import GROUP_BYTES, NO_DETAILS, Details, Kind, Life, Record, Timers, Tuple, merged
 from filter_greylist.schema import DatabaseFile
 from filter_greylist.store import DEFAULT_BOUNDS, Bounds, Log, Question, Store
 from filter_greylist.writer import Writer

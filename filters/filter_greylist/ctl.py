@@ -1,0 +1,250 @@
+"""``filterctl greylist``: look into a greylist and change it, with the letters of spamdb(8).
+
+    filterctl greylist [-H] [-f store]                       list it
+    filterctl greylist [-f store] -a | -d [-GTt] key ...     add or delete white, grey, trap or trapped entries
+    filterctl greylist [-f store] import [listing ...]       take over a listing of spamdb, or one of ours
+    filterctl greylist [-f store] export [white | trapped]   addresses for pfctl -T replace -f
+    filterctl greylist [-f store] explain [options] ip from to [helo]
+
+A running filter sees a change at once. Run as root, it becomes the owner of the store before it opens it: a file of
+root's beside the database would shut the filter out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getopt
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+from filter_api.errors import ConfigError, UsageError
+from filter_api.escape import printable
+from filter_greylist.key import Prefixes
+from filter_greylist.listing import HEADING, to_line, to_row, trap_name, white_name
+from filter_greylist.options import parse_prefixes, parse_timers
+from filter_greylist.policy import alive
+from filter_greylist.records import (
+    DOMAIN_MESSAGES,
+    FOREVER,
+    TRAP_SECONDS,
+    Kind,
+    Life,
+    Record,
+    Timers,
+)
+from filter_greylist.store import DEFAULT_PATH, Spec, Store, StoreError, open_spec, parse_spec
+from filter_greylist.transfer import Lines, lines_of, open_listings, take_over
+from filter_greylist.upkeep import SETTINGS
+
+
+class Settings(NamedTuple):
+    """The -G and -k of the filter that uses the store, as it noted them there."""
+
+    timers: Timers = Timers()
+    prefixes: Prefixes = Prefixes()
+
+
+def run(arguments: list[str]) -> int:
+    """The verb. Raises UsageError, ConfigError and OSError."""
+    try:
+        options, rest = getopt.getopt(arguments, "adf:GHTt")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    letters = {option[1] for option, _ in options}
+    value = next((value for option, value in reversed(options) if option == "-f"), DEFAULT_PATH)
+    if letters & {"a", "d"}:
+        return _change(value, letters, rest)
+    if letters & set("GTt"):
+        raise UsageError("-G, -T and -t go with -a or -d")
+    if not rest:
+        return _work(value, lambda store: _list(store, table="H" in letters))
+    verb, *operands = rest
+    if verb == "explain":
+        return explain(["-f", value, *operands])
+    if verb == "import":
+        lines = lines_of(open_listings(operands))
+        return _work(value, lambda store: _import(store, lines))
+    if verb == "export":
+        kind = _exported(operands)
+        return _work(value, lambda store: _export(store, kind))
+    raise UsageError(f"unknown: {verb}")
+
+
+def explain(arguments: list[str]) -> int:
+    """``filterctl explain greylist``; exit status 1 means that the mail would be refused for now."""
+    from filter_greylist.explain import run as run_explain
+
+    return run_explain(arguments)
+
+
+def open_as_owner(value: str) -> tuple[Spec, Store]:
+    """The store that -f names, opened with the rights of its owner."""
+    spec = parse_spec(value)
+    if spec.is_path and not os.path.exists(spec.url):
+        raise ConfigError(f"{spec.url}: no greylist is there")
+    if spec.is_path and os.geteuid() == 0:
+        become_owner(spec.url)
+    return spec, open_spec(spec, _complain, alone=True)
+
+
+def become_owner(path: str) -> None:
+    """Give up root's rights for those of the user whose file it is, for good."""
+    status = os.lstat(path)
+    if status.st_uid == 0:
+        return
+    os.setgroups([])
+    os.setresgid(status.st_gid, status.st_gid, status.st_gid)
+    os.setresuid(status.st_uid, status.st_uid, status.st_uid)
+    os.umask(0o077)
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(f"filterctl: greylist: {printable(text, 900)}\n")
+
+
+def _work(value: str, what: Callable[[Store], Awaitable[int]]) -> int:
+    spec, store = open_as_owner(value)
+
+    async def work() -> int:
+        await store.open()
+        try:
+            return await what(store)
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(work())
+    except StoreError as error:
+        raise ConfigError(f"{spec.shown}: {error}") from None
+
+
+async def settings_of(store: Store) -> Settings:
+    """What the filter noted; the defaults where none has used the store yet."""
+    noted = await store.noted(SETTINGS)
+    words = [] if noted is None else noted.decode("ascii", "replace").split()
+    values = dict(zip(words[::2], words[1::2], strict=False))
+    try:
+        return Settings(parse_timers(values.get("-G", "25:4:864")), parse_prefixes(values.get("-k", "24:64")))
+    except UsageError:
+        return Settings()
+
+
+async def _living(store: Store, *kinds: Kind) -> AsyncIterator[Record]:
+    """The records that still hold; a domain only once it is learned."""
+    now = int(time.time())
+    for kind in kinds:
+        async for record in store.scan(kind):
+            if alive(record.life, now) and (kind is not Kind.DOMAIN or record.life.passed >= DOMAIN_MESSAGES):
+                yield record
+
+
+async def _list(store: Store, *, table: bool) -> int:
+    now = int(time.time())
+    if table:
+        print(HEADING)
+    async for record in _living(store, *Kind):
+        print(to_row(record, now) if table else to_line(record))
+    return 0
+
+
+async def _export(store: Store, kind: Kind) -> int:
+    async for record in _living(store, kind):
+        print(record.name.decode("ascii", "replace"))
+    return 0
+
+
+def _exported(operands: list[str]) -> Kind:
+    kinds = {"white": Kind.WHITE, "trapped": Kind.TRAPPED}
+    if len(operands) > 1 or not set(operands) <= kinds.keys():
+        raise UsageError("export takes white or trapped")
+    return kinds[operands[0]] if operands else Kind.WHITE
+
+
+async def _import(store: Store, lines: Lines) -> int:
+    timers, prefixes = await settings_of(store)
+    return await take_over(store, lines, timers, prefixes, _complain)
+
+
+def _change(value: str, letters: set[str], keys: list[str]) -> int:
+    """-a and -d."""
+    kinds = letters & set("GTt")
+    if {"a", "d"} <= letters or len(kinds) > 1:
+        raise UsageError("one of -a and -d, and one of -G, -T and -t")
+    if not keys:
+        raise UsageError("which entries?")
+    letter = kinds.pop() if kinds else ""
+    if letter == "G":
+        return _work(value, lambda store: _change_grey(store, keys, add="a" in letters))
+    names = [_name(letter, key) for key in keys]
+    if "a" in letters:
+        return _work(value, lambda store: _add(store, names))
+    return _work(value, lambda store: _delete(store, names))
+
+
+def _name(letter: str, key: str) -> tuple[Kind, bytes]:
+    """The record a key of the command line names: an address, a trap's address, or a domain to be white."""
+    try:
+        if letter == "T":
+            return Kind.SPAMTRAP, trap_name(key)
+        if letter == "" and not _looks_like_address(key):
+            return Kind.DOMAIN, _domain_name(key)
+        return (Kind.TRAPPED if letter == "t" else Kind.WHITE), white_name(key)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _looks_like_address(key: str) -> bool:
+    return ":" in key or "/" in key or key.rpartition(".")[2].isdigit()
+
+
+def _domain_name(key: str) -> bytes:
+    name = key.lower().rstrip(".")
+    if "." not in name or "@" in name or not all(piece.replace("-", "").isalnum() for piece in name.split(".")):
+        raise ValueError(f"{printable(key, 60)} is neither an address nor a domain")
+    return name.encode("idna" if not name.isascii() else "ascii")
+
+
+async def _add(store: Store, names: list[tuple[Kind, bytes]]) -> int:
+    now, settings = int(time.time()), await settings_of(store)
+    until = {
+        Kind.WHITE: now + settings.timers.white,
+        Kind.DOMAIN: now + settings.timers.white,
+        Kind.TRAPPED: now + TRAP_SECONDS,
+        Kind.SPAMTRAP: FOREVER,
+    }
+    for kind, name in names:
+        life = Life(now, now, until[kind], 0, DOMAIN_MESSAGES if kind is Kind.DOMAIN else 0)
+        await store.merge([Record(kind, name, life)])
+        if kind is Kind.WHITE:
+            await store.delete(Kind.TRAPPED, name)
+    return 0
+
+
+async def _delete(store: Store, names: list[tuple[Kind, bytes]]) -> int:
+    missing = [name for kind, name in names if not await store.delete(kind, name)]
+    for name in missing:
+        _complain(f"{printable(name)}: no such entry")
+    return 1 if missing else 0
+
+
+async def _change_grey(store: Store, keys: list[str], *, add: bool) -> int:
+    """The waiting tuples of clients: let them pass with their next attempt, or forget them."""
+    try:
+        clients = {white_name(key) for key in keys}
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    now, found = int(time.time()), 0
+    async for record in store.scan(Kind.GREY):
+        if record.details is None or white_name(record.details.address.decode("ascii")) not in clients:
+            continue
+        found += 1
+        if add:
+            await store.put([record._replace(life=record.life._replace(passes=min(record.life.passes, now)))])
+        else:
+            await store.delete(Kind.GREY, record.name)
+    if not found:
+        _complain("no such entry")
+    return 0 if found else 1

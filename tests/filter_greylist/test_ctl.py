@@ -1,0 +1,353 @@
+"""filterctl greylist, on SQLite and on a real Redis, and as root beside a filter of another user."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from filter_api.net.dns import Resolver
+from filter_api.testing import FakeZone
+from filter_greylist import explain
+from filter_greylist.key import Prefixes, details_of, group_of, network_name, tuple_for
+from filter_greylist.records import FOREVER, Kind, Life, Record
+from filter_greylist.store import Store, open_spec, parse_spec
+from filter_greylist.upkeep import SETTINGS
+from filterctl.__main__ import main
+from tests.filter_greylist.servers import RedisServer
+from tests.filter_greylist.smtp import Smtpd
+
+HERE = Path(__file__).parent
+NOW = int(time.time())
+
+
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.daemon)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What -f is given."""
+    if request.param == "redis":
+        server: RedisServer = request.getfixturevalue("redis_server")
+        return server.url(f"ctl-{tmp_path.name}-{os.getpid()}", tmp_path / "fallback.db")
+    work(path := str(tmp_path / "greylist.db"), lambda store: store.note("made", b"1"))
+    return path
+
+
+def work(where: str, what: Callable[[Store], object]) -> None:
+    """Do something with the store as a filter would."""
+
+    async def inside() -> None:
+        store = open_spec(parse_spec(where), print, alone=True)
+        await store.open()
+        await what(store)  # type: ignore[misc]  # an awaitable of the store
+        await store.close()
+
+    asyncio.run(inside())
+
+
+def waiting(address: str = "192.0.2.1", sender: bytes = b"them@example.net", passes: int = 600) -> Record:
+    from ipaddress import ip_address
+
+    client = ip_address(address)
+    network = network_name(client, Prefixes())
+    details = details_of(group_of(network), client, b"mx.example.net", sender, b"us@example.org")
+    one = tuple_for(network, sender, b"us@example.org", details)
+    return Record(Kind.GREY, one.key, Life(NOW - 900, NOW + passes, NOW + 9000, 1, 0), details)
+
+
+def ctl(where: str, *arguments: str) -> int:
+    return main(["greylist", "-f", where, *arguments])
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_it_lists_what_holds(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    records = [
+        waiting(),
+        Record(Kind.WHITE, b"192.0.2.9", Life(NOW, NOW, NOW + 99, 0, 1)),
+        Record(Kind.WHITE, b"192.0.2.8", Life(NOW - 99, NOW - 99, NOW, 0, 1)),
+        Record(Kind.DOMAIN, b"one.example", Life(NOW, NOW, NOW + 99, 0, 1)),
+        Record(Kind.DOMAIN, b"two.example", Life(NOW, NOW, NOW + 99, 0, 2)),
+    ]
+    work(where, lambda store: store.put(records))
+    assert ctl(where) == 0
+    assert lines(capsys) == [
+        f"GREY|192.0.2.1|mx.example.net|<them@example.net>|<us@example.org>|{NOW - 900}|{NOW + 600}|{NOW + 9000}|1|0",
+        f"WHITE|192.0.2.9|||{NOW}|{NOW}|{NOW + 99}|0|1",
+        f"DOMAIN|two.example|{NOW}|{NOW}|{NOW + 99}|0|2",
+    ]
+    assert ctl(where, "-H") == 0
+    table = lines(capsys)
+    assert table[0].startswith("KIND     CLIENT")
+    assert "passes in 9 minutes" in table[1] or "passes in 10 minutes" in table[1]
+
+
+def test_entries_are_added_and_deleted(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    work(where, lambda store: store.note(SETTINGS, b"-G 5:24:100 -k 24:64"))
+    assert ctl(where, "-a", "192.0.2.1", "2001:db8::7", "example.net") == 0
+    assert ctl(where, "-a", "-t", "192.0.2.2") == 0
+    assert ctl(where, "-aT", "Trap@Example.org") == 0
+    found = lines_of_listing(where, capsys)
+    assert [line.split("|")[:2] for line in found] == [
+        ["WHITE", "192.0.2.1"],
+        ["WHITE", "2001:db8::/64"],
+        ["TRAPPED", "192.0.2.2"],
+        ["SPAMTRAP", "trap@example.org"],
+        ["DOMAIN", "example.net"],
+    ]
+    assert 0 <= int(found[0].split("|")[6]) - NOW - 100 * 3600 < 60, "white as long as the filter's -G says"
+    assert 0 <= int(found[2].split("|")[2]) - NOW - 86400 < 60
+    assert ctl(where, "-d", "192.0.2.1", "2001:db8::/64", "example.net") == 0
+    assert ctl(where, "-dt", "192.0.2.2") == 0
+    assert ctl(where, "-dT", "trap@example.org") == 0
+    assert lines_of_listing(where, capsys) == []
+    assert ctl(where, "-d", "192.0.2.1") == 1
+    assert "192.0.2.1: no such entry" in capsys.readouterr().err
+
+
+def lines_of_listing(where: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    capsys.readouterr()
+    assert ctl(where) == 0
+    return sorted(
+        lines(capsys),
+        key=lambda line: ["GREY", "WHITE", "TRAPPED", "SPAMTRAP", "DOMAIN", "PAIR"].index(line.split("|")[0]),
+    )
+
+
+def test_to_make_white_is_to_free_from_a_trap(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ctl(where, "-at", "192.0.2.1")
+    ctl(where, "-a", "192.0.2.1")
+    assert [line.split("|")[0] for line in lines_of_listing(where, capsys)] == ["WHITE"]
+
+
+def test_waiting_mail_is_let_pass_or_forgotten(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    others = [waiting("192.0.2.1", b"a@b.example"), waiting("192.0.2.2", b"c@d.example")]
+    work(where, lambda store: store.put(others))
+    assert ctl(where, "-aG", "192.0.2.1") == 0
+    first, second = sorted(lines_of_listing(where, capsys))
+    assert int(first.split("|")[6]) <= time.time() < int(second.split("|")[6])
+    assert ctl(where, "-dG", "192.0.2.1") == 0
+    assert lines_of_listing(where, capsys) == [second]
+    assert ctl(where, "-dG", "192.0.2.1") == 1
+
+
+def test_a_listing_of_spamdb_is_imported(where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listing = tmp_path / "spamdb.txt"
+    listing.write_text(
+        f"WHITE|192.0.2.1|||{NOW - 10}|{NOW - 5}|{NOW + 900}|1|7\n"
+        f"WHITE|192.0.2.2|||{NOW - 10}|{NOW - 5}|{NOW - 1}|1|7\n"
+        f"GREY|192.0.2.3|mx|<a@b.example>|<c@d.example>|{NOW - 10}|{NOW + 5}|{NOW + 900}|1|0\n"
+        "SPAMTRAP|trap@example.org\n"
+        "nonsense\n"
+        f"TRAPPED|192.0.2.4|{NOW + 60}\n"
+    )
+    assert ctl(where, "import", str(listing)) == 1
+    told = capsys.readouterr()
+    assert told.out == "4 entries imported, 1 lines left out\n"
+    assert f"{listing}:5: no such kind of entry: nonsense" in told.err
+    before = lines_of_listing(where, capsys)
+    assert len(before) == 4
+    assert f"WHITE|192.0.2.1|||{NOW - 10}|{NOW - 5}|{NOW + 900}|1|7" in before
+    ctl(where, "import", str(listing))
+    assert lines_of_listing(where, capsys) == before, "importing twice changes nothing"
+    assert ctl(where, "import", str(tmp_path / "missing")) == 1
+
+
+def test_addresses_are_exported_for_pf(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ctl(where, "-a", "192.0.2.1", "2001:db8::7", "example.net")
+    ctl(where, "-at", "192.0.2.2")
+    assert ctl(where, "export") == 0
+    assert sorted(lines(capsys)) == ["192.0.2.1", "2001:db8::/64"]
+    assert ctl(where, "export", "trapped") == 0
+    assert lines(capsys) == ["192.0.2.2"]
+    assert ctl(where, "export", "grey") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-a"],
+        ["-a", "-d", "x"],
+        ["-GT", "-a", "x"],
+        ["-t"],
+        ["-a", "no domain"],
+        ["-aT", ""],
+        ["-at", "x"],
+        ["-z"],
+        ["what"],
+    ],
+)
+def test_bad_usage_is_told(tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "greylist.db")
+    work(path, lambda store: store.note("made", b"1"))
+    assert ctl(path, *arguments) == 1
+    assert "usage: filterctl greylist" in capsys.readouterr().err
+
+
+def test_a_greylist_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "greylist.db"
+    assert ctl(str(path)) == 1
+    assert "no greylist is there" in capsys.readouterr().err
+    assert not path.exists()
+
+
+def test_a_running_filter_sees_a_change_at_once(tmp_path: Path) -> None:
+    with Smtpd(tmp_path) as smtpd:
+        assert smtpd.offer("192.0.2.1").startswith("451")
+        ahead = str(int(smtpd.hands.wall))
+        listing = tmp_path / "listing"
+        listing.write_text(f"WHITE|192.0.2.1|||{ahead}|{ahead}|{int(ahead) + 99}|0|0\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "filterctl", "greylist", "-f", str(tmp_path / "greylist.db"), "import", listing],
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == "1 entries imported\n", done.stderr
+        assert smtpd.offer("192.0.2.1") == ""
+
+
+@pytest.mark.skipif(shutil.which("perl") is None, reason="perl is not installed")
+def test_a_script_written_for_spamdb_prints_our_listing(where: str, tmp_path: Path) -> None:
+    """print-spamdb.pl is Paul Gorman's, from his runbook of an OpenBSD mail smarthost."""
+    records = [
+        waiting(sender=b"a|b\xe9@example.net"),
+        Record(Kind.WHITE, b"192.0.2.9", Life(NOW, NOW, NOW + 99, 3, 1)),
+        Record(Kind.TRAPPED, b"192.0.2.7", Life(NOW, NOW, NOW + 99)),
+        Record(Kind.SPAMTRAP, b"trap@example.org", Life(NOW, NOW, FOREVER)),
+    ]
+    work(where, lambda store: store.put(records))
+    (tmp_path / "bin").mkdir()
+    spamdb = tmp_path / "bin" / "spamdb"
+    spamdb.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m filterctl greylist -f '{where}'\n")
+    spamdb.chmod(0o755)
+    done = subprocess.run(
+        ["perl", HERE / "print-spamdb.pl"],
+        env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "TZ": "UTC", "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == ""
+    day = [
+        time.strftime("%b %d %H:%M:%S", time.gmtime(when)) for when in (NOW - 900, NOW + 600, NOW + 9000, NOW, NOW + 99)
+    ]
+    grey, white, trapped, trap = done.stdout.splitlines()
+    assert grey == (
+        f"GREY  1ST {day[0]}  PASS {day[1]}  EXP {day[2]}    BLCT 1   PSCT 0      192.0.2.1       "
+        "mx.example.net                 a\\x7cb\\xe9@example.net -> us@example.org"
+    )
+    assert white == f"WHITE 1ST {day[3]}  PASS {day[3]}  EXP {day[4]}    BLCT 3   PSCT 1      192.0.2.9 "
+    assert trapped == f"TRAPPED    192.0.2.7    {NOW + 99}"
+    assert trap == "SPAMTRAP    trap@example.org"
+
+
+def explained(where: str, *arguments: str, zone: dict[tuple[str, str], list[bytes]] | None = None) -> int:
+    return explain.run(["-f", where, *arguments], Resolver(backend=FakeZone(zone or {})))
+
+
+def test_it_explains_what_would_happen(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    case = ("192.0.2.1", "them@example.net", "us@example.org")
+    assert explained(where, *case) == 1
+    assert lines(capsys) == [
+        "known    nothing",
+        "spf      none no SPF record",
+        "tuple    of the client's network: never seen",
+        "outcome  451, come back in 25 minutes (new)",
+    ]
+    zone = {("example.net", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"]}
+    assert explained(where, "-G", "5:24:864", *case, zone=zone) == 1
+    assert lines(capsys)[1:] == [
+        "spf      pass by ip4:192.0.2.0/24 of example.net, which vouches for the client",
+        "tuple    of the sender's domain: never seen",
+        "outcome  451, come back in 5 minutes (new)",
+    ]
+    work(where, lambda store: store.put([waiting(passes=-1)]))
+    assert explained(where, *case) == 0
+    assert lines(capsys)[-2:] == [
+        "tuple    of the client's network: first seen 15 minutes ago, refused 1 times",
+        "outcome  let in (retried)",
+    ]
+    ctl(where, "-at", "192.0.2.1")
+    assert explained(where, *case) == 1
+    assert "outcome  refused, the client is trapped (trapped)" in lines(capsys)
+    ctl(where, "-a", "192.0.2.1")
+    assert explained(where, *case) == 0
+    assert lines(capsys)[-1] == "outcome  let in (white)"
+    assert explained(where, "203.0.113.1", "x@y.example", "postmaster@example.org") == 0
+
+
+def test_explaining_writes_nothing(where: str, capsys: pytest.CaptureFixture[str]) -> None:
+    explained(where, "192.0.2.1", "them@example.net", "us@example.org")
+    assert lines_of_listing(where, capsys) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_shuts_nobodys_filter_out(tmp_path: Path) -> None:
+    """As root beside a filter of another user: no file of root's appears, and the filter goes on writing."""
+    nobody = pwd.getpwnam("nobody")
+    directory = tmp_path / "store"
+    directory.mkdir()
+    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+    for parent in (tmp_path, *tmp_path.parents):
+        if str(parent).startswith(str(tmp_path.parents[-3])) and parent.stat().st_uid == os.geteuid():
+            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
+    path = directory / "greylist.db"
+    with the_filter_of(nobody.pw_uid, path) as commit:
+        commit("198.51.100.1")
+        for arguments in (["-a", "192.0.2.1"], [], ["-d", "192.0.2.1"], ["export"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "filterctl", "greylist", "-f", path, *arguments], capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            assert {file.stat().st_uid for file in directory.iterdir()} == {nobody.pw_uid}
+        commit("198.51.100.2")
+
+
+_FILTER = """
+import asyncio, sys
+from filter_greylist.records import Kind, Life, Record
+from filter_greylist.sqlite import SqliteStore
+
+async def serve():
+    store = SqliteStore(sys.argv[1], print)
+    await store.open()
+    while address := (await asyncio.to_thread(sys.stdin.readline)).strip():
+        await store.merge([Record(Kind.WHITE, address.encode(), Life(1, 1, 2**40))])
+        print("done", flush=True)
+
+asyncio.run(serve())
+"""
+
+
+@contextlib.contextmanager
+def the_filter_of(uid: int, path: Path) -> Iterator[Callable[[str], None]]:
+    """A process of another user that has the store open and writes to it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _FILTER, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        user=uid,
+        group=uid,
+        extra_groups=[],
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def commit(address: str) -> None:
+        print(address, file=process.stdin, flush=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+
+    with process:
+        yield commit
+        process.stdin.close()
