@@ -21,6 +21,7 @@ from typing import Final
 
 from filter_api.filter import Filter
 from filter_api.log import Logger
+from filter_api.protocol.events import PHASES
 from filter_api.protocol.writer import dataline_head
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.spool import Spool
@@ -187,20 +188,6 @@ class Player:
             self.settle()
 
 
-_ALL_PHASES: Final = (
-    b"connect",
-    b"helo",
-    b"ehlo",
-    b"starttls",
-    b"auth",
-    b"mail-from",
-    b"rcpt-to",
-    b"data",
-    b"data-line",
-    b"commit",
-    b"rset",
-    b"quit",
-    b"noop",
-)
+_ALL_PHASES: Final = (*PHASES, b"data-line")
 
 __all__ = ["HANDSHAKE", "PATIENCE", "Client", "Outcome", "Player", "Reply"]
