@@ -38,7 +38,7 @@ bench: venv daemons
 man:
 	for page in man/*.[1-9]; do mandoc -T lint -W warning "$$page" || exit 1; done
 	mkdir -p build/man
-	for page in man/*.[1-9]; do mandoc -T html -O style=mandoc.css,man=%N.%S.html "$$page" \
+	for page in man/*.[1-9]; do mandoc -T html -O man=%N.%S.html "$$page" \
 	    >build/man/$${page##*/}.html || exit 1; done
 
 # For packagers, see tools/install: make install DESTDIR=... PREFIX=/usr LIBEXECDIR=/usr/libexec/opensmtpd
