@@ -7,7 +7,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import stat
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ from filter_greylist.upkeep import SETTINGS
 from filterctl.__main__ import main
 from tests.filter_greylist.servers import RedisServer
 from tests.filter_greylist.smtp import Smtpd
+from tests.support.directories import open_directory
 
 HERE = Path(__file__).parent
 NOW = int(time.time())
@@ -291,25 +291,23 @@ def test_explaining_writes_nothing(where: str, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_root_shuts_nobodys_filter_out(tmp_path: Path) -> None:
+def test_root_shuts_nobodys_filter_out() -> None:
     """As root beside a filter of another user: no file of root's appears, and the filter goes on writing."""
     nobody = pwd.getpwnam("nobody")
-    directory = tmp_path / "store"
-    directory.mkdir()
-    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-    for parent in (tmp_path, *tmp_path.parents):
-        if str(parent).startswith(str(tmp_path.parents[-3])) and parent.stat().st_uid == os.geteuid():
-            parent.chmod(parent.stat().st_mode | stat.S_IXOTH)
-    path = directory / "greylist.db"
-    with the_filter_of(nobody.pw_uid, path) as commit:
-        commit("198.51.100.1")
-        for arguments in (["-a", "192.0.2.1"], [], ["-d", "192.0.2.1"], ["export"]):
-            done = subprocess.run(
-                [sys.executable, "-m", "filterctl", "greylist", "-f", path, *arguments], capture_output=True, text=True
-            )
-            assert done.returncode == 0, done.stderr
-            assert {file.stat().st_uid for file in directory.iterdir()} == {nobody.pw_uid}
-        commit("198.51.100.2")
+    with open_directory() as directory:
+        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
+        path = directory / "greylist.db"
+        with the_filter_of(nobody.pw_uid, path) as commit:
+            commit("198.51.100.1")
+            for arguments in (["-a", "192.0.2.1"], [], ["-d", "192.0.2.1"], ["export"]):
+                done = subprocess.run(
+                    [sys.executable, "-m", "filterctl", "greylist", "-f", path, *arguments],
+                    capture_output=True,
+                    text=True,
+                )
+                assert done.returncode == 0, done.stderr
+                assert {file.stat().st_uid for file in directory.iterdir()} == {nobody.pw_uid}
+            commit("198.51.100.2")
 
 
 _FILTER = """
