@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.escape import printable
+from filter_greylist.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_greylist.key import Prefixes
 from filter_greylist.listing import HEADING, to_line, to_row, trap_name, white_name
 from filter_greylist.options import parse_prefixes, parse_timers

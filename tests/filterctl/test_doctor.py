@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from filterctl import check, doctor, symptoms
+from filterctl.__main__ import load
 from tests.support.clamd import running_clamd
 from tests.support.spamd import running_spamd
 
@@ -100,6 +101,19 @@ def test_keys_the_dns_does_not_publish(run: Doctor, folder: Path, monkeypatch: p
     assert status == 1
     assert any("note: bad mail._domainkey.example.org" in line for line in lines), lines
     assert "filter f0: error: a key is not published as it is: see the lines above, and filterctl dkim check" in lines
+
+
+def test_a_store_that_is_damaged(run: Doctor, folder: Path) -> None:
+    store = folder / "greylist.db"
+    store.write_bytes(b"this is no database" * 300)
+    status, lines = run(f"filter-greylist -f {store}")
+    assert status == 1
+    assert f"filter f0: error: {store}: file is not a database" in lines
+
+
+@pytest.mark.parametrize("name", sorted(doctor.EXAMINERS))
+def test_every_examiner_is_there(name: str) -> None:
+    assert callable(load(doctor.EXAMINERS[name], "examine"))
 
 
 def test_what_check_finds_is_told_first(run: Doctor, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
