@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 READ_SIZE: Final = 65_536
-HIGH_WATER: Final = 1 << 20
+HIGH_WATER: Final = 1 << 18
 _FLUSH: Final = 2.0  # seconds to write what is left to a pipe
 
 
