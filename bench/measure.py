@@ -7,6 +7,7 @@ reported is the median over the rounds: of a value, or of the ratio within a rou
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -104,11 +105,21 @@ def floor() -> Contender:
     return Contender("floor", [str(build.minimal())])
 
 
+def _environment() -> dict[str, str]:
+    """As an installed filter has it: its modules compiled before."""
+    kept = {
+        key: value for key, value in os.environ.items() if key not in {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    }
+    return {**kept, "PYTHONPYCACHEPREFIX": str(build.OUT / "pycache")}
+
+
 def drive(contender: Contender, *options: str, timeout: float = 600) -> Result:
     """Run one filter once under the driver."""
     added = [word for name in contender.added for word in ("-a", name)]
     command = [str(build.driver()), *options, *added, *contender.command]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, check=False, env=_environment(), cwd=build.OUT
+    )
     if done.returncode != 0:
         raise DriverFailed(f"{contender.name}: {done.stderr.strip()[-2000:]}")
     result = Result(json.loads(done.stdout))

@@ -30,7 +30,7 @@ def start() -> list[Figure]:
 
 def memory() -> list[Figure]:
     """Growth on a 25 MB message, and what an idle session keeps."""
-    large = [drive(PROCEED, "-b", "26214400", "-k", "1", "-s", "1", "-w", "2") for _ in range(3)]
+    large = [drive(PROCEED, "-b", "26214400", "-W", "5120", "-k", "1", "-s", "1", "-w", "200") for _ in range(3)]
     growth = median((result["rss_peak_kb"] - result["rss_before_kb"]) / 1024 for result in large)
     peak = median(result["rss_peak_kb"] / 1024 for result in large)
     idle = drive(EVENTS, "-o", "-k", "5000", "-s", "5000", "-w", "0")

@@ -11,6 +11,7 @@
  *	-p v	protocol version (0.7)		-1	driver and filter on one CPU
  *	-a name	a header the filter may add	-o	leave the sessions open after RCPT
  *	-S n	only start the filter, n times	-v	show what the filter writes on stderr
+ *	-W n	bytes per message of those played first (as -b)
  *
  * Prints one JSON object. CPU time is the filter's alone (clock_getcpuclockid), memory as the kernel counts it (KiB).
  * Ends with status 2 and a message if an answer is missing, comes twice, is malformed, or if a data-line differs.
@@ -24,7 +25,7 @@
 
 struct plan {
 	struct shape shape;
-	uint32_t warm, starts;
+	uint32_t warm, warm_size, starts;
 	int one_cpu, quiet;
 	const char *added[16];
 	int added_count;
@@ -57,13 +58,14 @@ static struct plan
 read_arguments(int argc, char **argv)
 {
 	struct plan plan = { .shape = { .sessions = 1000, .parallel = 1, .mails = 1, .recipients = 1, .size = 5120, .run = 50,
-	    .protocol = "0.7", .from = "user" }, .warm = 50, .quiet = 1 };
+	    .protocol = "0.7", .from = "user" }, .warm = 50, .warm_size = UINT32_MAX, .quiet = 1 };
 	int letter;
 
-	while ((letter = getopt(argc, argv, "+s:w:k:m:b:r:R:c:f:p:1a:oS:v")) != -1) {
+	while ((letter = getopt(argc, argv, "+s:w:W:k:m:b:r:R:c:f:p:1a:oS:v")) != -1) {
 		switch (letter) {
 		case 's': plan.shape.sessions = (uint32_t)atoi(optarg); break;
 		case 'w': plan.warm = (uint32_t)atoi(optarg); break;
+		case 'W': plan.warm_size = (uint32_t)atoi(optarg); break;
 		case 'k': plan.shape.parallel = (uint32_t)atoi(optarg); break;
 		case 'm': plan.shape.mails = (uint32_t)atoi(optarg); break;
 		case 'b': plan.shape.size = (uint32_t)atoi(optarg); break;
@@ -120,6 +122,8 @@ warm_up(struct plan *plan, struct child *child)
 	shape.sessions = plan->warm;
 	shape.first = 1u << 30;
 	shape.stay_open = 0;
+	if (plan->warm_size != UINT32_MAX)
+		shape.size = plan->warm_size;
 	all = script_lay_out(&shape, child->registered);
 	play(child, all, &shape, plan->added, &tally);
 	script_free(all, shape.sessions);

@@ -27,4 +27,4 @@ class EventsFilter(Filter):
 
 
 if __name__ == "__main__":
-    main(EventsFilter)
+    main(EventsFilter())

@@ -15,4 +15,4 @@ class ProceedFilter(Filter):
 
 
 if __name__ == "__main__":
-    main(ProceedFilter)
+    main(ProceedFilter())
