@@ -1,0 +1,272 @@
+"""The whole chain of filters under one smtpd, with everything it talks to: for the tests in test_chain*.py.
+
+    with Chain(version) as chain:
+        seen = chain.offer(GOOD, "alice@good.example", "bob@example.org", text)   # up to the first refusal
+        seen.code, seen.text, seen.phase
+        chain.explained(seen)                                                     # the one log line behind a refusal
+
+Strangers come to port 25 (rdns, dyndns, greylist, clamav, spamassassin); our own programs to the socket and our own
+users to port 587 (greylist, which learns from them, clamav, dkimsign); released mail to 127.0.0.1:10026. Mail for
+far.example is relayed to a listener of the same smtpd that plays the other side. Greylisting waits no time at all
+(-G 0:…), so a second try is enough.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from filter_api.escape import parse_pairs
+from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
+from tools.private_smtpd import Client, Gone, Smtpd, wait_until
+from tools.private_smtpd.backends import FOLDER, Backend, start_clamd, start_redis, start_spamd
+from tools.private_smtpd.tls import certificate
+
+GOOD: Final = "192.0.2.10"
+NO_NAME: Final = "192.0.2.20"
+RESIDENTIAL: Final = "198.51.100.77"
+POOL_1, POOL_2 = "192.0.2.130", "198.51.100.130"
+LONE_1, LONE_2 = "192.0.2.140", "198.51.100.140"
+CAREFUL, SPAMMER, VIRUS, SCORED, FRIEND = (f"203.0.113.{n}" for n in (50, 60, 70, 80, 90))
+FAR: Final = "203.0.113.99"
+
+_SERVERS: Final = {
+    GOOD: "mx.good.example",
+    POOL_1: "out1.pool.example",
+    POOL_2: "out2.pool.example",
+    LONE_1: "out1.lone.example",
+    LONE_2: "out2.lone.example",
+    CAREFUL: "mx.careful.example",
+    SPAMMER: "mx.spam.example",
+    VIRUS: "mx.virus.example",
+    SCORED: "mx.scored.example",
+    FRIEND: "mx.friend.example",
+    FAR: "mx.far.example",
+}
+ZONE: Final[dict[str, str | list[str]]] = {
+    **_SERVERS,
+    **{name: [f"A {address}"] for address, name in _SERVERS.items()},
+    **{name.partition(".")[2]: [f"MX 10 {name}."] for name in _SERVERS.values()},
+    "pool.example": ["MX 10 out1.pool.example.", f'TXT "v=spf1 ip4:{POOL_1}/28 ip4:{POOL_2}/28 -all"'],
+    RESIDENTIAL: "77-100-51-198.dsl.pool.provider.example",
+    "77-100-51-198.dsl.pool.provider.example": [f"A {RESIDENTIAL}"],
+    "provider.example": ["MX 10 mx.good.example."],
+}
+
+REDIS: Final = "redis://127.0.0.1:6379/0?fallback=/var/lib/greylist/fallback.db"
+QUARANTINE: Final = "/var/spool/quarantine"
+FILTERS: Final = f"""
+filter "rdns" proc-exec "filter-rdns -f -H -S -T 4"
+filter "dyndns" proc-exec "filter-dyndns -T 4"
+filter "greylist" proc-exec "filter-greylist -o -G 0:4:864 -T 4 -t /etc/mail/traps -f '{REDIS}'"
+filter "clamav" proc-exec "filter-clamav -h -T SECONDS -a {FOLDER}/clamd.sock -q {QUARANTINE}/virus"
+filter "spamassassin" proc-exec "filter-spamassassin -r 12 -T SECONDS -a {FOLDER}/spamd.sock \\
+    -s /etc/mail/sender-scores -q {QUARANTINE}/spam"
+filter "dkimsign" proc-exec "filter-dkimsign -t -K /etc/mail/dkim/keys"
+"""
+LISTENERS: Final = f"""
+listen on 203.0.113.25 port 25 filter {{ "rdns", "dyndns", "greylist", "clamav", "spamassassin" }}
+listen on socket filter {{ "greylist", "clamav", "dkimsign" }}
+listen on 127.0.0.1 port 10026
+listen on {FAR} port 25 tag FAR
+action "far" maildir
+action "deliver" maildir junk
+action "out" relay filter "greylist"
+match tag FAR from any for domain "far.example" action "far"
+match from any for domain "example.org" action "deliver"
+match auth from any for any action "out"
+match from local for any action "out"
+"""
+SUBMISSION: Final = """
+pki "mx.example.org" cert "/etc/mail/mx.pem"
+pki "mx.example.org" key "/etc/mail/mx.key"
+table users file:/etc/mail/users
+listen on 203.0.113.25 port 587 tls-require pki "mx.example.org" auth <users> \\
+    filter { "greylist", "clamav", "dkimsign" }
+"""
+IDLE: Final = 'listen on 127.0.0.1 port 2500\naction "a" maildir\nmatch from local for local action "a"\n'
+LOGGED: Final = re.compile(r"^([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
+"""A filter's line in smtpd's log: the filter, the session, what it is about, key=value …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a client was told: at which command, the first reply that was a refusal, or the one to the dot."""
+
+    phase: str
+    code: int
+    text: str
+    sender: str = ""
+
+    @property
+    def reply(self) -> str:
+        return f"{self.code} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a filter."""
+
+    filter: str
+    session: str
+    what: str
+    pairs: dict[str, str] = field(compare=False)
+
+    @property
+    def refusal(self) -> bool:
+        return self.pairs.get("action") in {"reject", "disconnect"}
+
+
+def mail(subject: str, body: str = "hello", *, author: str = "alice@good.example", mime: str = "") -> bytes:
+    """An ordinary message; `mime`: more header lines."""
+    head = f"From: <{author}>\nTo: <bob@example.org>\nSubject: {subject}\nDate: Fri, 20 Nov 2026 08:00:00 +0000\n"
+    text = f"{head}Message-ID: <{subject.replace(' ', '.')}@test.example>\n{mime}\n{body}\n"
+    return text.replace("\n", "\r\n").encode("ascii")
+
+
+def lines_of(log: str) -> list[Line]:
+    """What filters logged, apart from what concerns no session."""
+    return [Line(name, session, what, parse_pairs(rest)) for name, session, what, rest in LOGGED.findall(log)]
+
+
+def converse(client: Client, sender: str, recipient: str, text: bytes) -> Seen:
+    """One mail of a session that has said EHLO, up to the first refusal."""
+    for phase, reply in (("mail-from", client.mail_from(sender)), ("rcpt-to", client.rcpt_to(recipient))):
+        if reply.code >= 400:
+            client.rset()
+            return Seen(phase, reply.code, reply.text, sender)
+    reply = client.message(text)
+    return Seen("message", reply.code, reply.text, sender)
+
+
+class Chain:
+    """One smtpd with the whole chain; see the module."""
+
+    def __init__(self, version: str, *, seconds: int = 30, redis: bool = True, rules: str = "") -> None:
+        """`seconds`: -T of the scanners; `redis`: start one in here; `rules`: spamd's only rules, if given."""
+        self.version = version
+        self.backends: dict[str, Backend] = {}
+        # the daemon runs before its filters do, as their directories have to be made in its private file tree
+        self.smtpd = Smtpd(version, IDLE, zone=ZONE, files=_files(), port=2500)
+        try:
+            self._furnish()
+            self._start_backends(redis=redis, rules=rules)
+            filters = FILTERS.replace("SECONDS", str(seconds))
+            # 6.8 of Debian 12 cannot do TLS with its OpenSSL, so there is no submission to test there
+            self.smtpd.restart(filters + (SUBMISSION if version != "6.8" else "") + LISTENERS)
+        except BaseException:
+            self.smtpd.close()
+            raise
+
+    def _furnish(self) -> None:
+        room = self.smtpd.room
+        for folder in ("/var/lib/greylist", f"{QUARANTINE}/virus", f"{QUARANTINE}/spam"):
+            self._run("mkdir", "-p", folder)
+            self._run("chown", "opensmtpd:opensmtpd", folder)
+            self._run("chmod", "700", folder)
+        for name, key in (("rsa", rsa_key()), ("ed", ed25519_key())):
+            room.write(f"/etc/mail/dkim/{name}", pem(key), 0o640)
+        self._run("chgrp", "-R", "opensmtpd", "/etc/mail/dkim")
+        room.write("/etc/mail/users", f"alice {self._run('smtpctl', 'encrypt', 'secret').strip()}\n")
+
+    def _run(self, *command: str) -> str:
+        code, output = self.smtpd.room.run(list(command))
+        assert code == 0, output
+        return output
+
+    def _start_backends(self, *, redis: bool, rules: str) -> None:
+        room = self.smtpd.room
+        arguments = []
+        if rules:
+            folder = room.top / FOLDER.lstrip("/") / "rules"
+            folder.mkdir()
+            (folder / "all.cf").write_text(rules)
+            arguments = [f"--configpath={FOLDER}/rules"]
+        self.backends["clamd"] = start_clamd(room)
+        self.backends["spamd"] = start_spamd(room, *arguments)
+        if redis:
+            self.backends["redis"] = start_redis(room)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.smtpd.close()
+
+    def client(self, source: str, name: str = "") -> Client:
+        """A client that has said EHLO with its own name, or `name`."""
+        client = self.smtpd.client(source, timeout=60)
+        client.ehlo(name or _SERVERS.get(source, "client.good.example"))
+        return client
+
+    def offer(self, source: str, sender: str, recipient: str, text: bytes) -> Seen:
+        """One mail in a session of its own."""
+        with self.client(source) as client:
+            seen = converse(client, sender, recipient, text)
+            with suppress(Gone):
+                client.quit()
+        return seen
+
+    def insist(self, source: str, sender: str, recipient: str, text: bytes) -> Seen:
+        """The same as a mail server does it: again, when told to come back."""
+        first = self.offer(source, sender, recipient, text)
+        return self.offer(source, sender, recipient, text) if first.code == 451 else first
+
+    def lines(self) -> list[Line]:
+        return lines_of(self.smtpd.log())
+
+    def explained(self, seen: Seen) -> Line:
+        """The log line behind a refusal; there must be exactly one in that session."""
+
+        def about() -> list[Line]:
+            mine = [line for line in self.lines() if line.refusal and line.pairs.get("from") == f"<{seen.sender}>"]
+            return [line for line in mine if line.pairs["reply"] == seen.reply]
+
+        wait_until(lambda: bool(about()), 5, f"nobody explained {seen}:\n{self.smtpd.log()}")
+        found = about()
+        assert len(found) == 1, found
+        session = [line for line in self.lines() if line.refusal and line.session == found[0].session]
+        assert len(session) == 1, session
+        assert found[0].what == seen.phase
+        return found[0]
+
+    def delivered(self, subject: str, user: str = "bob", folder: str = "") -> bytes:
+        """The one delivered message with this subject."""
+        wanted = f"\nSubject: {subject}\n".encode()
+
+        def found() -> list[bytes]:
+            return [text for text in self.smtpd.maildir(user, folder) if wanted in text]
+
+        wait_until(lambda: bool(found()), 20, f"{subject!r} was not delivered:\n{self.smtpd.log()}")
+        texts = found()
+        assert len(texts) == 1, f"{subject!r} was delivered {len(texts)} times"
+        return texts[0]
+
+    def missing(self, subject: str) -> bool:
+        """Whether nobody got it."""
+        wanted = f"\nSubject: {subject}\n".encode()
+        return not any(
+            wanted in text
+            for user in ("alice", "bob")
+            for box in ("", ".Junk")
+            for text in self.smtpd.maildir(user, box)
+        )
+
+    def filterctl(self, *arguments: str) -> str:
+        return self._run("/usr/libexec/opensmtpd/filterctl", *arguments)
+
+
+def _files() -> dict[str, str | bytes]:
+    pem_, key = certificate("mx.example.org")
+    return {
+        "/etc/mail/traps": "trap@example.org\n",
+        "/etc/mail/sender-scores": "scored.example 7\n",
+        "/etc/mail/dkim/keys": "example.org rsa rsa\nexample.org ed ed\n",
+        "/etc/mail/mx.pem": pem_,
+        "/etc/mail/mx.key": key,
+    }
