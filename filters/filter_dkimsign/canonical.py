@@ -35,7 +35,9 @@ def collapse(text: bytes) -> bytes:
     """Every run of SP and HTAB as one SP. The passes shrink geometrically, so a block of blanks costs two blocks."""
     if b"\t" in text:
         text = text.replace(b"\t", b" ")
-    while b"  " in text:
+    size = 0
+    while size != len(text):
+        size = len(text)
         text = text.replace(b"  ", b" ")
     return text
 
@@ -99,9 +101,7 @@ class RelaxedBody(SimpleBody):
 
     def update(self, block: bytes) -> None:
         """Take the next bytes of the body."""
-        data = collapse(self._carry + block if self._carry else block)
-        if b" \r\n" in data:
-            data = data.replace(b" \r\n", CRLF)
+        data = collapse(self._carry + block if self._carry else block).replace(b" \r\n", CRLF)
         self._feed(self._held(data))
 
     def digest(self) -> bytes:

@@ -76,6 +76,8 @@ def author_domain(values: Sequence[bytes]) -> bytes:
 def choose_entries(sources: Sequence[Entries], domain: bytes, *, sign_unknown: bool) -> tuple[Entry, ...]:
     """The entries that sign for a From domain. Raises Unsigned."""
     found = [entries for source in sources if (entries := source.find(domain))]
+    if len(found) == 1:
+        return found[0]
     if found:
         return max(found, key=lambda entries: _closeness(entries[0], domain))
     if sign_unknown:
