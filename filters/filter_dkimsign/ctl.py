@@ -70,7 +70,8 @@ def keygen(arguments: list[str]) -> int:
     pem = _new_key(options.get("-a", "rsa"), options.get("-b"))
     _write_private(rest[0], pem)
     sys.stdout.write(zone_lines(f"{selector}._domainkey.{domain}", record_text(parse_key(pem))))
-    sys.stderr.write(f"{rest[0]}: the filter's user or root must own it; see filter-dkimsign(8)\n")
+    sys.stdout.flush()
+    sys.stderr.write(f"{printable(rest[0])}: only its owner can read it; let the filter do so, filter-dkimsign(8)\n")
     return 0
 
 

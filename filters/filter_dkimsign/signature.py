@@ -165,7 +165,8 @@ def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now
 @lru_cache(maxsize=256)
 def _beginning(tags: bytes, canonicalization: bytes, names: tuple[bytes, ...]) -> bytes:
     """The signature up to the end of h=: the same for most mail of a domain."""
-    first = _fold([b"v=1;", canonicalization, *tags.split(b" ")], len(_HEAD))
+    algorithm, *others = tags.split(b" ")
+    first = _fold([b"v=1;", algorithm, canonicalization, *others], len(_HEAD))
     listed = [name + b":" for name in names]
     listed[0] = b"h=" + listed[0]
     listed[-1] = listed[-1][:-1] + b";"
