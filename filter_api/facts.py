@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from filter_api.protocol.parser import FIELDS
 from filter_api.session import Session, Transaction
 
 #: Reports every filter subscribes to: what `Session` is folded from.
@@ -34,11 +33,11 @@ _CONFIRMED: Final = {b"pass": "pass", b"fail": "fail", b"error": "error"}
 
 
 def _link_connect(session: Session, parts: list[bytes]) -> None:
-    name, confirmed, source, destination = parts[FIELDS:]
+    name = parts[6]
     session.rdns = None if name in {b"", b"<unknown>"} else name
-    session.fcrdns = _CONFIRMED.get(confirmed) or confirmed.decode("ascii", "replace")
-    session.source = source
-    session.destination = destination
+    session.fcrdns = _CONFIRMED.get(parts[7]) or parts[7].decode("ascii", "replace")
+    session.source = parts[8]
+    session.destination = parts[9]
 
 
 def _link_greeting(session: Session, parts: list[bytes]) -> None:
@@ -65,12 +64,18 @@ def _tx_begin(session: Session, parts: list[bytes]) -> None:
 
 def _tx_mail(session: Session, parts: list[bytes]) -> None:
     if parts[7] == b"ok":
-        _running(session, parts[6]).sender = parts[8]
+        transaction = session.transaction
+        if transaction is None or transaction.id != parts[6]:
+            transaction = _running(session, parts[6])
+        transaction.sender = parts[8]
 
 
 def _tx_rcpt(session: Session, parts: list[bytes]) -> None:
     if parts[7] == b"ok":
-        _running(session, parts[6]).add_recipient(parts[8])
+        transaction = session.transaction
+        if transaction is None or transaction.id != parts[6]:
+            transaction = _running(session, parts[6])
+        transaction.add_recipient(parts[8])
 
 
 def _running(session: Session, message_id: bytes) -> Transaction:
@@ -110,13 +115,6 @@ def mail_from_request(session: Session, sender: bytes) -> None:
         transaction = session.transaction = Transaction()
     if transaction.sender is None:
         transaction.sender = sender
-
-
-#: Requests that tell a fact with their argument.
-FOLD_REQUEST: Final[dict[bytes, Callable[[Session, bytes], None]]] = {
-    b"connect": connect_request,
-    b"mail-from": mail_from_request,
-}
 
 
 def mail_from_refused(session: Session) -> None:

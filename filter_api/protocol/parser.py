@@ -198,19 +198,18 @@ class Parser:
         except ValueError:
             sink.unknown(line, "bad request")
             return
-        if version != self._version:
-            self._learn(version)
-        if not session_id.isalnum() or (token not in self._tokens and not self._is_token(token)):
-            sink.unknown(line, "bad request id")
-        elif direction != b"smtp-in" or kind != b"filter":
+        if kind != b"filter" or direction != b"smtp-in" or (phase not in _PHASES and phase != b"data-line"):
             sink.unknown(line, "unknown request")
-        elif phase in _PHASES:
-            sink.request(phase, session_id, token, argument)
-        elif phase == b"data-line":
-            self._remember(line, session_id, token, len(line) - len(argument))
-            sink.data_lines(session_id, token, argument)
+        elif not session_id.isalnum() or (token not in self._tokens and not self._is_token(token)):
+            sink.unknown(line, "bad request id")
         else:
-            sink.unknown(line, "unknown phase")
+            if version != self._version:
+                self._learn(version)
+            if phase != b"data-line":
+                sink.request(phase, session_id, token, argument)
+            else:
+                self._remember(line, session_id, token, len(line) - len(argument))
+                sink.data_lines(session_id, token, argument)
 
     def _is_token(self, token: bytes) -> bool:
         """Hexadecimal digits; smtpd has one token for each filter and phase, so they are soon all known."""

@@ -23,7 +23,7 @@ from filter_api.protocol.parser import Parser
 from filter_api.runtime import record
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
-from filter_api.runtime.hooks import asks, told
+from filter_api.runtime.hooks import Saw, asks, told
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Failed, Ledger, failure_of
 from filter_api.runtime.sessions import Sessions
@@ -114,23 +114,23 @@ class Dispatcher:
         if tell is not None:
             tell(session, parts)
 
-    def _ends(self, name: bytes, end: Callable[[Session], None]) -> None:
+    def _ends(self, name: bytes, end: Saw) -> None:
         """A report that ends something: facts and hook first, then the end."""
         before = self._told.get(name)
 
         def tell(session: Session, parts: list[bytes]) -> None:
-            if before is not None:
-                before(session, parts)
-            end(session)
+            assert before is not None  # noqa: S101 - or this would not be called
+            before(session, parts)
+            end(session, parts)
 
-        self._told[name] = tell
+        self._told[name] = end if before is None else tell
 
-    def _end_transaction(self, session: Session) -> None:
+    def _end_transaction(self, session: Session, _parts: list[bytes]) -> None:
         if self.held.open:
             self.held.drop(session.id)
         facts.tx_reset(session)
 
-    def _end_session(self, session: Session) -> None:
+    def _end_session(self, session: Session, _parts: list[bytes]) -> None:
         if self.ledger.open:
             self.ledger.forget(session)
         if self.held.open:

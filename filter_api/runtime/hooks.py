@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from filter_api import facts
-from filter_api.decision import Proceed
 from filter_api.filter import PHASES_OF, REPORT_OF, Filter
 from filter_api.protocol.parser import FIELDS
 from filter_api.session import Session
@@ -20,35 +19,34 @@ def _text(field: bytes) -> str:
 
 
 def asks(filter_: Filter) -> dict[bytes, Ask]:
-    """Phase → the call that asks the filter; every phase it registered for, but data-line."""
+    """Phase → the call that asks the filter; every phase it registered for, but data-line.
+
+    Two questions tell a fact with their argument, and are there for every filter.
+    """
+    on_connect, on_mail_from = filter_.on_connect, filter_.on_mail_from
+
+    def connect(session: Session, argument: bytes) -> object:
+        facts.connect_request(session, argument)
+        return on_connect(session)
+
+    def mail_from(session: Session, sender: bytes) -> object:
+        facts.mail_from_request(session, sender)
+        return on_mail_from(session, sender)
+
     table: dict[str, Ask] = {
-        "on_connect": lambda session, _argument: filter_.on_connect(session),
         "on_helo": filter_.on_helo,
         "on_starttls": lambda session, _argument: filter_.on_starttls(session),
-        "on_mail_from": filter_.on_mail_from,
         "on_rcpt_to": filter_.on_rcpt_to,
         "on_data": lambda session, _argument: filter_.on_data(session),
         "on_commit": lambda session, _argument: filter_.on_commit(session),
     }
-    asked = {
+    wanted = {
         phase.encode("ascii"): ask
         for hook, ask in table.items()
         if filter_.overrides(hook)
         for phase in PHASES_OF[hook]
     }
-    for phase, fold in facts.FOLD_REQUEST.items():
-        asked[phase] = _after(fold, asked.get(phase))
-    return asked
-
-
-def _after(fold: Callable[[Session, bytes], None], ask: Ask | None) -> Ask:
-    """The fact that the question tells with its argument, then the question."""
-
-    def asked(session: Session, argument: bytes) -> object:
-        fold(session, argument)
-        return Proceed() if ask is None else ask(session, argument)
-
-    return asked
+    return {b"connect": connect, b"mail-from": mail_from, **wanted}
 
 
 def _size(field: bytes) -> int:
