@@ -24,10 +24,11 @@ class Message:
     The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
     """
 
-    __slots__ = ("_header", "_lines", "_size", "append", "queued_at")
+    __slots__ = ("_head", "_header", "_lines", "_size", "append", "queued_at")
 
     def __init__(self, spool: Spool | None = None) -> None:
         self._lines = HeldLines(spool if spool is not None else Spool())
+        self._head: tuple[bytes, bool] | None = None
         self._header: HeaderView | None = None
         self._size: int | None = None
         #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
@@ -69,9 +70,14 @@ class Message:
 
     def _split(self) -> tuple[bytes, bool]:
         """The wire lines of the header with their empty line if any, and whether the header ends there."""
+        if self._head is None:
+            self._head = self._find_head()
+        return self._head
+
+    def _find_head(self) -> tuple[bytes, bool]:
         head = b""
         for block in self._lines.blocks():
-            head += block
+            head = head + block if head else block
             if head.startswith(b"\n"):
                 return b"\n", True
             end = head.find(b"\n\n", max(0, len(head) - len(block) - 1))
@@ -115,6 +121,7 @@ class Message:
     def close(self) -> None:
         """Free what is held."""
         self._lines.close()
+        self._head = None
 
 
 def _as_text(block: bytes) -> bytes:
