@@ -48,6 +48,7 @@ class FallbackStore(Store):
         self._since: float | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
+        self._handing_over = asyncio.Lock()
 
     async def open(self) -> None:
         await self._local.open()
@@ -164,27 +165,30 @@ class FallbackStore(Store):
         """Merge every record of the local file and remove it there."""
         count = 0
         for kind in Kind:
-            batch: list[Record] = []
+            batch: list[tuple[Kind, bytes]] = []
             async for record in self._local.scan(kind):
-                batch.append(record)
+                batch.append((kind, record.name))
                 if len(batch) >= MERGE:
                     count += await self._hand_over(batch)
                     batch = []
             count += await self._hand_over(batch)
         return count
 
-    async def _hand_over(self, batch: Sequence[Record]) -> int:
+    async def _hand_over(self, names: Sequence[tuple[Kind, bytes]]) -> int:
         """First there, then not here: a crash in between counts something twice, and loses nothing."""
-        if batch:
-            await self._remote.merge(batch)
-            await asyncio.gather(*(self._local.delete(kind, name) for kind, name, _, _ in batch))
-        return len(batch)
+        async with self._handing_over:
+            found = await asyncio.gather(*(self._local.get(kind, name) for kind, name in names))
+            records = [record for record in found if record is not None]
+            if records:
+                await self._remote.merge(records)
+                await asyncio.gather(*(self._local.delete(kind, name) for kind, name, _, _ in records))
+        return len(records)
 
     async def _take_along(self, key: bytes) -> None:
         """Hand over what the local file has on one tuple, before it is asked for there."""
         with contextlib.suppress(StoreError):  # the one there will tell if it is away, and the one here is not needed
-            if (record := await self._local.get(Kind.GREY, key)) is not None:
-                await self._hand_over([record])
+            if await self._local.get(Kind.GREY, key) is not None:
+                await self._hand_over([(Kind.GREY, key)])
 
 
 def _longer(one: Life | None, other: Life | None) -> Life | None:

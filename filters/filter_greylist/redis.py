@@ -157,7 +157,10 @@ class RedisStore(Store):
                 await self._carry_out([job for job in batch if not job.future.cancelled()])
 
     async def _carry_out(self, batch: list[_Job]) -> None:
-        """Send a batch and hand out its replies; whatever happens, every future is done then."""
+        """Send a batch and hand out its replies; whatever happens, every future is done then.
+
+        What waits behind a batch that failed is not tried: each of them would wait as long, one after the other.
+        """
         replies: list[bytes] | StoreError
         try:
             async with asyncio.timeout(REPLY_SECONDS):
@@ -168,6 +171,8 @@ class RedisStore(Store):
             raise
         except Exception as error:  # noqa: BLE001 - redis-py has no common base for what a broken server does to it
             replies = _trouble(error)
+            batch += self._jobs
+            self._jobs.clear()
         _answer(batch, replies)
 
     async def _call(self, batch: list[_Job]) -> list[bytes]:

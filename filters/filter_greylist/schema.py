@@ -117,24 +117,29 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Set the modes and create the tables, once; ValueError is never raised, another program's file is NOTADB."""
+    """Set the modes and create the tables, once (`DatabaseFile` holds the lock); OSError for another program's file."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-6000")
     connection.execute("PRAGMA wal_autocheckpoint=4000")  # `checkpoint` has done most of it by then
     connection.execute("PRAGMA journal_size_limit=33554432")
-    connection.execute("BEGIN IMMEDIATE")
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == 0 and version == 0:
+    made_by = _made_by(connection)
+    if made_by == (0, 0) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        connection.execute("BEGIN IMMEDIATE")
         for statement in filter(str.strip, _SCHEMA.split(";")):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={VERSION}")
-    elif (application, version) != (APPLICATION_ID, VERSION):
-        connection.execute("ROLLBACK")
-        raise OSError(0, f"a database, but not one of this greylist (application {application:#x}, {version})")
-    connection.execute("COMMIT")
+        connection.execute("COMMIT")
+    elif made_by != (APPLICATION_ID, VERSION):
+        raise OSError(0, f"a database, but not one of this greylist (application and version {made_by})")
+
+
+def _made_by(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Application and version."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
 
 
 def check_directory(path: str) -> str | None:

@@ -32,14 +32,13 @@ BATCH = 256
 WAITING = 20_000
 """Operations that may wait; more are refused at once, as they would miss their deadlines."""
 
-_FATAL = frozenset(
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_FATAL = _BUSY | frozenset(
     {
         sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_NOMEM,
@@ -174,7 +173,7 @@ class Writer:
                 connection.execute("COMMIT")
                 self._deliver(done)
         except (sqlite3.Error, OSError) as error:
-            self._disconnect()
+            self._give_up(error)
             if isinstance(error, sqlite3.Error) and self._recover(error) and again:
                 self._carry_out(left, again=False)
             else:
@@ -190,6 +189,14 @@ class Writer:
         if self._connection is None:
             self._connection = self._connector.connect()
         return self._connection
+
+    def _give_up(self, error: sqlite3.Error | OSError) -> None:
+        """Roll back. A file that is merely locked keeps its connection: readers need not wait for the lock."""
+        connection = self._connection
+        if connection is None or not isinstance(error, sqlite3.Error) or error_kind(error) not in _BUSY:
+            self._disconnect()
+        elif connection.in_transaction:
+            connection.execute("ROLLBACK")
 
     def _disconnect(self) -> None:
         """Close; an open transaction is rolled back by that."""

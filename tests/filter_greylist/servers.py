@@ -44,7 +44,7 @@ class _Server:
             time.sleep(0.02)
 
     def answers(self) -> bool:
-        return self.ask("PING") == b"+PONG"
+        return self.ask("PING").startswith((b"+PONG", b"-NOAUTH"))
 
     def ask(self, *words: str) -> bytes:
         """Send a command and return the first line of the reply; empty if there is none."""

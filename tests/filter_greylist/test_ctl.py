@@ -120,7 +120,7 @@ def lines_of_listing(where: str, capsys: pytest.CaptureFixture[str]) -> list[str
     assert ctl(where) == 0
     return sorted(
         lines(capsys),
-        key=lambda line: ["GREY", "WHITE", "TRAPPED", "SPAMTRAP", "DOMAIN", "PAIR"].index(line.split("|")[0]),
+        key=lambda line: (["GREY", "WHITE", "TRAPPED", "SPAMTRAP", "DOMAIN", "PAIR"].index(line.split("|")[0]), line),
     )
 
 
