@@ -47,11 +47,15 @@ class _Server:
         return self.ask("PING").startswith((b"+PONG", b"-NOAUTH"))
 
     def ask(self, *words: str) -> bytes:
-        """Send a command and return the first line of the reply; empty if there is none."""
+        """The first line of the reply to a command; empty if there is none."""
+        return self.talk(*words).split(b"\r\n")[0]
+
+    def talk(self, *words: str) -> bytes:
+        """Send a command and return what is read of the reply; empty if there is none."""
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as link:
             link.settimeout(1)
             link.sendall("".join([f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words)]).encode())
-            return link.recv(65536).split(b"\r\n")[0]
+            return link.recv(65536)
         return b""
 
     def kill(self) -> None:
