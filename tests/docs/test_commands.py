@@ -18,7 +18,7 @@ PAGES = sorted([*DOCS, ROOT / "README.md", ROOT / "debian/opensmtpd-filters.READ
 FILTERS = sorted(path.parent.name.replace("_", "-") for path in (ROOT / "filters").glob("filter_*/__main__.py"))
 
 _FILTERCTL = re.compile(r"(?<![\w./-])filterctl ([a-z]+)\b")
-_OPTIONS = re.compile(r"(?<![\w./-])(filter-[a-z]+)((?:\s+(?:-[A-Za-z0-9]+|\"?[\w./:,@*=>…-]+\"?))*)")
+_OPTIONS = re.compile(r"(?<![\w./-])(filter-[a-z]+)((?:(?:[ \t]|\\\n)+(?:-[A-Za-z0-9]+|\"?[\w./:,@*=>…-]+\"?))*)")
 _CODE = re.compile(r"```.*?```|`[^`]+`|^    [^\n]*$", re.MULTILINE | re.DOTALL)
 
 
