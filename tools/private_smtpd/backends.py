@@ -79,7 +79,10 @@ class Backend:
 
     def _signal_family(self, number: int) -> None:
         for each in self.room.processes():
-            stat = (self.room.top / f"proc/{each.pid}/stat").read_text().rpartition(")")[2].split()
+            try:
+                stat = (self.room.top / f"proc/{each.pid}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended meanwhile
             if self.process.pid in {each.pid, int(stat[1]), int(stat[2])}:
                 self.room.ask("kill", pid=each.pid, signal_number=int(number))
 
