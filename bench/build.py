@@ -50,3 +50,8 @@ def echo() -> Path:
 def minimal() -> Path:
     """Give the floor: the echo filter that does nothing but move bytes."""
     return _compile("minimal", [HERE / "peers" / "minimal.c"])
+
+
+def load() -> Path:
+    """Give the program that sends mail over many connections."""
+    return _compile("load", [HERE / "load" / "load.c"])
