@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
-from filter_dkimsign.canonical import CRLF, FIELD_FORMS, relaxed_value
+from filter_dkimsign.canonical import CRLF, relaxed_field, relaxed_value
 
 RawField: TypeAlias = tuple[bytes, bytes]
 
@@ -153,24 +153,30 @@ def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now
         tail.insert(0, b"x=%d;" % (now + layout.lifetime))
     if layout.timestamp:
         tail.insert(0, b"t=%d;" % now)
-    forms = f"c={covered.header_form}/{layout.body_form};".encode()
     begin = _beginning if len(covered.names) <= 2 * MAX_REMEMBERED else _beginning.__wrapped__
-    value = begin(signer.tags, forms, covered.names)
-    value += _INDENT + _fold(tail, _TAB) + covered.copies + _INDENT + b"b="
-    form = FIELD_FORMS[covered.header_form]
-    signed = covered.data + form(_HEAD + value + CRLF).removesuffix(CRLF)
-    return value + _folded_base64(signer.sign(signed), _TAB + 2)
+    beginning, relaxed = begin(signer.tags, covered.header_form, layout.body_form, covered.names)
+    value = beginning + _INDENT + _fold(tail, _TAB) + covered.copies + _INDENT + b"b="
+    if covered.header_form == "relaxed":  # every fold of ours is one blank then
+        own = b"%b %b %bb=" % (
+            relaxed,
+            b" ".join(tail),
+            relaxed_value(covered.copies) + b" " if covered.copies else b"",
+        )
+    else:
+        own = _HEAD + value
+    return value + _folded_base64(signer.sign(covered.data + own), _TAB + 2)
 
 
 @lru_cache(maxsize=256)
-def _beginning(tags: bytes, canonicalization: bytes, names: tuple[bytes, ...]) -> bytes:
-    """The signature up to the end of h=: the same for most mail of a domain."""
+def _beginning(tags: bytes, header_form: str, body_form: str, names: tuple[bytes, ...]) -> tuple[bytes, bytes]:
+    """The value up to the end of h=, and the relaxed form of the field so far: the same for most mail of a domain."""
     algorithm, *others = tags.split(b" ")
-    first = _fold([b"v=1;", algorithm, canonicalization, *others], len(_HEAD))
+    first = _fold([b"v=1;", algorithm, f"c={header_form}/{body_form};".encode(), *others], len(_HEAD))
     listed = [name + b":" for name in names]
     listed[0] = b"h=" + listed[0]
     listed[-1] = listed[-1][:-1] + b";"
-    return first + _INDENT + _fold(listed, _TAB, glue=b"")
+    value = first + _INDENT + _fold(listed, _TAB, glue=b"")
+    return value, relaxed_field(_HEAD + value + CRLF).removesuffix(CRLF)
 
 
 def _fold(pieces: Iterable[bytes], column: int, glue: bytes = b" ") -> bytes:
