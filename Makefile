@@ -29,7 +29,7 @@ test: check daemons
 	$(BIN)/pytest
 
 demo: venv
-	tools/daemons systems
+	tools/daemons packages trixie
 	$(BIN)/python -m demo
 
 bench: venv daemons

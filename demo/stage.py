@@ -1,24 +1,29 @@
 """What a scene plays on: the running server, and what can be told of it afterwards.
 
-A scene is one line of the demo's table: somebody sends something, smtpd answers, and the log says who decided and why.
+A scene is one line of the demo's table: somebody sends something, smtpd answers, the log says who decided and why, and
+what was delivered lies in a mailbox.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.utils import formatdate
 from typing import Final
 
+from filter_api.escape import parse_pairs
 from tools.private_smtpd import Client, Gone, Reply, Smtpd, wait_until
 from tools.private_smtpd.backends import Backend
 
-MAIL: Final = b"From: Alice <alice@good.example>\r\nTo: Bob <bob@example.org>\r\nSubject: lunch\r\n\r\nAt noon?\r\n"
-LOGGED: Final = re.compile(r"^(?P<filter>[a-z0-9-]+): (?P<sid>[0-9a-f]{16}) (?P<what>[a-z-]+) (?P<facts>.*=.*)$", re.M)
-"""A filter's log line in smtpd's log: the filter's name in smtpd.conf, then `SESSION what key=value …`."""
-FACT: Final = re.compile(r'([a-z_-]+)=("(?:[^"\\]|\\.)*"|\S*)')
-TOLD: Final = ("result", "reason", "score", "required", "signs", "name", "ptr", "virus", "why")
+LOGGED: Final = re.compile(r"^([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
+"""A filter's line in smtpd's log: the filter's name in smtpd.conf, the session, what it is about, key=value …"""
+TOLD: Final = ("reason", "result", "virus", "score", "signs", "name", "ptr", "why")
 """Keys of a log line that say why, in the order the table shows them."""
+HEADERS: Final = ("X-Virus-Status", "X-Spam-Flag", "X-Spam-Status", "DKIM-Signature")
+"""Fields of a delivered message that filters wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +31,12 @@ class Seen:
     """What came of one scene."""
 
     answer: str
-    """What the client was told, without line feeds."""
+    """What the client was told, its last answer first."""
     filter: str = ""
     """The filter that decided, as smtpd.conf names it; empty when none objected."""
     why: str = ""
     delivered: str = ""
-    """What was delivered, and with which headers, in a few words."""
+    """Where it lies, and what the filters wrote into its header."""
 
 
 @dataclass(slots=True)
@@ -40,20 +45,34 @@ class Stage:
 
     smtpd: Smtpd
     backends: dict[str, Backend] = field(default_factory=dict)
-    _read: int = 0
+    last: int = 0
+    """Number of the last message."""
 
-    def client(self, source: str, *, port: int = 25, tls: bool = False) -> Client:
-        return self.smtpd.client(source, port=port, tls=tls)
+    def subject(self, words: str) -> str:
+        """A subject of its own for every message."""
+        self.last += 1
+        return f"{words} ({self.last})"
 
-    def decisions(self) -> list[tuple[str, dict[str, str]]]:
-        """The filters' log lines since the last call: name of the filter, and the pairs it logged."""
-        log = self.smtpd.log()
-        new, self._read = log[self._read :], len(log)
-        return [(line["filter"], pairs(line["facts"])) for line in LOGGED.finditer(new)]
+    def explained(self, sender: str, answer: Reply) -> tuple[str, dict[str, str]]:
+        """The filter that told a client this, and what it logged of it; ("", {}) if no filter did."""
+        for name, _, _, rest in reversed(LOGGED.findall(self.smtpd.log())):
+            facts = parse_pairs(rest)
+            if facts.get("reply") == str(answer) and facts.get("from") == f"<{sender}>":
+                return name, facts
+        return "", {}
 
-    def settle(self, text: str) -> None:
-        """Wait until smtpd has logged `text`."""
-        self.smtpd.wait_log(text)
+    def mailbox(self, subject: str, user: str = "bob") -> tuple[str, bytes]:
+        """Where the message with this subject lies, and the message. It is waited for."""
+        wanted = f"Subject: {subject}\n".encode()
+        found: list[tuple[str, bytes]] = []
+
+        def look() -> bool:
+            for folder in ("", ".Junk"):
+                found.extend((folder, text) for text in self.smtpd.maildir(user, folder) if wanted in text)
+            return bool(found)
+
+        wait_until(look, 20, f"{subject!r} was not delivered")
+        return found[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,52 +84,78 @@ class Scene:
     what: str
     play: Callable[[Stage], Seen]
     expect: int
-    """The code the client must get: the demo fails if it gets another."""
-    needs: Sequence[str] = ()
-    """Backends without which it cannot be played: "clamd", "spamd", "redis"."""
+    """The code of the last answer: the demo fails if it is another."""
+    tls: bool = False
+    """Whether it needs TLS, which Debian's 6.8 cannot do."""
 
 
-def pairs(text: str) -> dict[str, str]:
-    return {key: value.strip('"') for key, value in FACT.findall(text)}
+def mail(subject: str, body: str = "At noon?\n", *, sender: str = "alice@good.example", mime: str = "") -> bytes:
+    """An ordinary message; `mime`: more header lines."""
+    head = f"From: <{sender}>\nTo: <bob@example.org>\nSubject: {subject}\nDate: {formatdate()}\n"
+    text = f"{head}Message-ID: <{re.sub('[^a-z0-9]+', '.', subject)}@{sender.partition('@')[2]}>\n{mime}\n{body}"
+    return text.replace("\n", "\r\n").encode()
 
 
-def explain(stage: Stage, answer: Reply) -> Seen:
-    """Put an answer and the log line behind it together."""
-    found = [(name, facts) for name, facts in stage.decisions() if "reason" in facts or "result" in facts]
-    if not found:
-        return Seen(str(answer))
-    name, facts = found[-1]
-    return Seen(str(answer), name, " ".join(f"{key}={facts[key]}" for key in TOLD if key in facts))
+def offer(client: Client, sender: str, recipient: str, text: bytes) -> Reply:
+    """One mail in a session that has said EHLO, up to the first refusal."""
+    reply = client.mail_from(sender)
+    if reply.code < 400:
+        reply = client.rcpt_to(recipient)
+    return client.message(text) if reply.code < 400 else reply
+
+
+def visit(stage: Stage, source: str, text: bytes, *, helo: str, sender: str, recipient: str) -> Reply:
+    """One mail in a session of its own."""
+    with stage.smtpd.client(source, timeout=60) as client:
+        if client.banner is not None and client.banner.code >= 400:
+            return client.banner
+        client.ehlo(helo)
+        reply = offer(client, sender, recipient, text)
+        with suppress(Gone):
+            client.quit()
+        return reply
 
 
 def send(
     stage: Stage,
     source: str,
     *,
-    helo: str,
+    helo: str = "mx1.good.example",
     sender: str = "alice@good.example",
     recipient: str = "bob@example.org",
-    text: bytes = MAIL,
+    text: bytes = b"",
+    subject: str = "",
+    again: bool = True,
 ) -> Seen:
-    """One mail from `source`, up to the first refusal."""
-    with stage.client(source) as client:
-        answer = client.ehlo(helo)
-        if answer.code < 400:
-            answer = client.mail_from(sender)
-        if answer.code < 400:
-            answer = client.rcpt_to(recipient)
-        if answer.code < 400:
-            answer = client.message(text)
-        leave(client)
-    wait_until(
-        lambda: stage.smtpd.log().count("smtp disconnected") >= stage.smtpd.log().count("smtp connected"), 5, "?"
-    )
-    return explain(stage, answer)
+    """One mail as a mail server sends it: `again` when it is told to come back by the greylist."""
+    subject = subject or stage.subject("lunch")
+    text = text or mail(subject, sender=sender or "mailer-daemon@good.example")
+    reply = visit(stage, source, text, helo=helo, sender=sender, recipient=recipient)
+    name, facts = stage.explained(sender, reply)
+    before = ""
+    if again and reply.code == 451 and name == "greylist":
+        before = f"at first: {reply}"
+        reply = visit(stage, source, text, helo=helo, sender=sender, recipient=recipient)
+        name, facts = stage.explained(sender, reply)
+    why = " ".join(f"{key}={facts[key]}" for key in TOLD if key in facts)
+    return Seen(str(reply), name, "; ".join(part for part in (why, before) if part), look(stage, subject, reply))
 
 
-def leave(client: Client) -> None:
-    """QUIT, unless the server has hung up."""
-    try:
-        client.quit()
-    except Gone:
-        client.close()
+def look(stage: Stage, subject: str, reply: Reply, user: str = "bob") -> str:
+    """What was delivered of an accepted message, in a few words."""
+    if reply.code != 250:
+        return ""
+    folder, text = stage.mailbox(subject, user)
+    return f"{user}{'/' + folder[1:] if folder else ''}: {'; '.join(written(text)) or 'as it was'}"
+
+
+def written(text: bytes) -> list[str]:
+    """The fields the filters wrote, shortened."""
+    parsed = message_from_bytes(text, policy=policy.compat32)
+    found = []
+    for name in HEADERS:
+        for value in parsed.get_all(name, []):
+            words = " ".join(str(value).split())
+            signed = re.findall(r"\b(?:d|s|a)=[^;]+", words) if name == "DKIM-Signature" else []
+            found.append(f"{name}: {' '.join(signed) or words.partition(' required=')[0]}")
+    return found

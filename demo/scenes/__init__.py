@@ -1,7 +1,18 @@
-"""The scenes, one file per group; `ALL` is the order of the table."""
+"""The scenes, one file per group; `ALL` is the order of the table.
+
+A scene plays on the server that the ones before it have left, as an operator's server does.
+"""
 
 from demo.scenes.clients import CLIENTS
+from demo.scenes.contents import CONTENTS
+from demo.scenes.greylist import GREYLIST
+from demo.scenes.leaving import LEAVING
 from demo.stage import Scene
 
-ALL: tuple[tuple[str, tuple[Scene, ...]], ...] = (("Who may talk to us", CLIENTS),)
+ALL: tuple[tuple[str, tuple[Scene, ...]], ...] = (
+    ("Who may talk to us", CLIENTS),
+    ("Who is known here", GREYLIST),
+    ("What is in the mail", CONTENTS),
+    ("What leaves", LEAVING),
+)
 """(heading, scenes) of each group."""

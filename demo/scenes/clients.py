@@ -1,7 +1,8 @@
-"""Clients judged by who they are: filter-rdns and filter-dyndns."""
+"""Clients judged by who they are: the builtin blocklist, filter-rdns and filter-dyndns."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from demo import zone
@@ -25,6 +26,11 @@ def visit(
     return Scene(who, source, what, play, expect)
 
 
+def blocked(stage: Stage) -> Seen:
+    """Refused by smtpd itself, which logs no reason."""
+    return replace(send(stage, zone.BLOCKED), filter="blocklist", why="a builtin filter: /etc/mail/blocklist")
+
+
 CLIENTS: Final = (
     visit("good server", zone.GOOD, 250),
     visit("good server", zone.GOOD_IPV6, 250),
@@ -35,6 +41,7 @@ CLIENTS: Final = (
         helo="mail.dslreports.example",
         sender="news@dslreports.example",
     ),
+    Scene("on the blocklist", zone.BLOCKED, "a mail", blocked, 550),
     visit("no reverse DNS", zone.NO_NAME, 550),
     visit("somebody else's name", zone.MISMATCH, 550, helo="mail.bank.example", sender="service@bank.example"),
     visit("address as its name", zone.NAME_IS_ADDRESS, 550),

@@ -50,6 +50,8 @@ def files() -> dict[str, str | bytes]:
         "/etc/mail/our_domains": (EXAMPLES / "tables" / "our_domains").read_bytes(),
         "/etc/mail/traps": (EXAMPLES / "tables" / "traps").read_bytes(),
         "/etc/mail/exempt": (EXAMPLES / "tables" / "exempt").read_bytes(),
+        "/etc/mail/our-networks": (EXAMPLES / "tables" / "our-networks").read_bytes(),
+        "/etc/mail/blocklist": (EXAMPLES / "tables" / "blocklist").read_bytes(),
         "/etc/mail/dkim/keys": (EXAMPLES / "tables" / "dkim-keys").read_bytes(),
         "/etc/mail/dkim/example.org.key": signing,
         "/etc/mail/dkim/example.net.key": signing,
