@@ -119,6 +119,14 @@ class ScanningFilter(Filter):
         """Our name, for headers: what smtpd calls itself."""
         return printable(self.server.admd) or "localhost"
 
+    @staticmethod
+    def was_refused(message: Message) -> bool:
+        """Whether a filter before this one has refused the message: then smtpd gives it back without any line.
+
+        A message that somebody sent has at least smtpd's own Received.
+        """
+        return message.wire_size == 0
+
     async def is_exempt(self, session: Session, deadline: float) -> bool:
         """Whether -W exempts this message: its client, each of its recipients, or its sender if SPF vouches for it."""
         table, transaction = self.options.exempt, session.transaction

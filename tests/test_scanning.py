@@ -94,6 +94,8 @@ def test_both_in_a_chain(chain: list[tuple[str, tuple[str, ...]]]) -> None:
                 assert outcome.text.count(b"X-Virus-Status: Clean\r\n") == 1, name
             virus = await through(filters, attachment("x.com", EICAR))
             assert (virus.reply or "").startswith("554 5.7.1 virus found")
+            refused = await spamassassin.send(b"", received=b"")
+            assert (refused.reply, refused.text) == (None, b""), "what the first filter refused is not looked at"
             spam = await through(filters, MAIL + GTUBE + b"\r\n")
             assert spam.reply == "550 5.7.1 message refused as spam"
             assert len(spamassassin.messages()) == len(clamav.messages()) - 1

@@ -51,6 +51,8 @@ class ClamAv(ScanningFilter):
 
     async def on_message(self, session: Session, message: Message) -> Verdict:
         """Scan a whole message."""
+        if self.was_refused(message):
+            return Verdict()
         deadline = self.scan_deadline()
         facts: dict[str, object] = {"client": _client(session)}
         if await self.is_exempt(session, deadline):

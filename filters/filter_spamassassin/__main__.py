@@ -47,6 +47,8 @@ class SpamAssassin(ScanningFilter):
 
     async def on_message(self, session: Session, message: Message) -> Verdict:
         """Judge a whole message."""
+        if self.was_refused(message):
+            return Verdict()
         deadline = self.scan_deadline()
         client = {"client": "local" if session.address is None else str(session.address)}
         if self.ours(session) and not self.own.scan_ours:
