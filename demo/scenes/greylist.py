@@ -43,6 +43,7 @@ def trap(stage: Stage) -> Seen:
 
 def trapped(stage: Stage) -> Seen:
     """Whoever walked into a trap is not let in anywhere else."""
+    trap(stage)
     return send(stage, zone.SPAMMER, helo="mx.spam.example", sender="other@spam.example", again=False)
 
 
