@@ -34,6 +34,8 @@ PARTS = {
     "memory": ("Memory", "process:memory"),
     "endtoend": ("Under a real smtpd", "endtoend:figures"),
     "dyndns": ("Residential clients by name", "dyndns:figures"),
+    "clamav": ("filter-clamav", "scanners:clamav"),
+    "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "dkimsign": ("filter-dkimsign", "dkimsign:figures"),
 }
 

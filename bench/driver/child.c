@@ -2,6 +2,7 @@
  * The filter's process: started as smtpd starts it (one socketpair as stdin and stdout, another for stderr), its
  * registration read, its CPU time and memory asked of the kernel.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -53,6 +54,23 @@ child_status_kb(const struct child *child, const char *key)
 			value = atol(line + n + 1);
 	fclose(f);
 	return value;
+}
+
+/* How many descriptors the filter has open. */
+long
+child_descriptors(const struct child *child)
+{
+	char path[64];
+	long count = 0;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", child->pid);
+	if ((folder = opendir(path)) == NULL)
+		return -1;
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
 }
 
 /* From here on VmHWM counts anew. */

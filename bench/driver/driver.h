@@ -81,7 +81,7 @@ struct samples {
 struct tally {
 	uint64_t lines_sent, data_lines_sent, bytes_sent, messages, requests;
 	uint64_t proceed, junk, reject, disconnect, rewrite;
-	uint64_t added_lines;
+	uint64_t added_lines, dropped;
 	struct samples asks;	/* request to answer */
 	struct samples turns;	/* the dot to the filter's dot */
 };
@@ -99,6 +99,7 @@ void play(struct child *, struct session *, const struct shape *, const char **a
 struct child child_start(char *const argv[], const char *protocol, int one_cpu, int quiet);
 int child_end(struct child *);
 double child_cpu_ms(const struct child *);
+long child_descriptors(const struct child *);
 long child_status_kb(const struct child *, const char *key);
 void child_reset_peak(const struct child *);
 double now_us(void);

@@ -50,8 +50,8 @@ static void
 print_samples(const char *name, struct samples *all)
 {
 	qsort(all->value, all->count, sizeof(double), ascending);
-	printf(", \"%s_p50_us\": %.2f, \"%s_p99_us\": %.2f, \"%s_max_us\": %.2f", name, percentile(all, 0.5), name,
-	    percentile(all, 0.99), name, percentile(all, 1.0));
+	printf(", \"%s_min_us\": %.2f, \"%s_p50_us\": %.2f, \"%s_p99_us\": %.2f, \"%s_max_us\": %.2f", name,
+	    percentile(all, 0.0), name, percentile(all, 0.5), name, percentile(all, 0.99), name, percentile(all, 1.0));
 }
 
 static struct plan
@@ -139,8 +139,9 @@ print_result(const struct child *child, struct tally *t, double cpu_ms, double w
 			first = 0;
 		}
 	printf("], \"cpu_ms\": %.3f, \"wall_ms\": %.3f, \"ready_ms\": %.2f", cpu_ms, wall_us / 1e3, child->ready_ms);
-	printf(", \"lines\": %lu, \"data_lines\": %lu, \"bytes\": %lu, \"messages\": %lu, \"requests\": %lu, \"added_lines\": %lu",
-	    t->lines_sent, t->data_lines_sent, t->bytes_sent, t->messages, t->requests, t->added_lines);
+	printf(", \"lines\": %lu, \"data_lines\": %lu, \"bytes\": %lu, \"messages\": %lu, \"requests\": %lu, \"added_lines\": %lu, \"dropped\": %lu",
+	    t->lines_sent, t->data_lines_sent, t->bytes_sent, t->messages, t->requests, t->added_lines,
+	    t->dropped);
 	printf(", \"proceed\": %lu, \"junk\": %lu, \"reject\": %lu, \"disconnect\": %lu, \"rewrite\": %lu", t->proceed, t->junk,
 	    t->reject, t->disconnect, t->rewrite);
 	printf(", \"rss_ready_kb\": %ld, \"rss_before_kb\": %ld", child->ready_kb, before_kb);
@@ -156,7 +157,7 @@ main(int argc, char **argv)
 	struct session *all;
 	struct child child;
 	double cpu, wall;
-	long before, after, peak, pss;
+	long before, after, peak, pss, descriptors;
 
 	if (plan.starts > 0) {
 		measure_starts(&plan);
@@ -167,6 +168,7 @@ main(int argc, char **argv)
 		warm_up(&plan, &child);
 	all = script_lay_out(&plan.shape, child.registered);
 	before = child_status_kb(&child, "VmRSS");
+	descriptors = child_descriptors(&child);
 	child_reset_peak(&child);
 	cpu = child_cpu_ms(&child);
 	wall = now_us();
@@ -176,8 +178,10 @@ main(int argc, char **argv)
 	after = child_status_kb(&child, "VmRSS");
 	peak = child_status_kb(&child, "VmHWM");
 	pss = child_status_kb(&child, "Pss");
+	descriptors = child_descriptors(&child) - descriptors;
 	print_result(&child, &tally, cpu, wall, before, child_end(&child));
-	printf(", \"rss_after_kb\": %ld, \"rss_peak_kb\": %ld, \"pss_kb\": %ld}\n", after, peak, pss);
+	printf(", \"rss_after_kb\": %ld, \"rss_peak_kb\": %ld, \"pss_kb\": %ld, \"more_descriptors\": %ld}\n",
+	    after, peak, pss, descriptors);
 	script_free(all, plan.shape.sessions);
 	return 0;
 }

@@ -164,6 +164,12 @@ check_data_line(struct stage *st, struct session *s, const char *rest, size_t le
 		}
 		return;
 	}
+	if (length == ids + 1 && rest[ids] == '.') {	/* a message that will be refused need not come back */
+		s->in_data = 0;
+		st->tally->dropped++;
+		answered(st, s, &st->tally->turns);
+		return;
+	}
 	if (length < ids || !is_added(st, s, rest + ids, length - ids))
 		die("sent     %.*s\nreturned %.*s", (int)sent_length, sent, (int)length, rest);
 	s->in_edit = 1;
@@ -248,6 +254,7 @@ play(struct child *child, struct session *all, const struct shape *shape, const 
 {
 	static struct stage st;
 	struct pollfd pfd = { .fd = child->fd };
+	int more;
 
 	st = (struct stage){ .child = child, .all = all, .shape = shape, .added = added, .tally = tally };
 	if ((st.ready = calloc(shape->parallel, sizeof(*st.ready))) == NULL)
@@ -261,9 +268,8 @@ play(struct child *child, struct session *all, const struct shape *shape, const 
 		if (st.batch_count > 0)
 			send_batch(&st);
 		pfd.events = (short)(POLLIN | (st.batch_count > 0 ? POLLOUT : 0));
-		if (st.waiting == 0 && st.batch_count == 0)
-			continue;
-		if (poll(&pfd, 1, PATIENCE_MS) == 0)
+		more = st.batch_count == 0 && (st.queued > 0 || st.waiting == 0);
+		if (poll(&pfd, 1, more ? 0 : PATIENCE_MS) == 0 && !more)
 			die("no answer for %d s with %u sessions waiting", PATIENCE_MS / 1000, st.waiting);
 		if (pfd.revents & (POLLIN | POLLHUP | POLLERR))
 			receive(&st);

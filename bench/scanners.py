@@ -1,0 +1,147 @@
+"""filter-clamav and filter-spamassassin with a real clamd and spamd, and with daemons that hang.
+
+The daemons are those of the tests: local rules only, and a signature database of two lines, so that what is measured is
+the way to the daemon and back. CPU time is the filter's; the daemon's own is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from bench import measure
+from bench.build import CannotBuild
+from bench.figures import Figure
+from bench.measure import PROCEED, Contender, drive, installed
+from tests.support.clamd import running_clamd
+from tests.support.spamd import running_spamd
+
+MARKS = ("X-Spam-Status", "X-Spam-Score", "X-Spam-Level", "X-Spam-Checker-Version", "X-Spam-Flag")
+ALL = "0.0.0.0/0"
+
+
+@contextmanager
+def _folder(program: str) -> Iterator[Path]:
+    """A short path that a daemon's user can walk to; CannotBuild where the daemon is missing."""
+    if shutil.which(program, path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin") is None:
+        raise CannotBuild(f"{program} is not installed; tools/daemons installs it on Debian")
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def clamav() -> list[Figure]:
+    """filter-clamav beside clamdscan, and beside a filter that only holds the message."""
+    with _folder("clamd") as folder, running_clamd(folder) as path:
+        ours = installed("filter-clamav", "-a", str(path))
+        return [_growth(ours), *_cpu_of_5_mb(ours), _beside_clamdscan(ours, folder), _crowd(ours, "filter-clamav")]
+
+
+def spamassassin() -> list[Figure]:
+    """filter-spamassassin with spamd, and with one that hangs."""
+    with _folder("spamd") as folder, running_spamd(folder) as path:
+        ours = Contender("filter-spamassassin", installed("filter-spamassassin", "-a", str(path)).command, MARKS)
+        results = [drive(ours, "-b", "5120", "-s", "60", "-w", "5", "-k", "3") for _ in range(measure.ROUNDS)]
+        small = median(result.us_per_message / 1e3 for result in results)
+        waited = median(result["turn_p50_us"] / 1e3 for result in results)
+        found = [Figure("CPU per 5 KB message", small, "ms", 1.0, note=f"spamd took {waited:.0f} ms")]
+        found.append(_crowd(ours, "filter-spamassassin"))
+    with _hanging() as path:
+        found += _deadline(path)
+    return found
+
+
+def _growth(ours: Contender) -> Figure:
+    result = drive(ours, "-b", "26214400", "-W", "5120", "-s", "1", "-w", "100")
+    growth = (result["rss_peak_kb"] - result["rss_before_kb"]) / 1024
+    return Figure("growth on a 25 MB message", growth, "MB", 3, note=f"peak {result['rss_peak_kb'] / 1024:.1f} MB")
+
+
+def _cpu_of_5_mb(ours: Contender) -> list[Figure]:
+    """Whole, and without what holding and giving back costs any filter."""
+    options = ("-b", "5242880", "-W", "5120", "-s", "4", "-w", "50")
+    rounds = measure.interleave([ours, PROCEED], *options)
+    whole = rounds.median(ours.name, lambda result: result.us_per_message / 1e3)
+    held = rounds.median(PROCEED.name, lambda result: result.us_per_message / 1e3)
+    note = f"{held:.1f} ms of it for 70,000 lines held and given back"
+    return [
+        Figure("CPU per 5 MB through the protocol", whole, "ms", 12, note=note),
+        Figure("  of it the conversation with clamd", whole - held, "ms"),
+    ]
+
+
+def _beside_clamdscan(ours: Contender, folder: Path) -> Figure:
+    """The time from the dot to the filter's dot, and that of clamdscan for as many bytes."""
+    options = ("-b", "5242880", "-W", "5120", "-s", "5", "-w", "50")
+    sample = folder / "sample.eml"
+    words = random.Random(1)
+    line = lambda: " ".join("".join(words.choices("abcdefghijklmnopqrstuvwxyz", k=5)) for _ in range(12))  # noqa: E731
+    text = "".join(line() + "\r\n" for _ in range(5242880 // 73))
+    sample.write_text("Received: from a\r\nFrom: a@example.net\r\nTo: b@example.org\r\nSubject: x\r\n\r\n" + text)
+    os.chmod(sample, 0o644)
+    scan = ["clamdscan", f"--config-file={folder / 'clamd.conf'}", "--stream", "--no-summary", str(sample)]
+    ratios, note = [], ""
+    for _ in range(measure.ROUNDS):
+        began = time.monotonic()
+        subprocess.run(scan, check=True, capture_output=True)
+        theirs = time.monotonic() - began
+        mine = drive(ours, *options)["turn_p50_us"] / 1e6
+        ratios.append(mine / theirs)
+        note = f"{mine * 1e3:.0f} ms, clamdscan {theirs * 1e3:.0f} ms"
+    return Figure("verdict on 5 MB", median(ratios), "of clamdscan", 1.2, note=note)
+
+
+def _crowd(ours: Contender, name: str) -> Figure:
+    """A hundred messages of 10 MB at a time."""
+    result = drive(ours, "-b", "10485760", "-W", "5120", "-s", "100", "-k", "100", "-w", "50", "-r", "400")
+    each = (result["rss_peak_kb"] - result["rss_before_kb"]) / 1024 / 100
+    return Figure(f"100 messages of 10 MB at a time: memory of each in {name}", each, "MB", 2)
+
+
+@contextmanager
+def _hanging() -> Iterator[str]:
+    """A server that takes connections, reads, and never answers."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{folder}/hangs.sock"
+        listener.bind(path)
+        listener.listen(512)
+        kept: list[socket.socket] = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    kept.append(listener.accept()[0])
+            except OSError:
+                return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield path
+        for connection in kept:
+            connection.close()
+
+
+def _deadline(path: str) -> list[Figure]:
+    """Two hundred messages wait for a daemon that hangs: when they are answered, and what is left over."""
+    seconds = 5
+    command = installed("filter-spamassassin", "-a", path, "-T", str(seconds), "-P", "200").command
+    result = drive(Contender("hanging", command, MARKS), "-b", "5120", "-s", "200", "-k", "200", "-w", "0", timeout=60)
+    late = max(abs(result[f"turn_{share}_us"] / 1e3 - seconds * 1e3) for share in ("min", "max"))
+    return [
+        Figure("200 messages, spamd hangs: furthest from the deadline", late, "ms", 250, note=f"deadline {seconds} s"),
+        Figure("  descriptors left over", result["more_descriptors"], "", 0),
+    ]
+
+
+if __name__ == "__main__":
+    print(json.dumps([(figure.what, figure.value) for figure in (*clamav(), *spamassassin())], indent=1))
