@@ -21,7 +21,8 @@ from typing import Final, Self
 
 from filter_api.escape import parse_pairs
 from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
-from tools.private_smtpd import Client, Gone, Smtpd, wait_until
+from tests.smtpd.syslogged import SyslogSmtpd
+from tools.private_smtpd import Client, Gone, wait_until
 from tools.private_smtpd.backends import FOLDER, Backend, start_clamd, start_redis, start_spamd
 from tools.private_smtpd.tls import certificate
 
@@ -134,10 +135,13 @@ def lines_of(log: str) -> list[Line]:
 
 def converse(client: Client, sender: str, recipient: str, text: bytes) -> Seen:
     """One mail of a session that has said EHLO, up to the first refusal."""
-    for phase, reply in (("mail-from", client.mail_from(sender)), ("rcpt-to", client.rcpt_to(recipient))):
-        if reply.code >= 400:
-            client.rset()
-            return Seen(phase, reply.code, reply.text, sender)
+    reply = client.mail_from(sender)
+    if reply.code >= 400:
+        return Seen("mail-from", reply.code, reply.text, sender)
+    reply = client.rcpt_to(recipient)
+    if reply.code >= 400:
+        client.rset()
+        return Seen("rcpt-to", reply.code, reply.text, sender)
     reply = client.message(text)
     return Seen("message", reply.code, reply.text, sender)
 
@@ -150,13 +154,16 @@ class Chain:
         self.version = version
         self.backends: dict[str, Backend] = {}
         # the daemon runs before its filters do, as their directories have to be made in its private file tree
-        self.smtpd = Smtpd(version, IDLE, zone=ZONE, files=_files(), port=2500)
+        self.smtpd = SyslogSmtpd(version, IDLE, zone=ZONE, files=_files(), port=2500)
         try:
             self._furnish()
             self._start_backends(redis=redis, rules=rules)
             filters = FILTERS.replace("SECONDS", str(seconds))
             # 6.8 of Debian 12 cannot do TLS with its OpenSSL, so there is no submission to test there
             self.smtpd.restart(filters + (SUBMISSION if version != "6.8" else "") + LISTENERS)
+            with self.client(GOOD) as client:  # smtpd greets when its filters are ready
+                client.quit()
+            self.filters = {each.pid for each in self.smtpd.filters()}
         except BaseException:
             self.smtpd.close()
             raise
@@ -217,6 +224,12 @@ class Chain:
         first = self.offer(source, sender, recipient, text)
         return self.offer(source, sender, recipient, text) if first.code == 451 else first
 
+    def check_alive(self) -> None:
+        """Neither smtpd nor a filter has died, and no filter met what it did not expect."""
+        assert self.smtpd.alive(), self.smtpd.log()
+        assert {each.pid for each in self.smtpd.filters()} == self.filters
+        assert "Traceback" not in self.smtpd.log()
+
     def lines(self) -> list[Line]:
         return lines_of(self.smtpd.log())
 
@@ -264,7 +277,7 @@ class Chain:
 def _files() -> dict[str, str | bytes]:
     pem_, key = certificate("mx.example.org")
     return {
-        "/etc/mail/traps": "trap@example.org\n",
+        "/etc/mail/traps": "trap@example.org\ncarol@example.org\n",
         "/etc/mail/sender-scores": "scored.example 7\n",
         "/etc/mail/dkim/keys": "example.org rsa rsa\nexample.org ed ed\n",
         "/etc/mail/mx.pem": pem_,
