@@ -101,11 +101,12 @@ class Message:
         head, complete = self._split()
         if not complete:
             raise HeaderTooLong
-        lines = [stuff(line) for line in edit_header(self.header, edits)]
+        lines = edit_header(self.header, edits)
         if lines:
-            if max(map(len, lines)) > longest:
+            text = stuff(b"\n".join([*lines, b""])).replace(b"\n.", b"\n..")
+            if len(text) > longest and max(map(len, text.split(b"\n"))) > longest:
                 raise HeaderTooLong
-            yield b"\n".join(lines) + b"\n"
+            yield text
         ends_empty = head == b"\n" or head.endswith(b"\n\n")
         yield from self._rest(len(head) - (1 if ends_empty else 0))
 
