@@ -60,6 +60,7 @@ def test_every_filter_is_an_executable(wheel: zipfile.ZipFile) -> None:
 
 
 def test_manual_pages_are_in_their_sections(wheel: zipfile.ZipFile) -> None:
+    """When this fails: name the new page in pyproject.toml, under shared-data."""
     prefix = f"opensmtpd_filters-{VERSION}.data/data/"
     shared = {name.removeprefix(prefix) for name in wheel.namelist() if name.startswith(prefix)}
     assert shared == {f"share/man/man{path.suffix[1:]}/{path.name}" for path in (ROOT / "man").glob("*.[1-9]")}
