@@ -179,7 +179,7 @@ class Dispatcher:
 
     def _decide(self, session: Session, event: Request, result: object) -> None:
         """Answer a request with what its hook returned, or will return."""
-        if inspect.isawaitable(result):
+        if not isinstance(result, DECISIONS) and inspect.isawaitable(result):
             due = self._loop.time() + self._command_seconds
             self.ledger.ask(session, _text(event.phase), result, due, lambda late: self._settle(session, event, late))
         else:
@@ -238,7 +238,7 @@ class Dispatcher:
             result = self.filter.on_message(session, message)
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
             result = self._message_failure(held, error)
-        if inspect.isawaitable(result):
+        if not isinstance(result, Verdict) and inspect.isawaitable(result):  # the second question is a dear one
             due = message.queued_at + self._message_seconds
             self.ledger.ask(session, "message", result, due, lambda late: self._verdict(held, late))
         else:
