@@ -106,6 +106,8 @@ def through(smtpd: Player, text: bytes, seed: int) -> bytes:
     return b"".join((line[1:] if line.startswith(b".") else line) + b"\r\n" for line in back)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @settings(
     max_examples=MESSAGES,
     deadline=None,
