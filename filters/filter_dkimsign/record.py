@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from filter_api.escape import printable
 from filter_dkimsign.keys import SigningKey
 
 PublicKey: TypeAlias = RSAPublicKey | Ed25519PublicKey
@@ -84,7 +85,7 @@ class KeyRecord:
         kind = tags.get(b"k", b"rsa")
         flags = _words(tags, b"t", b"")
         return cls(
-            f"{kind.decode('ascii', 'replace')}-sha256",
+            f"{printable(kind)}-sha256",
             _public_key(kind, decode_base64(tags[b"p"])),
             strict=b"s" in flags,
             testing=b"y" in flags,
@@ -112,7 +113,7 @@ def _public_key(kind: bytes, data: bytes) -> PublicKey:
             raise ValueError("an Ed25519 key has 32 bytes")
         return Ed25519PublicKey.from_public_bytes(data)
     if kind != b"rsa":
-        raise ValueError(f"unknown key type {kind.decode('ascii', 'replace')}")
+        raise ValueError(f"unknown key type {printable(kind)}")
     try:
         key = load_der_public_key(data)
     except (ValueError, UnsupportedAlgorithm):

@@ -80,6 +80,19 @@ def test_fail(signed: bytes, old: bytes, new: bytes, reason: str) -> None:
     assert reason in first.reason
 
 
+def test_nothing_a_stranger_wrote_drives_the_terminal(signed: bytes) -> None:
+    evil = b"\x1b]0;owned\x07\x9b2J"
+    lines = [
+        *outcomes(signed.replace(b"s=rsa;", b"s=" + evil + b";", 1)),
+        *outcomes(signed.replace(b"a=rsa-sha256", b"a=" + evil, 1)),
+        *outcomes(signed.replace(b"d=example.org;", b"d=" + evil + b";", 1)),
+        *outcomes(signed, rsa=[b"v=DKIM1; k=" + evil + b"; p=QUJD"]),
+        *outcomes(signed, rsa=[b"v=DKIM1; p=" + evil]),
+    ]
+    assert all(str(line).isascii() and str(line).isprintable() for line in lines)
+    assert not all(line.passed for line in lines)
+
+
 def test_expired(signed: bytes) -> None:
     assert outcomes(signed, now=NOW + 601)[0].reason == "expired"
 
