@@ -63,6 +63,23 @@ def test_odd_messages_survive_unedited_and_edited(raw: bytes) -> None:
     assert wire(message(raw), AddHeader("X", "y")) == b"X: y\n" + raw + b"\n"
 
 
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [(b"A: b\n\nx\n", False), (b"A: \rb\n\nx\n", True), (b"A: b\n\nx\r\n", True), (b"A: b\n\n\r", True)],
+)
+def test_a_bare_cr_is_found(raw: bytes, found: bool) -> None:
+    assert message(raw).bare_cr is found
+
+
+def test_a_bare_cr_is_found_far_down() -> None:
+    held = Message()
+    fill(held, 20_000)
+    assert not held.bare_cr
+    held.append(b"odd\rline")
+    assert held.bare_cr
+    held.close()
+
+
 def test_edits() -> None:
     edited = wire(
         message(),
