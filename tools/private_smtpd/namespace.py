@@ -44,6 +44,8 @@ class ProcessFacts:
     command: str
     cpu: float
     """Seconds of processor time used so far, user and system."""
+    children: float
+    """The same, of its children that have ended."""
     resident: int
     """Bytes of resident memory."""
 
@@ -208,11 +210,12 @@ class Namespace:
 def _process_facts(entry: Path) -> ProcessFacts:
     # proc(5): the command may hold blanks and parentheses, so count the fields from the last ")"
     fields = (entry / "stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields[11]) + int(fields[12])
+    tick = os.sysconf("SC_CLK_TCK")
     return ProcessFacts(
         pid=int(entry.name),
         command=(entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip(),
-        cpu=ticks / os.sysconf("SC_CLK_TCK"),
+        cpu=(int(fields[11]) + int(fields[12])) / tick,
+        children=(int(fields[13]) + int(fields[14])) / tick,
         resident=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
     )
 
