@@ -33,6 +33,7 @@ demo: venv
 	$(BIN)/python -m demo
 
 bench: venv daemons
+	tools/daemons bench
 	$(BIN)/python -m bench.run
 
 man:
