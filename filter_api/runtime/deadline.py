@@ -15,6 +15,10 @@ class Timer(Protocol):
     def call_at(self, when: float, callback: Callable[[], None], /) -> object: ...
 
 
+def _nothing() -> None:
+    """Stands for what has been done."""
+
+
 class Entry:
     """Something that is due at a time (monotonic seconds), unless it is done before."""
 
@@ -25,9 +29,14 @@ class Entry:
         self.expire = expire
         self.done = False
 
+    def drop(self) -> None:
+        """It need not happen any more: what it held is free at once, the entry itself when its turn comes."""
+        self.done = True
+        self.expire = _nothing
+
 
 class Deadlines:
-    """`add` what must happen at a time; set its `done` when it need not any more.
+    """`add` what must happen at a time; `drop` it when it need not any more.
 
     `sweep` is also called before any input is taken, so that after a stall what is overdue goes out first.
     """

@@ -42,7 +42,8 @@ class Pending:
         """Nothing is due any more."""
         self.open = False
         if self.deadline is not None:
-            self.deadline.done = True
+            self.deadline.drop()
+            self.deadline = None
 
     def cancel(self) -> None:
         """Stop the hook; one that has not begun never will."""
@@ -79,6 +80,7 @@ class Ledger:
             if not pending.open:
                 return
             result = failure_of(self._log, pending.session, pending.what, error)
+        pending.task = None  # the task holds the question: no cycle may be left for the collector, it comes rarely
         self._settle(pending, result)
         self.after()
 
