@@ -20,7 +20,7 @@ from filter_api.net.dns import Resolver
 from filter_api.options import COMMON_LETTERS
 from filter_greylist import policy
 from filter_greylist.ctl import open_as_owner, settings_of
-from filter_greylist.judge import Case, Delivery, question_of, tuples_of
+from filter_greylist.judge import Case, question_of, tuples_of
 from filter_greylist.key import normal_recipient
 from filter_greylist.listing import in_words
 from filter_greylist.options import LETTERS, Options, parse
@@ -48,7 +48,7 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
         raise UsageError(f"{printable(rest[0], 60)} is no address") from None
     sender, recipient, helo = (word.strip("<>").encode("utf-8") for word in (*rest[1:], "")[:3])
     spec, store = open_as_owner(dict(options).get("-f", own.store.url))
-    case = Case(address, sender, recipient, helo, listed=False, now=int(time.time()), deadline=0.0, delivery=Delivery())
+    case = Case(address, sender, recipient, helo, listed=False, now=int(time.time()), deadline=0.0)
     try:
         return asyncio.run(_explain(store, own, case, resolver or Resolver(), given={key for key, _ in options}))
     except StoreError as error:

@@ -21,7 +21,7 @@ from filter_api.net.dns import Resolver
 from filter_api.session import PerTransaction, Session
 from filter_greylist import policy
 from filter_greylist.clock import SteadyClock
-from filter_greylist.judge import Case, Delivery, Judge
+from filter_greylist.judge import Case, Judge
 from filter_greylist.key import normal_recipient
 from filter_greylist.learn import OurMessages, Quota, lesson
 from filter_greylist.options import Options
@@ -41,6 +41,21 @@ NULL_RECIPIENTS = 100
 
 TASKS = 1000
 """Writes after commit that may be under way; more are dropped, as they only refresh what is known."""
+
+_RENEWED = frozenset({"white", "retried"})
+
+
+class Delivery:
+    """What the commit and the header need of a transaction whose client is white or has come back.
+
+    first: when the tuple was first seen, 0 for a white client. delayed: seconds it had to wait.
+    """
+
+    __slots__ = ("delayed", "first")
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.delayed = 0
 
 
 class Greylist(Filter):
@@ -154,7 +169,6 @@ class Greylist(Filter):
             listed=bool(sender) and table is not None and table.sender_if_spf_passes(sender or b""),
             now=self.clock.now(),
             deadline=asyncio.get_running_loop().time() + min(DNS_SECONDS, 0.5 * self._seconds),
-            delivery=Delivery() if session.transaction is None else self.deliveries[session],
         )
         facts = Facts(
             null_sender=sender == b"",
@@ -165,7 +179,18 @@ class Greylist(Filter):
                 session.destination_address, self.monotonic(), falling_back=self.store.falling_back
             ),
         )
-        return await self.judge.judge(case, facts)
+        outcome = await self.judge.judge(case, facts)
+        self._keep(session, outcome, case.now)
+        return outcome
+
+    def _keep(self, session: Session, outcome: Outcome, now: int) -> None:
+        """Note what a commit will make white; nothing for all the others, of whom there are many."""
+        if not isinstance(outcome, Pass) or outcome.reason not in _RENEWED or session.transaction is None:
+            return
+        delivery = self.deliveries[session]
+        if outcome.reason == "retried":
+            delivery.first = min(delivery.first or now, now - outcome.delayed)
+            delivery.delayed = max(delivery.delayed, outcome.delayed)
 
     @property
     def _seconds(self) -> float:
@@ -195,7 +220,7 @@ class Greylist(Filter):
             self._learn_mx(session, Life(now, now, now + white, 0, 0))
         elif self.ours(session):
             self._learn_pairs(session, now)
-        elif session in self.deliveries and self.deliveries[session].renew and session.address is not None:
+        elif session in self.deliveries and session.address is not None:
             first = self.deliveries[session].first or now
             self._later(self._whiten(session.address, Life(first, now, now + white, 0, 1)))
 

@@ -25,30 +25,6 @@ from filter_greylist.store import Question, Store
 from filter_greylist.vouch import Vouching
 
 
-class Delivery:
-    """What a transaction has shown so far.
-
-    renew: its client is white or passed, so a commit makes it white. first: when its tuple was first seen. delayed:
-    seconds it had to wait. strong: whether SPF vouches, once that was asked.
-    """
-
-    __slots__ = ("delayed", "first", "renew", "strong")
-
-    def __init__(self) -> None:
-        self.renew = False
-        self.first = 0
-        self.delayed = 0
-        self.strong: bool | None = None
-
-    def note(self, outcome: Outcome, now: int) -> None:
-        """Keep what the commit and the header need."""
-        if isinstance(outcome, Pass) and outcome.reason in {"white", "retried"}:
-            self.renew = True
-            if outcome.reason == "retried":
-                self.first = min(self.first or now, now - outcome.delayed)
-                self.delayed = max(self.delayed, outcome.delayed)
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """One delivery to one recipient, as it was offered.
@@ -64,7 +40,6 @@ class Case:
     listed: bool
     now: int
     deadline: float
-    delivery: Delivery
 
 
 class Judge:
@@ -85,7 +60,6 @@ class Judge:
         if isinstance(outcome, Trap) and outcome.fresh:
             life = Life(case.now, case.now, case.now + TRAP_SECONDS, 1, 0)
             await self._store.merge([Record(Kind.TRAPPED, address_name(case.address), life)])
-        case.delivery.note(outcome, case.now)
         return outcome
 
     async def _stranger(self, case: Case, known: Known, facts: Facts) -> Outcome:
@@ -100,14 +74,11 @@ class Judge:
         return await self._by_tuple(case, facts) if outcome is None else outcome
 
     async def _strong(self, case: Case) -> bool:
-        """Whether SPF vouches for the sender; asked once a transaction."""
-        if case.delivery.strong is None:
-            sender = case.sender
-            if sender is None or (sender and not domain_of(sender)):
-                case.delivery.strong = False
-            else:
-                case.delivery.strong = await self._vouching.sender(case.address, sender, case.helo, case.deadline)
-        return case.delivery.strong
+        """Whether SPF vouches for the sender, or for the HELO name of a null sender."""
+        sender = case.sender
+        if sender is None or (sender and not domain_of(sender)):
+            return False
+        return await self._vouching.sender(case.address, sender, case.helo, case.deadline)
 
     async def _by_tuple(self, case: Case, facts: Facts) -> Outcome:
         """The tuple of the client's network, or of its sender's domain where SPF vouches for that.

@@ -42,7 +42,7 @@ class Prefixes(NamedTuple):
     v6: int = 64
 
 
-@lru_cache(4096)
+@lru_cache(256)
 def network_name(address: IPv4Address | IPv6Address, prefixes: Prefixes) -> bytes:
     """The client's network as text: ``192.0.2.0/24``."""
     return str(client_network(address, prefixes.v4, prefixes.v6)).encode("ascii")
@@ -72,7 +72,7 @@ def _untagged(local: bytes) -> bytes:
     return local
 
 
-@lru_cache(4096)
+@lru_cache(256)
 def group_of(origin: bytes) -> bytes:
     """The digest of a network or domain that begins the names of its tuples."""
     return hashlib.blake2b(origin, digest_size=GROUP_BYTES).digest()

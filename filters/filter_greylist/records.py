@@ -94,7 +94,7 @@ class Timers(NamedTuple):
     white: int = 864 * 3600
 
 
-@lru_cache(4096)
+@lru_cache(256)
 def address_name(address: IPv4Address | IPv6Address) -> bytes:
     """The name white and trapped records have: the exact IPv4 address, or the /64 of an IPv6 one (``2001:db8::/64``).
 

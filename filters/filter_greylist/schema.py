@@ -120,7 +120,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     """Set the modes and create the tables, once (`DatabaseFile` holds the lock); OSError for another program's file."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA cache_size=-6000")
+    connection.execute("PRAGMA cache_size=-2000")
     connection.execute("PRAGMA wal_autocheckpoint=4000")  # `checkpoint` has done most of it by then
     connection.execute("PRAGMA journal_size_limit=33554432")
     made_by = _made_by(connection)

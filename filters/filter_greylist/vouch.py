@@ -12,17 +12,19 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 
+from filter_api.addresses import domain_of
 from filter_api.net.dns import Resolver
 from filter_api.tables import DomainTable
 
 LONGEST_TTL = 3600
 DOUBT_TTL = 30
-CAPACITY = 8192
+CAPACITY = 2048
 PARALLEL = 8
 """Common domains that are looked at together."""
 
 Address = IPv4Address | IPv6Address
-Subject = tuple[Address, bytes]
+Subject = tuple[Address | None, bytes]
+"""A client and what it claims to be; None: any client."""
 
 
 class Vouching:
@@ -38,13 +40,17 @@ class Vouching:
 
     async def sender(self, address: Address, sender: bytes, helo: bytes, deadline: float) -> bool:
         """Whether SPF passes strongly for this sender; `deadline` is a time of the event loop."""
-        subject = (address, sender)
-        known = self._recall(subject)
+        domain = domain_of(sender) or helo.lower()
+        known = self._recall((None, domain))
+        if known is None:
+            known = self._recall((address, sender or domain))
         if known is None:
             from filter_api.net.spf import Result, check_sender
 
             spf = await check_sender(self._resolver, address, sender, helo, deadline=deadline)
-            ttl = DOUBT_TTL if spf.result is Result.TEMPERROR else spf.ttl
+            ttl = max(DOUBT_TTL, spf.ttl)  # a record of TTL 0 need not be asked for by every recipient of a message
+            nobody = spf.result in {Result.NONE, Result.TEMPERROR}  # whoever the client is
+            subject: Subject = (None, domain) if nobody else (address, sender or domain)
             known = self._remember(subject, ttl, vouched=spf.passed and spf.strong)
         return known
 

@@ -21,6 +21,7 @@ class Wire:
         self._smtpd = smtpd
         self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self.asked = 0
         self.answered = 0
 
@@ -51,7 +52,8 @@ class Wire:
     async def write(self, *lines: bytes) -> None:
         data = b"".join(line + b"\n" for line in lines)
         self._smtpd.oracle.smtpd_wrote(data)
-        await asyncio.get_running_loop().sock_sendall(self._smtpd.sock, data)
+        async with self._writing:  # asyncio knows one writer to a socket
+            await asyncio.get_running_loop().sock_sendall(self._smtpd.sock, data)
 
     async def ask(self, session: bytes, phase: bytes, argument: bytes) -> bytes:
         """A request; the answer: ``proceed`` or ``reject|451 …``."""
