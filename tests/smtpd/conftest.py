@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.daemon)
 
 
-@pytest.fixture(scope="module", params=["6.8", "7"])
+VERSIONS = os.environ.get("SMTPD_VERSIONS", "6.8 7").split()
+"""SMTPD_VERSIONS=sid: the newest there is, after `tools/daemons sid`."""
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
     """Each smtpd in turn; the test is skipped, with the reason, where that one cannot run."""
     wanted = str(request.param)
