@@ -37,6 +37,7 @@ ANSWER_LIMIT = 65_536
 """Bytes of an answer; more than any honest one of spamd or clamd."""
 
 _READ_SIZE = 16_384
+_LARGE = 4096  # bytes of a block after which others get a turn
 
 
 class BackendError(CannotCheck):
@@ -153,7 +154,8 @@ async def _send(sock: socket.socket, question: Question[Answer]) -> None:
     try:
         for block in _own_blocks(question):
             await loop.sock_sendall(sock, block)
-            await asyncio.sleep(0)  # a large message to a fast daemon would hold the loop
+            if len(block) >= _LARGE:
+                await asyncio.sleep(0)  # a large message to a fast daemon would hold the loop
         if question.half_close:
             sock.shutdown(socket.SHUT_WR)
     except (BrokenPipeError, ConnectionResetError):

@@ -58,7 +58,8 @@ def _stream(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield b"zINSTREAM\0"
     for block in blocks:
         if block:  # an empty one would end the stream
-            yield struct.pack("!I", len(block)) + block
+            yield struct.pack("!I", len(block))  # by itself: putting it in front would copy the block
+            yield block
     yield _END
 
 
