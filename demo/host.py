@@ -20,14 +20,14 @@ from tools.private_smtpd.tls import certificate
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 EXAMPLE: Final = EXAMPLES / "smtpd.conf"
 FILTERCTL: Final = "/usr/libexec/opensmtpd/filterctl"
-USERS: Final = ("alice", "bob", "carol", "_greylist", "_vscan", "_dkimsign")
+USERS: Final = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign")
 STARTERS: Final[dict[str, Callable[[Namespace], Backend]]] = {"clamd": start_clamd, "spamd": start_spamd}
 PASSWORD: Final = "secret"  # noqa: S105 - of a user that exists for as long as the demo runs
 WAITS, WAITS_NOT = "-G 25:4:864", "-G 0:4:864"
 DIRECTORIES: Final = {
     "/var/lib/opensmtpd-filters/greylist": "_greylist",
-    "/var/spool/quarantine/virus": "_vscan",
-    "/var/spool/quarantine/spam": "_vscan",
+    "/var/spool/quarantine/virus": "_mailscan",
+    "/var/spool/quarantine/spam": "_mailscan",
 }
 IDLE: Final = 'listen on 127.0.0.1 port 2500\naction "a" maildir\nmatch from local for local action "a"\n'
 """What smtpd runs with while the room is furnished."""

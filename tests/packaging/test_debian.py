@@ -17,6 +17,7 @@ TOOLS = ("dpkg-buildpackage", "dh", "dh_python3", "lintian")
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
 
 pytestmark = [
+    pytest.mark.daemon,
     pytest.mark.slow,
     pytest.mark.skipif(
         any(shutil.which(tool, path=ENVIRONMENT["PATH"]) is None for tool in TOOLS)

@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CONFIGURATIONS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("smtpd.conf")) + sorted(
     str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*.conf") if path.name != "smtpd.conf"
 )
-USERS = ("alice", "bob", "carol", "_greylist", "_vscan", "_dkimsign")
+USERS = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign")
 IDLE = "listen on 127.0.0.1\naction a maildir\nmatch from any for any action a\n"
 
 
@@ -77,8 +77,8 @@ def smtpd(version: str) -> Iterator[Smtpd]:
             ["mount", "-t", "tmpfs", "tmpfs", "/var/lib"],
             ["mkdir", "-p", "/var/spool/quarantine", "/var/lib/opensmtpd-filters"],
             ["install", "-d", "-o", "_greylist", "-g", "_greylist", "-m", "700", "/var/lib/opensmtpd-filters/greylist"],
-            ["install", "-d", "-o", "_vscan", "-g", "_vscan", "-m", "700", "/var/spool/quarantine/virus"],
-            ["install", "-d", "-o", "_vscan", "-g", "_vscan", "-m", "700", "/var/spool/quarantine/spam"],
+            ["install", "-d", "-o", "_mailscan", "-g", "_mailscan", "-m", "700", "/var/spool/quarantine/virus"],
+            ["install", "-d", "-o", "_mailscan", "-g", "_mailscan", "-m", "700", "/var/spool/quarantine/spam"],
         ):
             assert room.run(command) == (0, ""), command
         yield running
