@@ -1,7 +1,8 @@
 """filter-rdns(8): turn away mail clients without reverse DNS.
 
 The class that runs is chosen by the phase of the decision, as what a filter overrides is what smtpd asks it. What the
-DNS says of a client is looked up once a session, what it says of a sender once a transaction.
+DNS says of a client is looked up once a session, what it says of a sender once a transaction; where it says nothing,
+that holds for no longer than a transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from filter_api.addresses import is_role_address
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.filter import Filter
 from filter_api.net.dns import Resolver
-from filter_api.net.rdns import look_up
+from filter_api.net.rdns import Finding, look_up
 from filter_api.phase import Phase
 from filter_api.runtime.main import main
 from filter_api.session import PerSession, PerTransaction, Session
@@ -59,6 +60,7 @@ class ReverseDns(Filter):
     permfail: ClassVar[Reject] = Reject(550, "5.7.25", "reverse DNS cannot be looked up")
 
     reverse = PerSession(Known)
+    doubt = PerTransaction(Known)
     helo = PerSession(Known)
     mailbox = PerTransaction(Known)
 
@@ -131,10 +133,14 @@ class ReverseDns(Filter):
         return decision
 
     async def object_to_reverse(self, session: Session, deadline: float) -> Objection | None:
-        """Look the client up, once a session."""
+        """Look the client up, once a session; after a doubt again with its next mail."""
         known, address = self.reverse[session], session.address
+        if not known.asked and session.transaction is not None:
+            known = self.doubt[session]
         if not known.asked and address is not None:
             found = await look_up(self.resolver, address, forward=self.own.forward, deadline=deadline)
+            if found.finding is not Finding.DOUBT:
+                known = self.reverse[session]
             known.asked, known.objection = True, policy.object_to_reverse(found, address)
             self.log.debug(session, "looked-up", finding=found.finding.value, ptr=",".join(found.names), why=found.why)
         return known.objection
