@@ -10,10 +10,12 @@ filterctl quarantine [-q directory] expire [-t days]
 from __future__ import annotations
 
 import getopt
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from typing import Final
 
 from filter_api.errors import UsageError
@@ -29,17 +31,46 @@ _LINE_LIMIT: Final = 4000
 
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError, OSError."""
-    options, rest = _options(arguments, "q:")
+    try:
+        options, rest = getopt.getopt(arguments, "q:")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
     if not rest:
         raise UsageError("list, show, release, delete or expire?")
     action = ACTIONS.get(rest[0])
     if action is None:
         raise UsageError(f"unknown: {printable(rest[0])} (known: {', '.join(ACTIONS)})")
-    store = Store(options.get("-q", DEFAULT_DIRECTORY))
+    with ExitStack() as opened:
+        paths = [value for _, value in options] or _inside(DEFAULT_DIRECTORY)
+        return action(Stores([opened.enter_context(closing(Store(path))) for path in paths]), rest[1:])
+
+
+def _inside(path: str) -> list[str]:
+    """The directories in a directory, or itself if there are none."""
     try:
-        return action(store, rest[1:])
-    finally:
-        store.close()
+        found = sorted(entry.path for entry in os.scandir(path) if entry.is_dir(follow_symlinks=False))
+    except OSError:
+        found = []
+    return found or [path]
+
+
+class Stores:
+    """Some quarantine directories as one."""
+
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.stores = stores
+
+    def messages(self) -> list[tuple[str, Store]]:
+        """Every id and where it is, oldest first."""
+        found = [(name, store) for store in self.stores for name in store.ids()]
+        return sorted(found, key=lambda message: message[0])
+
+    def holder(self, name: str) -> Store:
+        """Where a message is. Raises NoSuchMessage."""
+        for known, store in self.messages():
+            if known == name:
+                return store
+        raise NoSuchMessage(printable(name))
 
 
 def _options(arguments: Sequence[str], letters: str) -> tuple[dict[str, str], list[str]]:
@@ -50,14 +81,14 @@ def _options(arguments: Sequence[str], letters: str) -> tuple[dict[str, str], li
     return dict(found), rest
 
 
-def _list(store: Store, arguments: list[str]) -> int:
+def _list(stores: Stores, arguments: list[str]) -> int:
     """A table, or with -1 one line of key=value pairs a message."""
     options, rest = _options(arguments, "1")
     if rest:
         raise UsageError("list takes no id")
     if "-1" not in options:
         print(_row("ID", "SIZE", "WHY", "CLIENT", "FROM", "TO", "SUBJECT"))
-    for name in store.ids():
+    for name, store in stores.messages():
         try:
             facts = store.facts(name)
         except NoSuchMessage:
@@ -114,12 +145,13 @@ def _recipients(facts: Mapping[str, object]) -> list[bytes]:
     return found
 
 
-def _show(store: Store, arguments: list[str]) -> int:
+def _show(stores: Stores, arguments: list[str]) -> int:
     """Facts and message, escaped; with -r the message as it is, but never to a terminal."""
     options, rest = _options(arguments, "r")
     if len(rest) != 1:
         raise UsageError("show takes one id")
     try:
+        store = stores.holder(rest[0])
         facts = store.facts(rest[0])
         with store.message(rest[0]) as file:
             if "-r" in options:
@@ -139,21 +171,21 @@ def _show(store: Store, arguments: list[str]) -> int:
     return 0
 
 
-def _release(store: Store, arguments: list[str]) -> int:
+def _release(stores: Stores, arguments: list[str]) -> int:
     options, names = _options(arguments, "a:")
     listener = parse_listener(options.get("-a", DEFAULT_ADDRESS))
 
     def act(name: str) -> str:
-        return f"released: {release(store, name, listener)}"
+        return f"released: {release(stores.holder(name), name, listener)}"
 
     return _each(names, act)
 
 
-def _delete(store: Store, arguments: list[str]) -> int:
+def _delete(stores: Stores, arguments: list[str]) -> int:
     _, names = _options(arguments, "")
 
     def act(name: str) -> str:
-        store.delete(name)
+        stores.holder(name).delete(name)
         return "deleted"
 
     return _each(names, act)
@@ -174,13 +206,14 @@ def _each(names: Sequence[str], act: Callable[[str], str]) -> int:
     return status
 
 
-def _expire(store: Store, arguments: list[str]) -> int:
+def _expire(stores: Stores, arguments: list[str]) -> int:
     """Delete what is older than -t days; filters do it themselves, once an hour when they keep a message."""
     options, rest = _options(arguments, "t:")
     days = options.get("-t", str(Limits().days))
     if rest or not (days.isascii() and days.isdigit() and len(days) <= 5):
         raise UsageError("expire takes -t and a number of days")
-    print(f"{store.expire(int(days), time.time())} expired")
+    expired = sum(store.expire(int(days), time.time()) for store in stores.stores)
+    print(f"{expired} expired")
     return 0
 
 
@@ -189,7 +222,7 @@ def _complain(text: str) -> int:
     return 1
 
 
-ACTIONS: Final[dict[str, Callable[[Store, list[str]], int]]] = {
+ACTIONS: Final[dict[str, Callable[[Stores, list[str]], int]]] = {
     "list": _list,
     "show": _show,
     "release": _release,

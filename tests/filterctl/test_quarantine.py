@@ -233,6 +233,30 @@ def test_ids_that_are_none(directory: Path, verb: str, name: str, capsys: pytest
     assert "\x1b" not in printed.err
 
 
+def test_several_directories(directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One for each filter: they are listed together, and a message is found wherever it is."""
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    name = "20261119-120000-22222222"
+    put(other, name, b"Subject: x\r\n", to=["bob@example.com"])
+    both = ["quarantine", "-q", str(directory), "-q", str(other)]
+    assert main([*both, "list", "-1"]) == 0
+    assert [parse_pairs(line)["id"] for line in capsys.readouterr().out.splitlines()] == [SPAM, name, VIRUS]
+    assert main([*both, "delete", name, SPAM]) == 0
+    assert os.listdir(other) == []
+
+
+def test_the_usual_place(directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The directories in it, if there are any, else itself."""
+    for usual in (directory, directory.parent):
+        monkeypatch.setattr("filterctl.quarantine.DEFAULT_DIRECTORY", str(usual))
+        assert main(["quarantine", "list", "-1"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 2
+    monkeypatch.setattr("filterctl.quarantine.DEFAULT_DIRECTORY", str(directory / "none"))
+    assert main(["quarantine", "list"]) == 1
+    assert "No such file" in capsys.readouterr().err
+
+
 def test_a_directory_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(tmp_path / "none", "list") == 1
     assert "No such file" in capsys.readouterr().err
