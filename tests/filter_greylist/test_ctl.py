@@ -31,6 +31,13 @@ HERE = Path(__file__).parent
 NOW = int(time.time())
 
 
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """Count from the start of each test: a whole run may have collected this file minutes ago."""
+    global NOW
+    NOW = int(time.time())
+
+
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.daemon)])
 def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """What -f is given."""
@@ -283,6 +290,17 @@ def test_it_explains_what_would_happen(where: str, capsys: pytest.CaptureFixture
     assert explained(where, *case) == 0
     assert lines(capsys)[-1] == "outcome  let in (white)"
     assert explained(where, "203.0.113.1", "x@y.example", "postmaster@example.org") == 0
+
+
+def test_it_names_the_common_domain(where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "common").write_text("other.example\nbig.example\n")
+    zone = {("big.example", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"]}
+    arguments = ("-c", str(tmp_path / "common"), "192.0.2.1", "x@shop.example", "us@example.org")
+    assert explained(where, *arguments, zone=zone) == 0
+    assert lines(capsys)[1:] == [
+        "common   the client is in the SPF record of big.example",
+        "outcome  let in (common)",
+    ]
 
 
 def test_explaining_writes_nothing(where: str, capsys: pytest.CaptureFixture[str]) -> None:
