@@ -127,6 +127,11 @@ class ScanningFilter(Filter):
         """
         return message.wire_size == 0
 
+    def is_too_large(self, message: Message) -> bool:
+        """Whether option -b passes the message unscanned; a very large one is not read for that."""
+        limit = self.settings.size_limit
+        return 0 < limit < message.wire_size or 0 < limit < message.size
+
     async def is_exempt(self, session: Session, deadline: float) -> bool:
         """Whether -W exempts this message: its client, each of its recipients, or its sender if SPF vouches for it."""
         table, transaction = self.options.exempt, session.transaction

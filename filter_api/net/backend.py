@@ -30,6 +30,7 @@ from filter_api.errors import CannotCheck
 from filter_api.escape import printable
 from filter_api.net.breaker import Breaker
 from filter_api.net.endpoint import Endpoint, connect
+from filter_api.spool import SpoolError
 
 Answer = TypeVar("Answer")
 
@@ -169,8 +170,8 @@ def _own_blocks(question: Question[Answer]) -> Iterator[bytes]:
     """The blocks to send; a spool that cannot be read is our trouble, for which no daemon is to be blamed."""
     try:
         yield from question.blocks()
-    except OSError as error:
-        raise CannotCheck(f"message not readable: {error.strerror or error}") from None
+    except (OSError, SpoolError) as error:
+        raise CannotCheck(f"message not readable: {error}") from None
 
 
 async def _receive(sock: socket.socket, question: Question[Answer]) -> bytes:

@@ -57,9 +57,8 @@ class ClamAv(ScanningFilter):
         facts: dict[str, object] = {"client": _client(session)}
         if await self.is_exempt(session, deadline):
             return Verdict(edits=policy.unscanned("exempt"), facts={"result": "skipped", **facts, "reason": "exempt"})
-        limit = self.settings.size_limit
-        if limit and message.size > limit:
-            edits = policy.unscanned(f"{message.size} bytes, limit {limit}")
+        if self.is_too_large(message):
+            edits = policy.unscanned(f"larger than {self.settings.size_limit} bytes")
             return Verdict(edits=edits, facts={"result": "toolarge", **facts})
         result = await self.settings.backends.ask(scan(message.text), deadline)
         if isinstance(result, TooLarge):

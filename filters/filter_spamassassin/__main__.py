@@ -55,9 +55,8 @@ class SpamAssassin(ScanningFilter):
             return Verdict(facts={"result": "skipped", **client, "reason": "ours"})
         if await self.is_exempt(session, deadline):
             return Verdict(edits=headers.unchecked("exempt"), facts={"result": "skipped", **client, "reason": "exempt"})
-        limit = self.settings.size_limit
-        if limit and message.size > limit:
-            edits = headers.unchecked(f"{message.size} bytes, limit {limit}")
+        if self.is_too_large(message):
+            edits = headers.unchecked(f"larger than {self.settings.size_limit} bytes")
             return Verdict(edits=edits, facts={"result": "toolarge", **client})
         return await self.judged(session, message, deadline, client)
 

@@ -125,9 +125,8 @@ def test_size_limit_of_the_filter(clamd: Path) -> None:
 
     async def scenario(smtpd: Smtpd) -> None:
         outcome = await smtpd.send(message)
-        size = len(RECEIVED + message)
         assert outcome.reply is None
-        head = b"X-Virus-Status: Unknown, not scanned (%d bytes, limit 500)\r\n" % size
+        head = b"X-Virus-Status: Unknown, not scanned (larger than 500 bytes)\r\n"
         assert outcome.text == head + RECEIVED + message
         assert smtpd.messages()[0]["result"] == "toolarge"
 

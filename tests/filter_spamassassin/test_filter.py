@@ -48,7 +48,7 @@ def test_twenty_five_megabytes_pass_unscanned(spamd: Path) -> None:
     async def scenario(smtpd: Smtpd) -> None:
         outcome = await smtpd.send(message)
         assert outcome.reply is None
-        head = UNKNOWN + b"(%d bytes, limit 512000)\r\n" % len(RECEIVED + message)
+        head = UNKNOWN + b"(larger than 512000 bytes)\r\n"
         assert outcome.text.startswith(head)
         assert digest(outcome.text[len(head) :]) == digest(RECEIVED + message)
         assert smtpd.messages()[0]["result"] == "toolarge"

@@ -12,6 +12,7 @@ import pytest
 from filter_api.errors import CannotCheck
 from filter_api.net.backend import ANSWER_LIMIT, Backend, BackendError, Backends, BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
+from filter_api.spool import SpoolError
 from tests.support.hostile import (
     Handler,
     close_at_once,
@@ -149,10 +150,11 @@ def test_the_breaker_is_fed(tmp_path: Path) -> None:
     run(count, tmp_path, scenario)
 
 
-def test_a_message_that_cannot_be_read_is_not_the_daemons_fault(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), SpoolError("Input/output error")])
+def test_a_message_that_cannot_be_read_is_not_the_daemons_fault(error: Exception, tmp_path: Path) -> None:
     def blocks() -> Iterable[bytes]:
         yield b"hello"
-        raise OSError(5, "Input/output error")
+        raise error
 
     async def scenario(endpoint: Endpoint) -> None:
         backend = Backend(endpoint)
