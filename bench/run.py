@@ -37,6 +37,7 @@ PARTS = {
     "clamav": ("filter-clamav", "scanners:clamav"),
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "dkimsign": ("filter-dkimsign", "dkimsign:figures"),
+    "greylist": ("Greylist", "greylist:figures"),
     "chain": ("The whole chain, delivered", "chain:figures"),
 }
 

@@ -99,8 +99,9 @@ async def _vouched(own: Options, case: Case, resolver: Resolver, facts: Facts) -
     from filter_api.net.spf import check_sender
 
     deadline = asyncio.get_running_loop().time() + SECONDS
-    if await Vouching(resolver, own.common).common(case.address, case.helo, deadline):
-        _say("common", "the client is in the SPF record of a common domain")
+    domain, _ = await Vouching(resolver, own.common).first_common(case.address, case.helo, deadline)
+    if domain is not None:
+        _say("common", f"the client is in the SPF record of {printable(domain)}")
         return facts._replace(common=True)
     sender = case.sender or b""
     if sender and not domain_of(sender):

@@ -60,12 +60,15 @@ class Vouching:
             return False
         known = self._recall((address, b""))
         if known is None:
-            known, ttl = await self._any_common(address, helo, deadline)
-            self._remember((address, b""), ttl, vouched=known)
+            domain, ttl = await self.first_common(address, helo, deadline)
+            known = self._remember((address, b""), ttl, vouched=domain is not None)
         return known
 
-    async def _any_common(self, address: Address, helo: bytes, deadline: float) -> tuple[bool, int]:
-        """Look at the listed domains, some at a time, up to the first that vouches."""
+    async def first_common(self, address: Address, helo: bytes, deadline: float) -> tuple[bytes | None, int]:
+        """The first of the listed domains that vouches, if one does, and for how many seconds that holds.
+
+        They are looked at some at a time, in the order of the file.
+        """
         from filter_api.net.spf import Result, check_host
 
         domains = [match.entry.lower().lstrip(b".") for match in self._table or ()]
@@ -77,11 +80,11 @@ class Vouching:
                     for domain in domains[start : start + PARALLEL]
                 )
             )
-            for spf in found:
+            for domain, spf in zip(domains[start:], found, strict=False):
                 if spf.passed and spf.strong:
-                    return True, spf.ttl
+                    return domain, max(spf.ttl, DOUBT_TTL)
                 shortest = min(shortest, DOUBT_TTL if spf.result is Result.TEMPERROR else max(spf.ttl, DOUBT_TTL))
-        return False, shortest
+        return None, shortest
 
     def forget(self) -> None:
         """Ask anew: for SIGHUP."""
