@@ -20,7 +20,7 @@ FILTERS = sorted(path.parent.name for path in (ROOT / "filters").glob("filter_*/
 REFUSED = {"filter_greylist": "w", "filter_dkimsign": "AS"}
 """Letters that only give an error which explains why: mentioned in the page, but not offered."""
 
-_OPTION = re.compile(r"^\.It Fl ([A-Za-z])(?: |$)(.*)", re.MULTILINE)
+_OPTION = re.compile(r"^\.It Fl ([A-Za-z0-9])(?: |$)(.*)", re.MULTILINE)
 _EXAMPLE = re.compile(r"for example|such as|as in|^\.Ql |^\.Dl |^\.Bd |^\.It Cm |\.Cm ", re.IGNORECASE | re.MULTILINE)
 _DEFAULT = re.compile(r"\bdefaults?\b|must be given|is required", re.IGNORECASE)
 _MACHINE = re.compile(r"referenced manual not found|outdated mandoc.db")
@@ -67,7 +67,7 @@ def synopsis_letters(page: str) -> set[str]:
     """Letters in the SYNOPSIS: ``.Op Fl abc`` and ``.Op Fl x Ar value``."""
     start = page.index("\n.Sh SYNOPSIS")
     text = page[start : page.index("\n.Sh ", start + 1)]
-    return {letter for group in re.findall(r"Fl ([A-Za-z]+)", text) for letter in group}
+    return {letter for group in re.findall(r"Fl ([A-Za-z0-9]+)", text) for letter in group}
 
 
 def test_there_is_a_page_for_each_program() -> None:
