@@ -13,7 +13,10 @@ far.example is relayed to a listener of the same smtpd that plays the other side
 
 from __future__ import annotations
 
+import base64
+import io
 import re
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -23,7 +26,7 @@ from filter_api.escape import parse_pairs
 from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
 from tests.smtpd.syslogged import SyslogSmtpd
 from tools.private_smtpd import Client, Gone, wait_until
-from tools.private_smtpd.backends import FOLDER, Backend, start_clamd, start_redis, start_spamd
+from tools.private_smtpd.backends import EICAR, FOLDER, Backend, start_clamd, start_redis, start_spamd
 from tools.private_smtpd.tls import certificate
 
 GOOD: Final = "192.0.2.10"
@@ -126,6 +129,19 @@ def mail(subject: str, body: str = "hello", *, author: str = "alice@good.example
     head = f"From: <{author}>\nTo: <bob@example.org>\nSubject: {subject}\nDate: Fri, 20 Nov 2026 08:00:00 +0000\n"
     text = f"{head}Message-ID: <{subject.replace(' ', '.')}@test.example>\n{mime}\n{body}\n"
     return text.replace("\n", "\r\n").encode("ascii")
+
+
+def infected(subject: str, *, author: str = "alice@good.example") -> bytes:
+    """EICAR in an archive in an attachment."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("eicar.com", EICAR)
+    encoded = base64.encodebytes(archive.getvalue()).decode()
+    parts = (
+        "--b\nContent-Type: text/plain\n\nsee the attachment\n--b\nContent-Type: application/zip\n"
+        f'Content-Disposition: attachment; filename="bill.zip"\nContent-Transfer-Encoding: base64\n\n{encoded}--b--\n'
+    )
+    return mail(subject, parts, author=author, mime='MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n')
 
 
 def lines_of(log: str) -> list[Line]:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.smtpd.chain import ZONE, Seen, converse, mail
+from tests.smtpd.chain import ZONE, Seen, converse, infected, mail
 from tools.private_smtpd import Client, Gone, Smtpd
 from tools.private_smtpd.backends import EICAR, GTUBE
 
@@ -34,11 +34,21 @@ RETRY: Final = (0.5, 2.5)
 ID: Final = re.compile(rb"^Subject: load ([0-9]+)\n", re.M)
 
 GOOD_SERVERS: Final = 40
-KINDS: Final = ("ham",) * 12 + ("fresh",) * 2 + ("scored",) + ("spam",) * 3 + ("virus",) * 2
+KINDS: Final = (
+    *("ham",) * 23,
+    "large",
+    *("fresh",) * 4,
+    *("scored",) * 2,
+    *("spam",) * 6,
+    *("virus",) * 2,
+    *("archive",) * 2,
+)
 """What good servers send, as their users may be infected: fresh is ham from a domain never heard of before."""
 STRANGERS: Final = ("nameless",) * 4 + ("residential",) * 3 + ("trap",) * 3
 """What the other connections are."""
 BODY: Final = "\n.one dot\n..two dots\nblanks \t here \nFrom here\n"
+LARGE: Final = "nothing much happens in here, for long\n" * 30_000
+"""What makes a message go through a temporary file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +70,15 @@ class Mail:
         return "carol@example.org" if self.kind == "trap" else "bob@example.org"
 
     @property
+    def body(self) -> str:
+        return {"spam": f"\n{GTUBE.decode()}\n", "virus": EICAR.decode(), "large": BODY + LARGE}.get(self.kind, BODY)
+
+    @property
     def text(self) -> bytes:
-        content = {"spam": f"\n{GTUBE.decode()}\n", "virus": EICAR.decode()}.get(self.kind, BODY)
-        return mail(f"load {self.number}", content, author=self.sender)
+        subject = f"load {self.number}"
+        if self.kind == "archive":
+            return infected(subject, author=self.sender)
+        return mail(subject, self.body, author=self.sender)
 
     def settled(self, seen: Seen) -> bool:
         """Whether its server gives up, or is done."""
@@ -72,9 +88,12 @@ class Mail:
 def mails_for(count: int, connections: int) -> list[list[Mail]]:
     """The mails of each connection."""
     numbers = itertools.count(1)
-    kinds = itertools.cycle(KINDS)
     each = count // connections
-    return [[_mail(next(numbers), index, next(kinds)) for _ in range(each)] for index in range(connections)]
+    found = []
+    for index in range(connections):
+        kinds = itertools.cycle(random.Random(index).sample(KINDS, len(KINDS)))
+        found.append([_mail(next(numbers), index, next(kinds)) for _ in range(each)])
+    return found
 
 
 def _mail(number: int, index: int, kind: str) -> Mail:

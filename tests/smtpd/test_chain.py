@@ -6,9 +6,6 @@ quarantine.
 
 from __future__ import annotations
 
-import base64
-import io
-import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -18,12 +15,9 @@ from tests.filter_dkimsign.support import ZONE as KEYS
 from tests.smtpd import chain as at
 from tests.smtpd.chain import QUARANTINE, Chain, mail
 from tools.private_smtpd import wait_until
-from tools.private_smtpd.backends import EICAR, GTUBE
+from tools.private_smtpd.backends import GTUBE
 
 BOB = "bob@example.org"
-ZIPPED = """MIME-Version: 1.0
-Content-Type: multipart/mixed; boundary="b"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +25,6 @@ def chain(version: str) -> Iterator[Chain]:
     with Chain(version) as running:
         yield running
         running.check_alive()
-
-
-def virus(subject: str) -> bytes:
-    """EICAR in an archive in an attachment."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as files:
-        files.writestr("eicar.com", EICAR)
-    encoded = base64.encodebytes(archive.getvalue()).decode()
-    parts = (
-        "--b\nContent-Type: text/plain\n\nsee the attachment\n--b\nContent-Type: application/zip\n"
-        f'Content-Disposition: attachment; filename="bill.zip"\nContent-Transfer-Encoding: base64\n\n{encoded}--b--\n'
-    )
-    return mail(subject, parts, mime=ZIPPED)
 
 
 def test_a_new_server_waits_once_and_is_known_from_then_on(chain: Chain) -> None:
@@ -119,7 +100,7 @@ def test_spam_is_refused_kept_and_released(chain: Chain) -> None:
 
 def test_a_virus_in_an_archive_is_refused_kept_and_released(chain: Chain) -> None:
     sender = "virus@virus.example"
-    seen = chain.insist(at.VIRUS, sender, BOB, virus("virus"))
+    seen = chain.insist(at.VIRUS, sender, BOB, at.infected("virus"))
     assert (seen.phase, seen.code) == ("message", 554)
     line = chain.explained(seen)
     assert (line.filter, line.pairs["result"]) == ("clamav", "virus")
@@ -167,7 +148,7 @@ def test_submitted_mail_is_scanned_and_signed(chain: Chain, version: str) -> Non
         assert client.auth_plain("alice", "secret").code == 235
         seen = at.converse(client, "alice@example.org", "alice@far.example", mail("sent", author="alice@example.org"))
         assert seen.code == 250, seen
-        seen = at.converse(client, "alice@example.org", "alice@far.example", virus("sent virus"))
+        seen = at.converse(client, "alice@example.org", "alice@far.example", at.infected("sent virus"))
         assert seen.code == 554, seen
     check_signed(chain, "sent")
     assert chain.missing("sent virus")
