@@ -100,6 +100,8 @@ class SpamAssassin(ScanningFilter):
         header_size = copy.header_size if self.own.keep else None
         questions = [spamd.check(copy.blocks, copy.size, user=user, header_size=header_size) for user in users]
         backends = self.settings.backends
+        if len(questions) == 1:
+            return {users[0]: await backends.ask(questions[0], deadline)}
         try:
             async with asyncio.TaskGroup() as scans:
                 tasks = [scans.create_task(backends.ask(question, deadline)) for question in questions]
