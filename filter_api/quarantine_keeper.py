@@ -20,12 +20,14 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.quarantine import FACTS, MESSAGE, UNFINISHED, Store, dump_facts, new_id
+from filter_api.quarantine import FACTS, MESSAGE, UNFINISHED, NoSuchMessage, Store, dump_facts, new_id
 
 _SHARE: Final = 10
 """One client network may use one in so many bytes; one in so many blocks and inodes must stay free."""
 
 _EXPIRE_EVERY: Final = 3600.0
+_JUMP: Final = 3600.0
+_PATIENCE: Final = 86_400.0
 
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -73,21 +75,32 @@ class _Kept(NamedTuple):
 class Keeper:
     """Writes into one store. Belongs to one event loop; the slow calls of the disk are made in a thread."""
 
-    def __init__(self, store: Store, limits: Limits, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        *,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.store = store
         self.limits = limits
         self._wall = wall
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+        self._looking = asyncio.Lock()
         self._kept: dict[str, _Kept] = {}
         self._used: Counter[str] = Counter()  # bytes by network
         self._writing: set[str] = set()
         self._looked_at = -1
-        self._next_expiry = 0.0
+        self._next_expiry = float("-inf")
 
     async def keep(self, blocks: Iterable[bytes], size: int, facts: Mapping[str, object], *, network: str) -> str:
         """Keep a message of `size` bytes; its id. `network` is whose share it counts against. Raises NotKept."""
         try:
-            await self._look_around()
-            name = self._reserve(size, network)
+            async with self._looking:
+                await self._look_around()
+                name = self._reserve(size, network)
         except (OSError, ConfigError) as error:
             raise NotKept(_why(error)) from None
         kept = False
@@ -105,17 +118,27 @@ class Keeper:
     async def _look_around(self) -> None:
         """Expire once an hour, and read anew what is there when somebody else changed the directory."""
         self.store.follow()
-        now = self._wall()
-        if now >= self._next_expiry:
-            self._next_expiry = now + _EXPIRE_EVERY
+        if self._expiry_is_due():
             self._looked_at = -1
-            await asyncio.to_thread(self.store.expire, self.limits.days, now)
+            await asyncio.to_thread(self.store.expire, self.limits.days, self._wall())
         stamp = os.fstat(self.store.directory).st_mtime_ns
         if stamp != self._looked_at:
             self._looked_at = stamp
             known, busy = set(self._kept), set(self._writing)
             found = await asyncio.to_thread(self._read, known)
             self._take_over(found, known - busy - self._writing)
+
+    def _expiry_is_due(self) -> bool:
+        """Once an hour; after a jump of the wall clock not for a day, or a wrong clock would empty the quarantine."""
+        now = self._monotonic()
+        offset = self._wall() - now
+        if abs(offset - self._offset) > _JUMP:
+            self._offset = offset
+            self._next_expiry = now + _PATIENCE
+        if now < self._next_expiry:
+            return False
+        self._next_expiry = now + _EXPIRE_EVERY
+        return True
 
     def _read(self, known: set[str]) -> dict[str, _Kept | None]:
         """What the directory holds; the facts of messages that are known are not read again."""
@@ -142,11 +165,12 @@ class Keeper:
 
     def _facts(self, name: str) -> _Kept:
         try:
-            facts = self.store.facts(name)
-        except Exception:  # noqa: BLE001 - gone meanwhile or unreadable: it counts as nothing
-            return _Kept(0, "")
-        size, network = facts.get("size"), facts.get("network")
-        return _Kept(size if isinstance(size, int) else 0, network if isinstance(network, str) else "")
+            with self.store.message(name) as file:
+                size = os.fstat(file.fileno()).st_size
+            network = self.store.facts(name).get("network")
+        except (OSError, NoSuchMessage):
+            return _Kept(0, "")  # gone meanwhile, or nothing to be read
+        return _Kept(size, network if isinstance(network, str) else "")
 
     def _reserve(self, size: int, network: str) -> str:
         """An id, with its share taken before anything is awaited. Raises NotKept."""

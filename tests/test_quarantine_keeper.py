@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -25,26 +26,34 @@ def directory(tmp_path: Path) -> Path:
     return path
 
 
-class Wall:
-    """A wall clock that stands still."""
+class Clock:
+    """A clock that stands still; `tick` lets both of a process go on."""
 
-    def __init__(self) -> None:
-        self.now = NOW
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+        self.steady = 1000.0
 
     def __call__(self) -> float:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.steady
 
-def run(directory: Path, limits: Limits, scenario: Callable[[Keeper, Wall], Awaitable[None]]) -> None:
-    wall = Wall()
+    def tick(self, seconds: float) -> None:
+        self.now += seconds
+        self.steady += seconds
+
+
+def run(directory: Path, limits: Limits, scenario: Callable[[Keeper, Clock], Awaitable[None]]) -> None:
+    wall = Clock()
     store = Store(str(directory))
     try:
-        asyncio.run(_run(scenario, Keeper(store, limits, wall=wall), wall))
+        asyncio.run(_run(scenario, Keeper(store, limits, wall=wall, monotonic=wall.monotonic), wall))
     finally:
         store.close()
 
 
-async def _run(scenario: Callable[[Keeper, Wall], Awaitable[None]], keeper: Keeper, wall: Wall) -> None:
+async def _run(scenario: Callable[[Keeper, Clock], Awaitable[None]], keeper: Keeper, wall: Clock) -> None:
     await scenario(keeper, wall)
 
 
@@ -53,7 +62,7 @@ async def keep(keeper: Keeper, size: int, network: str = "192.0.2.0/24") -> str:
 
 
 def test_message_and_facts(directory: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         name = await keeper.keep([b"Subject: x\r\n", b"\r\n.\r\n"], 17, {"score": 12.5}, network="192.0.2.0/24")
         assert (directory / (name + MESSAGE)).read_bytes() == b"Subject: x\r\n\r\n.\r\n"
         assert json.loads((directory / (name + FACTS)).read_bytes()) == {
@@ -70,7 +79,7 @@ def test_message_and_facts(directory: Path) -> None:
 
 
 def test_one_network_gets_a_tenth(directory: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         for _ in range(2):
             await keep(keeper, 500)
         with pytest.raises(NotKept, match="share"):
@@ -81,7 +90,7 @@ def test_one_network_gets_a_tenth(directory: Path) -> None:
 
 
 def test_all_together_keep_the_limit(directory: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         results = await asyncio.gather(
             *(keep(keeper, 1000, f"192.0.{number}.0/24") for number in range(30)), return_exceptions=True
         )
@@ -96,8 +105,8 @@ def test_all_together_keep_the_limit(directory: Path) -> None:
 def test_what_others_add_and_remove_counts(directory: Path) -> None:
     """filterctl deletes, another filter keeps in the same directory: both are noticed."""
 
-    async def scenario(keeper: Keeper, wall: Wall) -> None:
-        other = Keeper(keeper.store, keeper.limits, wall=wall)
+    async def scenario(keeper: Keeper, wall: Clock) -> None:
+        other = Keeper(keeper.store, keeper.limits, wall=wall, monotonic=wall.monotonic)
         first = await keep(keeper, 900)
         with pytest.raises(NotKept, match="share"):
             await keep(other, 900)
@@ -112,10 +121,10 @@ def test_what_others_add_and_remove_counts(directory: Path) -> None:
 
 
 def test_restart_knows_what_is_there(directory: Path) -> None:
-    async def fill(keeper: Keeper, _wall: Wall) -> None:
+    async def fill(keeper: Keeper, _wall: Clock) -> None:
         await keep(keeper, 900)
 
-    async def again(keeper: Keeper, _wall: Wall) -> None:
+    async def again(keeper: Keeper, _wall: Clock) -> None:
         with pytest.raises(NotKept, match="share"):
             await keep(keeper, 900)
 
@@ -124,16 +133,68 @@ def test_restart_knows_what_is_there(directory: Path) -> None:
 
 
 def test_age_makes_room(directory: Path) -> None:
-    async def scenario(keeper: Keeper, wall: Wall) -> None:
+    async def scenario(keeper: Keeper, wall: Clock) -> None:
         name = await keep(keeper, 900)
-        wall.now += 29 * 86400
+        wall.tick(29 * 86400)
         with pytest.raises(NotKept):
             await keep(keeper, 900)
-        wall.now += 2 * 86400
+        wall.tick(2 * 86400)
         await keep(keeper, 900)
         assert not (directory / (name + MESSAGE)).exists()
 
     run(directory, Limits(10_000, days=30), scenario)
+
+
+@pytest.mark.parametrize("jump", [365 * 86400, -86400])
+def test_a_clock_that_jumps_empties_nothing(directory: Path, jump: int) -> None:
+    """A day later it is believed."""
+
+    async def scenario(keeper: Keeper, clock: Clock) -> None:
+        name = await keep(keeper, 900)
+        clock.now += jump
+        clock.tick(7200)
+        await keep(keeper, 10)
+        assert (directory / (name + MESSAGE)).exists()
+        clock.tick(86400)
+        await keep(keeper, 10)
+        assert (directory / (name + MESSAGE)).exists() is (jump < 0)
+
+    run(directory, Limits(10_000, days=30), scenario)
+
+
+def test_a_slow_first_look_lets_nobody_past_the_limits(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading a large quarantine takes a while, in which others ask: they wait, too."""
+
+    async def fill(keeper: Keeper, _clock: Clock) -> None:
+        await keep(keeper, 900)
+
+    async def scenario(keeper: Keeper, _clock: Clock) -> None:
+        read = Keeper._read
+
+        def slowly(self: Keeper, known: set[str]) -> object:
+            time.sleep(0.2)
+            return read(self, known)
+
+        monkeypatch.setattr(Keeper, "_read", slowly)
+        results = await asyncio.gather(*(keep(keeper, 200) for _ in range(5)), return_exceptions=True)
+        assert all(isinstance(result, NotKept) for result in results)
+
+    run(directory, Limits(10_000), fill)
+    run(directory, Limits(10_000), scenario)
+
+
+def test_damaged_facts_do_not_hide_a_message_from_the_limits(directory: Path) -> None:
+    async def fill(keeper: Keeper, _clock: Clock) -> None:
+        for network in range(10):
+            name = await keep(keeper, 1000, str(network))
+            (directory / (name + FACTS)).write_text("{")
+
+    async def again(keeper: Keeper, _clock: Clock) -> None:
+        with pytest.raises(NotKept, match="full"):
+            await keep(keeper, 900)
+
+    run(directory, Limits(10_000), fill)
+    run(directory, Limits(10_000), again)
 
 
 @pytest.fixture(params=["size=64k,mode=0700", "size=1m,nr_inodes=12,mode=0700"], ids=["blocks", "inodes"])
@@ -150,7 +211,7 @@ def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]
 
 
 def test_a_tenth_of_the_disk_stays_free(small_disk: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         kept = 0
         why = ""
         while not why:
@@ -171,7 +232,7 @@ def test_a_tenth_of_the_disk_stays_free(small_disk: Path) -> None:
 
 
 def test_a_full_disk_leaves_nothing_half(small_disk: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         with pytest.raises(NotKept, match="No space"):
             await keeper.keep([b"x" * (2 << 20)], 4096, {}, network="192.0.2.0/24")
         assert os.listdir(small_disk) == []
@@ -181,7 +242,7 @@ def test_a_full_disk_leaves_nothing_half(small_disk: Path) -> None:
 
 
 def test_cancelling_leaves_nothing_half(directory: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         def blocks() -> Iterable[bytes]:
             for _ in range(1000):
                 yield b"x"
@@ -199,7 +260,7 @@ def test_cancelling_leaves_nothing_half(directory: Path) -> None:
 
 
 def test_a_directory_that_vanishes_and_comes_back(directory: Path) -> None:
-    async def scenario(keeper: Keeper, _wall: Wall) -> None:
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
         await keep(keeper, 1)
         for name in os.listdir(directory):
             (directory / name).unlink()
