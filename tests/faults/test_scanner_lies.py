@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -56,27 +57,45 @@ def test_a_hundred_megabytes_are_not_read(scanner: Scanner, tmp_path: Path) -> N
 
 HOSTILE = b"A\r\nBcc: all@example.com\r\n\r\nbody\n.\r\n\x1b[31m\0caf\xe9 %s " + b"x" * 3000
 
-INTO_CLAMAV: dict[str, Handler] = {
-    "name": say(b"stream: " + HOSTILE[:900].replace(b"\0", b"") + b" FOUND\0"),
-    "version": say(b"ClamAV 1.4\r\nBcc: all@example.com\0"),
-}
+HOSTILE_NAME = say(b"stream: " + HOSTILE[:900].replace(b"\0", b"") + b" FOUND\0")
 
 
-@pytest.mark.parametrize("name", [*INTO_CLAMAV])
-def test_clamd_cannot_write_our_headers(name: str, tmp_path: Path) -> None:
+def test_clamd_cannot_write_our_headers_with_a_name(tmp_path: Path) -> None:
     async def scenario(smtpd: Smtpd) -> None:
         outcome = await smtpd.send(MAIL)
-        if name == "version":
-            assert outcome.reply is not None  # the same nonsense came for the scan
-            return
         first, second, rest = outcome.text.split(b"\r\n", 2)
-        assert first.startswith(b"X-Virus-Scanned: ClamAV on ")
+        assert first == b"X-Virus-Scanned: ClamAV on mx.test"
         assert second.startswith(b"X-Virus-Status: Infected (A_Bcc:_all@example.com_")
         assert all(32 <= byte <= 126 for byte in second)
         assert rest == RECEIVED + MAIL
         assert "\x1b" not in smtpd.log
 
-    with_server(CLAMAV, INTO_CLAMAV[name], tmp_path, scenario, "-h", "-i", "A=mark")
+    with_server(CLAMAV, HOSTILE_NAME, tmp_path, scenario, "-h", "-i", "A=mark")
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        b"ClamAV 1.4\r\nBcc: all@example.com\0",
+        b"ClamAV \x1b[31m\0",
+        b"ClamAV caf\xe9\0",
+        b"ClamAV " + b"x" * 2000 + b"\0",
+        b"\0",
+        b"stream: OK\0",
+    ],
+)
+def test_clamd_cannot_write_our_headers_with_a_version(version: bytes, tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        command = await reader.readuntil(b"\0")
+        writer.write(version if command == b"zVERSION\0" else CLAMAV.good)
+        await writer.drain()
+
+    async def scenario(smtpd: Smtpd) -> None:
+        outcome = await smtpd.send(MAIL)
+        head = b"X-Virus-Scanned: ClamAV on mx.test\r\nX-Virus-Status: Clean\r\n"
+        assert outcome.text == head + RECEIVED + MAIL
+
+    with_server(CLAMAV, answer, tmp_path, scenario, "-h")
 
 
 def test_clamd_cannot_write_our_replies(tmp_path: Path) -> None:
@@ -87,7 +106,7 @@ def test_clamd_cannot_write_our_replies(tmp_path: Path) -> None:
         assert outcome.reply.isprintable()
         assert len(outcome.reply) < 200
 
-    with_server(CLAMAV, INTO_CLAMAV["name"], tmp_path, scenario)
+    with_server(CLAMAV, HOSTILE_NAME, tmp_path, scenario)
 
 
 def spamd_says(body: bytes, spam: bytes = b"Spam: True ; 15.0 / 5.0", extra: bytes = b"") -> Handler:
