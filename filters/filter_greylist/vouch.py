@@ -37,6 +37,7 @@ class Vouching:
         self._table = common
         self._clock = clock
         self._known: dict[Subject, tuple[bool, float]] = {}
+        self._listed: list[bytes] = []
 
     async def sender(self, address: Address, sender: bytes, helo: bytes, deadline: float) -> bool:
         """Whether SPF passes strongly for this sender; `deadline` is a time of the event loop."""
@@ -58,6 +59,9 @@ class Vouching:
         """Whether a common domain names this client in its SPF record."""
         if self._table is None:
             return False
+        if (listed := self._domains()) != self._listed:
+            self._listed = listed
+            self._known.clear()  # the file has changed
         known = self._recall((address, b""))
         if known is None:
             domain, ttl = await self.first_common(address, helo, deadline)
@@ -71,7 +75,7 @@ class Vouching:
         """
         from filter_api.net.spf import Result, check_host
 
-        domains = [match.entry.lower().lstrip(b".") for match in self._table or ()]
+        domains = self._domains()
         shortest = LONGEST_TTL
         for start in range(0, len(domains), PARALLEL):
             found = await asyncio.gather(
@@ -85,6 +89,9 @@ class Vouching:
                     return domain, max(spf.ttl, DOUBT_TTL)
                 shortest = min(shortest, DOUBT_TTL if spf.result is Result.TEMPERROR else max(spf.ttl, DOUBT_TTL))
         return None, shortest
+
+    def _domains(self) -> list[bytes]:
+        return [match.entry.lower().lstrip(b".") for match in self._table or ()]
 
     def forget(self) -> None:
         """Ask anew: for SIGHUP."""
