@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from filter_api.decision import AddHeader, Edit, RemoveHeader, ReplaceHeader
 
+_BLANK = b" \t"
+
 
 class Field:
     """One header field.
@@ -81,7 +83,7 @@ def parse_header(lines: Iterable[bytes]) -> HeaderView:
     for line in lines:
         if not line:
             break
-        if line[:1] in {b" ", b"\t"} and fields:
+        if line[0] in _BLANK and fields:
             fields[-1].append(line)
         else:
             fields.append([line])

@@ -65,7 +65,7 @@ class Message:
         """The header fields; of a header over 256 KiB only those that end before."""
         if self._header is None:
             head, _ = self._split()
-            self._header = parse_header(map(unstuff, head.split(b"\n")[:-1]))
+            self._header = parse_header(unstuff(head).replace(b"\n.", b"\n").split(b"\n"))
         return self._header
 
     def _split(self) -> tuple[bytes, bool]:
