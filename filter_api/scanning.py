@@ -1,8 +1,7 @@
 """What filters have in common that ask a daemon about whole messages: options, deadline, exemption, quarantine.
 
     class Scanner(ScanningFilter):
-        async def on_message(self, session, message):
-            deadline = self.scan_deadline()
+        async def examine(self, session, message, deadline):
             result = await self.settings.backends.ask(question, deadline)              # CannotCheck: -F answers
             if bad:
                 return await self.refuse(session, message, Reject(...), facts, deadline)   # and kept, with -q
@@ -19,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from filter_api.addresses import client_network
-from filter_api.decision import Facts, Reject, Verdict
-from filter_api.errors import UsageError
+from filter_api.decision import Facts, Proceed, Reject, Verdict
+from filter_api.errors import CannotCheck, UsageError
 from filter_api.escape import printable
 from filter_api.filter import Filter
 from filter_api.message import Message
@@ -109,23 +108,35 @@ class ScanningFilter(Filter):
         self.settings = settings
         self._resolver = resolver
 
-    def scan_deadline(self) -> float:
-        """When to give up, on the event loop's clock; to be called at the dot."""
+    async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
+        """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""
+        raise NotImplementedError
+
+    async def on_message(self, session: Session, message: Message) -> Verdict:
+        """Examine a message, unless a filter before this one has refused it: then smtpd passes it on without a line.
+
+        A message that somebody sent has at least smtpd's own Received.
+        """
+        if message.wire_size == 0:
+            return Verdict()
         seconds = self.options.timeout or self.message_deadline
-        return asyncio.get_running_loop().time() + max(seconds - MARGIN, seconds / 2)
+        deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN, seconds / 2)
+        try:
+            verdict = await self.examine(session, message, deadline)
+        except CannotCheck as error:
+            verdict = self._unchecked_verdict(str(error))
+        return Verdict(verdict.decision, verdict.edits, facts={**verdict.facts, "client": _client(session)})
+
+    def _unchecked_verdict(self, reason: str) -> Verdict:
+        """What -F says."""
+        decision = self.failed()
+        edits = tuple(self.unchecked()) if isinstance(decision, Proceed) else ()
+        return Verdict(decision, edits, facts={"result": "failed", "reason": reason})
 
     @property
     def host(self) -> str:
         """Our name, for headers: what smtpd calls itself."""
         return printable(self.server.admd) or "localhost"
-
-    @staticmethod
-    def was_refused(message: Message) -> bool:
-        """Whether a filter before this one has refused the message: then smtpd gives it back without any line.
-
-        A message that somebody sent has at least smtpd's own Received.
-        """
-        return message.wire_size == 0
 
     def is_too_large(self, message: Message) -> bool:
         """Whether option -b passes the message unscanned; a very large one is not read for that."""
@@ -185,6 +196,10 @@ class ScanningFilter(Filter):
         return Verdict(Reject(refusal.code, refusal.enhanced, text), facts={**facts, "id": name})
 
 
+def _client(session: Session) -> str:
+    return "local" if session.address is None else str(session.address)
+
+
 def _facts_of(session: Session, message: Message) -> Mapping[str, object]:
     """What an operator wants to know of a message, and what is needed to give it back to its recipients."""
     transaction = session.transaction
@@ -192,7 +207,7 @@ def _facts_of(session: Session, message: Message) -> Mapping[str, object]:
     header = message.header
     return {
         "session": as_text(session.id),
-        "client": "local" if session.address is None else str(session.address),
+        "client": _client(session),
         "rdns": as_text(session.rdns or b""),
         "helo": as_text(session.identity or b""),
         "from": as_text(session.sender or b""),

@@ -49,30 +49,26 @@ class ClamAv(ScanningFilter):
         """Option -F accept: it goes on, and says that nobody looked."""
         return policy.unscanned("scanner not available")
 
-    async def on_message(self, session: Session, message: Message) -> Verdict:
-        """Scan a whole message."""
-        if self.was_refused(message):
-            return Verdict()
-        deadline = self.scan_deadline()
-        facts: dict[str, object] = {"client": _client(session)}
+    async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
+        """Scan a message."""
         if await self.is_exempt(session, deadline):
-            return Verdict(edits=policy.unscanned("exempt"), facts={"result": "skipped", **facts, "reason": "exempt"})
+            return Verdict(edits=policy.unscanned("exempt"), facts={"result": "skipped", "reason": "exempt"})
         if self.is_too_large(message):
             edits = policy.unscanned(f"larger than {self.settings.size_limit} bytes")
-            return Verdict(edits=edits, facts={"result": "toolarge", **facts})
+            return Verdict(edits=edits, facts={"result": "toolarge"})
         result = await self.settings.backends.ask(scan(message.text), deadline)
         if isinstance(result, TooLarge):
-            return Verdict(policy.TOO_LARGE, facts={"result": "toolarge", **facts})
+            return Verdict(policy.TOO_LARGE, facts={"result": "toolarge"})
         version = await self.current_version(deadline) if self.own.headers else None
         if isinstance(result, Found):
             return await self.found(session, message, result.name, version, deadline)
-        return Verdict(edits=policy.scanned("Clean", version, self.host), facts={"result": "clean", **facts})
+        return Verdict(edits=policy.scanned("Clean", version, self.host), facts={"result": "clean"})
 
     async def found(
         self, session: Session, message: Message, name: str, version: str | None, deadline: float
     ) -> Verdict:
         """Do what -i says of this name."""
-        facts = {"result": "virus", "virus": name, "client": _client(session)}
+        facts = {"result": "virus", "virus": name}
         action = self.own.policy.actions.of(name)
         if action is Action.REJECT:
             return await self.refuse(session, message, self.own.policy.refusal(name), facts, deadline)
@@ -89,10 +85,6 @@ class ClamAv(ScanningFilter):
             except BackendError as error:
                 self.log.debug(None, "version", reason=str(error))
         return self.version
-
-
-def _client(session: Session) -> str:
-    return "local" if session.address is None else str(session.address)
 
 
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> ClamAv:

@@ -45,22 +45,18 @@ class SpamAssassin(ScanningFilter):
         """Option -F accept, the default: it goes on, and says that nobody looked."""
         return headers.unchecked("spamd not available")
 
-    async def on_message(self, session: Session, message: Message) -> Verdict:
-        """Judge a whole message."""
-        if self.was_refused(message):
-            return Verdict()
-        deadline = self.scan_deadline()
-        client = {"client": "local" if session.address is None else str(session.address)}
+    async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
+        """Judge a message, unless nobody wants to know."""
         if self.ours(session) and not self.own.scan_ours:
-            return Verdict(facts={"result": "skipped", **client, "reason": "ours"})
+            return Verdict(facts={"result": "skipped", "reason": "ours"})
         if await self.is_exempt(session, deadline):
-            return Verdict(edits=headers.unchecked("exempt"), facts={"result": "skipped", **client, "reason": "exempt"})
+            return Verdict(edits=headers.unchecked("exempt"), facts={"result": "skipped", "reason": "exempt"})
         if self.is_too_large(message):
             edits = headers.unchecked(f"larger than {self.settings.size_limit} bytes")
-            return Verdict(edits=edits, facts={"result": "toolarge", **client})
-        return await self.judged(session, message, deadline, client)
+            return Verdict(edits=edits, facts={"result": "toolarge"})
+        return await self.judged(session, message, deadline)
 
-    async def judged(self, session: Session, message: Message, deadline: float, client: dict[str, str]) -> Verdict:
+    async def judged(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Scan for the users it is for, and decide."""
         users, shown = self.users_of(session)
         copy = Copy(message, session.sender)
@@ -72,7 +68,6 @@ class SpamAssassin(ScanningFilter):
             "result": "spam" if chief.spam else "ham",
             "score": policy.number(chief.score),
             "required": policy.number(chief.required),
-            **client,
             **({"user": shown} if shown else {}),
             "tests": ",".join(chief.tests) or "none",
         }

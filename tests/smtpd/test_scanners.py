@@ -111,7 +111,7 @@ def room(version: str) -> Iterator[Room]:
 def test_a_virus_is_refused(room: Room, message: bytes) -> None:
     reply = room.send(message)
     assert re.fullmatch(r"554 5\.7\.1 virus found: Eicar-Test-Signature\.UNOFFICIAL; id \d{8}-\d{6}-[0-9a-f]{8}", reply)
-    assert room.logged("result=virus virus=Eicar-Test-Signature.UNOFFICIAL client=192.0.2.1 id=") >= 1
+    assert room.logged("result=virus virus=Eicar-Test-Signature.UNOFFICIAL id=") >= 1
 
 
 def test_gtube_is_refused(room: Room) -> None:
