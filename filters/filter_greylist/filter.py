@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Coroutine
 from typing import ClassVar
 
-from filter_api.addresses import Address, is_role_address
+from filter_api.addresses import Address, is_role_address, parse_source
 from filter_api.decision import Decision, Failure, Proceed, Reject
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
@@ -111,7 +111,7 @@ class Greylist(Filter):
 
     def saw_connect(self, session: Session) -> None:
         """Option -M needs to know which listeners are served here."""
-        if not session.outgoing and self.low_mx.saw(session.destination_address):
+        if not session.outgoing and self.low_mx.saw(*parse_source(session.destination)):
             self.log.error(None, "option-M", note="listeners on the wildcard address cannot be told apart; -M is off")
 
     def on_mail_from(self, session: Session, sender: bytes) -> Decision:

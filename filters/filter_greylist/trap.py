@@ -18,6 +18,9 @@ BEAT_SECONDS = 15.0
 BEAT_VALID = 60.0
 """For how long that is believed."""
 
+SUBMISSION_PORTS = frozenset({465, 587})
+"""Where our own users hand in their mail (RFC 6409, RFC 8314): no MX is there."""
+
 FIRST_SECONDS = 60.0
 """After its start a filter traps nobody for coming to the wrong MX: the others may still be starting."""
 
@@ -64,15 +67,20 @@ class LowPriorityMx:
         """Whether this filter serves a primary MX, which others may rely on."""
         return self._address is None or self._primary_here
 
-    def saw(self, destination: Address | None) -> bool:
-        """A session came to this listener; True if it is the first on a wildcard one, which ends option -M."""
+    def saw(self, destination: Address | None, port: int | None = None) -> bool:
+        """A session came to this listener; True if it is the first on a wildcard one, which ends option -M.
+
+        Another listener is taken for the primary MX only if it can be one. The second address family of this very
+        host, loopback and submission say nothing about the primary, whose outage would trap everybody then.
+        """
         if self._address is None or destination is None or self.wildcard:
             return False
         if destination.is_unspecified:
             self.wildcard = True
             return True
-        if destination != self._address:
-            self._primary_here = True
+        if destination != self._address and port not in SUBMISSION_PORTS:
+            local = destination.is_loopback and not self._address.is_loopback
+            self._primary_here |= destination.version == self._address.version and not local
         return False
 
     def heard(self, now: float, age: float) -> None:

@@ -122,6 +122,16 @@ def test_an_mx_whose_primary_is_silent_traps_nobody(tmp_path: Path) -> None:
         assert smtpd.offer("192.0.3.1", destination=LOW).startswith("451"), "a file of this host is not shared"
 
 
+@pytest.mark.parametrize("other", ["127.0.0.1:25", "[2001:db8::2]:25", "198.51.100.9:587", "198.51.100.9:465"])
+def test_a_listener_that_is_no_mx_is_not_taken_for_the_primary(tmp_path: Path, other: str) -> None:
+    """The second MX has two addresses and listeners for its own users; the primary, elsewhere, is down."""
+    with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.hands.advance(120)
+        smtpd.offer(destination=other)
+        assert smtpd.offer("192.0.3.1", destination=LOW).startswith("451")
+        assert not smtpd.filter.low_mx.is_primary
+
+
 def test_a_wildcard_listener_ends_option_m(tmp_path: Path) -> None:
     with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
         smtpd.hands.advance(120)
