@@ -24,7 +24,7 @@ from filter_api.errors import ConfigError, UsageError
 from filter_api.escape import printable
 from filter_greylist.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_greylist.key import Prefixes
-from filter_greylist.listing import HEADING, to_line, to_row, trap_name, white_name
+from filter_greylist.listing import HEADING, to_line, to_row, trap_name, typed, white_name
 from filter_greylist.options import parse_prefixes, parse_timers
 from filter_greylist.policy import alive
 from filter_greylist.records import (
@@ -189,7 +189,7 @@ def _name(letter: str, key: str) -> tuple[Kind, bytes]:
     """The record a key of the command line names: an address, a trap's address, or a domain to be white."""
     try:
         if letter == "T":
-            return Kind.SPAMTRAP, trap_name(key)
+            return Kind.SPAMTRAP, trap_name(typed(key))
         if letter == "" and not _looks_like_address(key):
             return Kind.DOMAIN, _domain_name(key)
         return (Kind.TRAPPED if letter == "t" else Kind.WHITE), white_name(key)

@@ -15,14 +15,14 @@ from ipaddress import ip_address
 
 from filter_api.addresses import domain_of, is_role_address, plain_address
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import printable
+from filter_api.escape import printable, unescape
 from filter_api.net.dns import Resolver
 from filter_api.options import COMMON_LETTERS
 from filter_greylist import policy
 from filter_greylist.ctl import open_as_owner, settings_of
 from filter_greylist.judge import Case, question_of, tuples_of
 from filter_greylist.key import normal_recipient
-from filter_greylist.listing import in_words
+from filter_greylist.listing import in_words, typed
 from filter_greylist.options import LETTERS, Options, parse
 from filter_greylist.policy import Delay, Facts, Known, Outcome, Pass
 from filter_greylist.records import Kind, Life, Record
@@ -46,7 +46,7 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
         address = plain_address(ip_address(rest[0]))
     except ValueError:
         raise UsageError(f"{printable(rest[0], 60)} is no address") from None
-    sender, recipient, helo = (word.strip("<>").encode("utf-8") for word in (*rest[1:], "")[:3])
+    sender, recipient, helo = (unescape(typed(word).strip("<>")) for word in (*rest[1:], "")[:3])
     spec, store = open_as_owner(dict(options).get("-f", own.store.url))
     case = Case(address, sender, recipient, helo, listed=False, now=int(time.time()), deadline=0.0)
     try:

@@ -13,6 +13,7 @@ here: a pipe is ``\\x7c``, other bytes are ``\\xNN``, a backslash is doubled; a 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
@@ -111,6 +112,11 @@ _READERS: dict[str, tuple[int, _Reader]] = {
     "DOMAIN": (6, _domain),
     "PAIR": (7, _pair),
 }
+
+
+def typed(word: str) -> str:
+    """A word of the command line in the form of a listing: one character for each byte that was typed."""
+    return os.fsencode(word).decode("latin-1")
 
 
 def white_name(text: str) -> bytes:

@@ -131,6 +131,18 @@ def lines_of_listing(where: str, capsys: pytest.CaptureFixture[str]) -> list[str
     )
 
 
+def test_what_a_terminal_cannot_show_is_taken_as_bytes_or_as_the_listing_has_it(
+    where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A word of the command line that is no UTF-8 comes as surrogates."""
+    for typed in (os.fsdecode(b"tr\xe4p@example.org"), r"tr\xe4p@example.org"):
+        assert ctl(where, "-a", "-T", typed) == 0
+        assert lines_of_listing(where, capsys) == [r"SPAMTRAP|tr\xe4p@example.org"]
+        assert ctl(where, "explain", "192.0.2.1", "<>", typed, os.fsdecode(b"\xff")) == 1
+        assert "spamtrap, for ever" in capsys.readouterr().out
+        assert ctl(where, "-d", "-T", typed) == 0
+
+
 def test_to_make_white_is_to_free_from_a_trap(where: str, capsys: pytest.CaptureFixture[str]) -> None:
     ctl(where, "-at", "192.0.2.1")
     ctl(where, "-a", "192.0.2.1")
