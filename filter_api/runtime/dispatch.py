@@ -51,7 +51,7 @@ class Dispatcher:
         self._loop = loop
         self._now = loop.time()
         self._framing = Framing()
-        self._parser = Parser()
+        self._parser = Parser(known=self._open)
         self._asks = asks(filter_)
         self._told = told(filter_, filter_.log.failure)
         self._ends(b"tx-reset", self._end_transaction)
@@ -61,8 +61,7 @@ class Dispatcher:
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
         self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
         self._extend = self.held.extend
-        command = filter_.options.timeout or filter_.command_deadline
-        self._command_seconds = command
+        self._command_seconds = filter_.options.timeout or filter_.command_deadline
         self._message_seconds = filter_.options.timeout or filter_.message_deadline
 
     # --- input ---------------------------------------------------------------------------------------------------
@@ -148,7 +147,9 @@ class Dispatcher:
         if self.ledger.open and phase != b"commit":
             self.ledger.settle_session(session, "asked again")
         if phase == b"commit" and self._examines:
-            self._commit_asked(session, Request(phase, session_id, token, argument))
+            event = Request(phase, session_id, token, argument)
+            if not self.held.commit(event):
+                self._decide(session, event, Failed("no message before commit"))
             return
         if self.held.open:
             self.held.drop(session_id)
@@ -224,10 +225,6 @@ class Dispatcher:
         self.outbox.put(answer)
 
     # --- messages ------------------------------------------------------------------------------------------------
-
-    def _commit_asked(self, session: Session, event: Request) -> None:
-        if not self.held.commit(event):
-            self._decide(session, event, Failed("no message before commit"))
 
     def _examine(self, held: Held) -> None:
         """The dot is here: ask on_message."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from filter_api.protocol.parser import is_hex
 from filter_api.session import Session
 
 _GONE: Final = 4096  # sessions remembered after their end
@@ -27,7 +28,7 @@ class Sessions:
     def add(self, session_id: bytes, now: float, *, outgoing: bool = False) -> Session:
         """Make a session known; one that ended is given its due, but not kept."""
         session = Session(session_id, outgoing=outgoing, connected_at=now)
-        if session_id not in self.gone:
+        if session_id not in self.gone and is_hex(session_id):
             self.open[session_id] = session
         return session
 
