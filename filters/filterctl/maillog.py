@@ -30,6 +30,8 @@ _RANK: Final = ("virus", "spam", "refused", "failed", "toolarge", "ham", "clean"
 
 _SCANNED: Final = frozenset(_RANK)
 _LINE_LIMIT: Final = 16_384
+_UNDER_WAY: Final = 10_000
+"""Messages for which the line of another filter may still come."""
 
 
 class Reader(Protocol):
@@ -112,8 +114,12 @@ def _take(line: str, messages: list[Message], latest: dict[tuple[str, str, str],
     key = (found["session"], pairs.get("from", ""), pairs.get("msgid", ""))
     message = latest.get(key)
     if message is None or name in message.filters:
-        message = latest[key] = Message(found["time"], found["session"], pairs, {name})
+        message = Message(found["time"], found["session"], pairs, {name})
         messages.append(message)
+        latest.pop(key, None)
+        latest[key] = message
+        if len(latest) > _UNDER_WAY:
+            del latest[next(iter(latest))]
     else:
         message.add(name, pairs)
 
