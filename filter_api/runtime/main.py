@@ -14,8 +14,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from typing import Final, NoReturn, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, TypeAlias
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.filter import Filter
@@ -100,12 +100,18 @@ def _run(filter_: Filter, wire: socket.socket) -> None:
 async def _serve(filter_: Filter, wire: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     catch_stray_output(filter_.log.sink, loop)
-    loop.set_exception_handler(lambda _, context: filter_.log.warning(None, "asyncio", error=context.get("message")))
+    loop.set_exception_handler(lambda _, context: _tell(filter_, context))
     ended = asyncio.Event()
     terminated = asyncio.Event()
     filter_.server = Server()
     dispatcher = Dispatcher(filter_, lambda data: connection.write(data), loop)  # noqa: PLW0108 - made below
-    connection = Wire(dispatcher, dispatcher.outbox, ended.set)
+
+    def failed(error: BaseException) -> None:
+        """A mistake in here: the rest of this read is lost, other sessions are not."""
+        filter_.log.failure(None, "input", error)
+        dispatcher.outbox.flush()
+
+    connection = Wire(dispatcher, dispatcher.outbox, ended.set, failed)
     _handle_signals(loop, filter_, ended, terminated)
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
@@ -119,6 +125,14 @@ async def _serve(filter_: Filter, wire: socket.socket) -> None:
             await _guarded(filter_, "stopping", dispatcher)
             while connection.unwritten:  # noqa: ASYNC110 - the last milliseconds of a process
                 await asyncio.sleep(0.01)
+
+
+def _tell(filter_: Filter, context: Mapping[str, Any]) -> None:
+    """What the event loop met outside of every barrier."""
+    error = context.get("exception")
+    filter_.log.warning(None, "asyncio", error=context.get("message"))
+    if isinstance(error, BaseException):
+        filter_.log.failure(None, "asyncio", error)
 
 
 def _handle_signals(

@@ -40,12 +40,16 @@ class Flow(Protocol):
 class Wire(asyncio.BufferedProtocol):
     """Reads into one buffer that is kept; hands each read over whole."""
 
-    def __init__(self, receiver: Receiver, flow: Flow, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, receiver: Receiver, flow: Flow, ended: Callable[[], None], failed: Callable[[BaseException], None]
+    ) -> None:
+        """ended: smtpd is gone; failed: the receiver threw, which it should never do."""
         self._buffer = bytearray(READ_SIZE)
         self._view = memoryview(self._buffer)
         self._receiver = receiver
         self._flow = flow
         self._ended = ended
+        self._failed = failed
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -57,7 +61,10 @@ class Wire(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._receiver.feed(bytes(self._view[:nbytes]))
+        try:
+            self._receiver.feed(bytes(self._view[:nbytes]))
+        except BaseException as error:  # noqa: BLE001 - the last barrier: asyncio would hang up, and smtpd end with us
+            self._failed(error)
 
     def write(self, data: bytes) -> None:
         """Write, or queue what smtpd does not take yet."""

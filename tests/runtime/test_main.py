@@ -47,6 +47,17 @@ class Slow(Filter):
 main(Slow())
 """
 
+BROKEN = """
+from filter_api import *
+from filter_api import facts
+def broken(session, parts):
+    raise RuntimeError("a mistake of the library's own")
+facts.FOLD[b"link-identify"] = broken
+class Steady(Filter):
+    def on_connect(self, session): return Proceed()
+main(Steady())
+"""
+
 CONNECT = b"filter|0.7|1.1|smtp-in|connect|00000000000000aa|80|mx|192.0.2.1\n"
 
 
@@ -74,6 +85,20 @@ def test_nothing_but_the_protocol_reaches_smtpd() -> None:
         errors = smtpd.errors()
         assert "hello world" in errors
         assert "from a child" in errors
+
+
+def test_a_mistake_of_our_own_does_not_hang_up_on_smtpd() -> None:
+    with FilterProcess(["-c", BROKEN]) as smtpd:
+        smtpd.handshake()
+        smtpd.write(CONNECT + b"report|0.7|1.1|smtp-in|link-identify|00000000000000aa|EHLO|x\n")
+        assert smtpd.line() == b"filter-result|00000000000000aa|80|proceed"
+        smtpd.write(CONNECT.replace(b"aa", b"bb"))
+        assert smtpd.line() == b"filter-result|00000000000000bb|80|proceed"
+        assert smtpd.hang_up() == 0
+        errors = smtpd.errors()
+        assert "input error=" in errors
+        assert "a mistake of the library's own" in errors
+        assert "Traceback" in errors
 
 
 def test_sigterm_answers_what_is_open_and_ends() -> None:
