@@ -12,7 +12,12 @@ from filter_spamassassin.spamd import Scan
 SENDER_TEST: Final = "SENDER_SCORE"
 
 REFUSAL: Final = Reject(550, "5.7.1", "message refused as spam")
-COME_ALONE: Final = Reject(452, "4.5.3", "this recipient has spam settings of its own, send it a copy of its own")
+COME_ALONE: Final = Reject(
+    452,
+    "4.5.3",
+    "this recipient has spam settings of its own, send it a copy of its own",
+    facts={"reason": "other-user"},
+)
 
 
 @dataclass(frozen=True, slots=True)
