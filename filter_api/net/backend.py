@@ -88,7 +88,7 @@ class Backend:
         except TimeoutError:
             raise self._failed("no answer within the deadline") from None
         except OSError as error:
-            raise self._failed(os.strerror(error.errno) if error.errno else str(error)) from None
+            raise self._failed(_reason(error)) from None
         except BadAnswer as error:
             raise self._failed(str(error)) from None
         self.breaker.succeeded()
@@ -132,6 +132,11 @@ class Backends:
             except BackendError as error:
                 reasons.append(str(error))
         raise BackendError("; ".join(reasons))
+
+
+def _reason(error: OSError) -> str:
+    """In words; asyncio's own text repeats the address, and the resolver's errors (below zero) are not errno's."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:

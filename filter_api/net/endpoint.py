@@ -18,7 +18,8 @@ from typing import Final
 
 from filter_api.escape import printable
 
-_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?\.?")
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_HOST: Final = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _PATH_LIMIT: Final = 103
 """Bytes of a socket's path: sun_path holds 104 on the BSDs (108 on Linux), the final NUL included."""
 

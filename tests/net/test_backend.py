@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -128,6 +129,18 @@ def test_nobody_listens_is_known_at_once(tmp_path: Path) -> None:
         with pytest.raises(BackendError, match="No such file"):
             await Backend(Endpoint(path=str(tmp_path / "none"))).ask(question(), soon(60))
         assert time.monotonic() - started < 0.1
+
+    asyncio.run(main())
+
+
+def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_arguments: object, **_options: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def main() -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        with pytest.raises(BackendError, match=r"^nowhere\.example:1: Name or service not known$"):
+            await Backend(Endpoint("nowhere.example", 1)).ask(question(), soon(5))
 
     asyncio.run(main())
 

@@ -16,6 +16,7 @@ from filter_api.net.endpoint import Endpoint, connect, parse_endpoint
     [
         ("127.0.0.1:783", Endpoint("127.0.0.1", 783), "127.0.0.1:783"),
         ("127.0.0.1", Endpoint("127.0.0.1", 3310), "127.0.0.1:3310"),
+        ("x.", Endpoint("x.", 3310), "x.:3310"),
         ("localhost", Endpoint("localhost", 3310), "localhost:3310"),
         ("av.example.org:99", Endpoint("av.example.org", 99), "av.example.org:99"),
         ("[::1]:783", Endpoint("::1", 783), "[::1]:783"),
@@ -49,6 +50,10 @@ def test_addresses(text: str, expected: Endpoint, shown: str) -> None:
         "ho st",
         "host\n",
         "-host",
+        "a..b",
+        ".a",
+        "x" * 64,
+        "x." * 127 + "xx",
         "/",
         "/run/",
         "/" + "x" * 103,
