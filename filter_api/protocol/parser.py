@@ -83,7 +83,18 @@ def is_hex(text: bytes) -> bool:
 class Parser:
     """Holds what it learned of the peer: the protocol version, and where the ids of data-lines stand."""
 
-    __slots__ = ("_heads", "_ids", "_known", "_lengths", "_text", "_tokens", "_version", "in_text", "protocol")
+    __slots__ = (
+        "_heads",
+        "_ids",
+        "_known",
+        "_lengths",
+        "_text",
+        "_tokens",
+        "_version",
+        "in_text",
+        "protocol",
+        "swapped",
+    )
 
     def __init__(self, known: Container[bytes] = ()) -> None:
         """known: ids of sessions that need no second look."""
@@ -101,6 +112,8 @@ class Parser:
         self._text = (itemgetter(slice(81, None)), itemgetter(slice(81, -1)))
         #: Whether the last line told was one of a message: more of them will follow.
         self.in_text = False
+        #: Whether answers have token and session id in the order of the first versions.
+        self.swapped = False
 
     def parse(self, lines: list[bytes]) -> list[Event]:
         """Give the events of complete lines, in order."""
@@ -192,6 +205,7 @@ class Parser:
             if parsed is not None:
                 self._version = version
                 self.protocol = parsed
+                self.swapped = parsed < (0, 5)
                 moved = _MOVED if parsed < (0, 7) else frozenset()
                 self._lengths = {name: length for name, length in _LENGTHS.items() if name not in moved}
 

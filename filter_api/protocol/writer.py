@@ -6,7 +6,8 @@ line, a line too long, an illegal pair of phase and decision.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from filter_api.protocol.legality import is_legal, rewrite_argument
 from filter_api.protocol.limits import DATALINE_HEAD, MAX_LINE_OUT
@@ -44,11 +45,13 @@ def result(
     return _one_line(b"filter-result|" + ids + b"|" + word.encode("ascii") + tail)
 
 
+#: The commonest answer as a format of session id and token, the other way round before 0.5; see `proceed`.
+PROCEED: Final[Callable[[tuple[bytes, bytes]], bytes]] = b"filter-result|%b|%b|proceed\n".__mod__
+
+
 def proceed(protocol: tuple[int, int], session_id: bytes, token: bytes) -> bytes:
     """The commonest answer, legal in every phase."""
-    if protocol >= (0, 5):
-        return b"|".join((b"filter-result", session_id, token, b"proceed\n"))
-    return b"|".join((b"filter-result", token, session_id, b"proceed\n"))
+    return PROCEED((session_id, token) if protocol >= (0, 5) else (token, session_id))
 
 
 def dataline_head(protocol: tuple[int, int], session_id: bytes, token: bytes) -> bytes:

@@ -160,7 +160,7 @@ class Dispatcher:
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
             result = failure_of(self.filter.log, session, _text(phase), error)
         if type(result) is Proceed and result.facts is NO_FACTS:
-            self._put(writer.proceed(self._parser.protocol, session_id, token))
+            self._put(writer.PROCEED((token, session_id) if self._parser.swapped else (session_id, token)))
         else:
             self._decide(session, Request(phase, session_id, token, argument), result)
 
