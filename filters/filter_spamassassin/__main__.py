@@ -125,7 +125,7 @@ class SpamAssassin(ScanningFilter):
         """The header fields of a message that goes on."""
         edits = headers.checked(judgement, self.host)
         if self.own.keep:
-            edits += headers.taken_over(scan.fields)
+            edits += headers.taken_over(scan.fields, message.header)
         if judgement.spam and self.own.tag:
             edits += headers.tag_subject(message.header, self.own.tag)
         elif self.own.keep:

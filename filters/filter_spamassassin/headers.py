@@ -20,6 +20,7 @@ _OURS: Final = frozenset(
     {b"x-spam-status", b"x-spam-score", b"x-spam-level", b"x-spam-checker-version", b"x-spam-flag"}
 )
 
+_PREVIOUS: Final = b"x-spam-prev-"
 _NAME: Final = re.compile(rb"X-Spam-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
 _LINE: Final = re.compile(rb"[\t -~]*[!-~][\t -~]*")
 _WIDTH: Final = 76
@@ -70,11 +71,15 @@ def _status(judgement: Judgement) -> str:
     return "\n".join([*lines, line])
 
 
-def taken_over(fields: Iterable[Field]) -> Iterator[Edit]:
-    """Option -k: what else spamd's configuration adds, of the name X-Spam-…"""
+def taken_over(fields: Iterable[Field], header: HeaderView) -> Iterator[Edit]:
+    """Option -k: what else spamd's configuration adds to this header, of the name X-Spam-…
+
+    spamd drops such fields of the sender but for X-Spam-Prev-…, of which nobody can tell then whose they are.
+    """
     left = _LINES_LIMIT
+    others = _OURS.union(field.key for field in header.fields if field.key.startswith(_PREVIOUS))
     for field in fields:
-        if not _NAME.fullmatch(field.name) or field.name.lower() in _OURS:
+        if not _NAME.fullmatch(field.name) or field.key in others:
             continue
         lines = field.lines
         left -= len(lines)

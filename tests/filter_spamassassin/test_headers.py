@@ -13,6 +13,7 @@ from filter_spamassassin.headers import checked, spamds_subject, tag_subject, ta
 from filter_spamassassin.policy import Judgement
 
 FORGED = [b"X-Spam-Flag: NO", b"x-spam-status: No", b" folded", b"X-Spam-Anything : x", b"Subject: hi", b"X-Spammy: y"]
+NOTHING = parse_header([])
 
 
 def apply(edits: list[Edit] | tuple[Edit, ...], lines: list[bytes]) -> list[bytes]:
@@ -88,7 +89,8 @@ def test_what_is_taken_over() -> None:
             [b"X-Spam-Empty:"],
             [b"X-Spam-Blank: x", b"  ", b" y"],
             [b"X-Spam-Long: " + b"x" * 999],
-        )
+        ),
+        NOTHING,
     )
     assert apply(tuple(edits), []) == [
         b"X-Spam-Report: ",
@@ -99,15 +101,23 @@ def test_what_is_taken_over() -> None:
     ]
 
 
+def test_what_spamd_leaves_of_a_forged_header_is_not_taken_over() -> None:
+    """SpamAssassin keeps X-Spam-Prev-… of the sender, beside the X-Spam-Prev-Subject it writes itself."""
+    sent = [b"x-spam-prev-report: harmless", b"Subject: x"]
+    said = [*sent, b"X-Spam-Prev-Subject: x", b"X-Spam-Report: bad"]
+    edits = taken_over(parse_header(said).fields, parse_header(sent))
+    assert apply(tuple(edits), []) == [b"X-Spam-Prev-Subject: x", b"X-Spam-Report: bad"]
+
+
 def test_at_most_a_hundred_lines_are_taken_over() -> None:
     many = fields(*([b"X-Spam-%d: x" % number, b" y"] for number in range(80)))
-    assert len(apply(tuple(taken_over(many)), [])) == 100
+    assert len(apply(tuple(taken_over(many, NOTHING)), [])) == 100
 
 
 @given(st.lists(st.lists(st.binary(min_size=1, max_size=40).map(lambda raw: raw.replace(b"\n", b"")), min_size=1)))
 def test_nothing_gets_out_of_its_field(raw: list[list[bytes]]) -> None:
     hostile = fields(*([b"X-Spam-X: " + lines[0], *(b" " + line for line in lines[1:])] for lines in raw))
-    for line in apply(tuple(taken_over(hostile)), []):
+    for line in apply(tuple(taken_over(hostile, NOTHING)), []):
         assert line.startswith((b"X-Spam-X: ", b" "))
         assert all(byte == 9 or 32 <= byte <= 126 for byte in line)
 
