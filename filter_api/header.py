@@ -16,7 +16,8 @@ _BLANK = b" \t"
 class Field:
     """One header field.
 
-    name: as written, without the colon; key: the same in lower case; lines: raw lines, un-stuffed, without line ends.
+    name: as written, without the colon, which some readers find behind a fold, too; key: the same in lower case; lines:
+    raw lines, un-stuffed, without line ends.
     """
 
     __slots__ = ("key", "lines", "name")
@@ -24,6 +25,8 @@ class Field:
     def __init__(self, lines: list[bytes]) -> None:
         self.lines = lines
         name, colon, _ = lines[0].partition(b":")
+        if not colon and len(lines) > 1:
+            name, colon, _ = b"".join(lines).partition(b":")
         self.name = name.rstrip(b" \t") if colon else b""
         self.key = self.name.lower()
 

@@ -92,6 +92,12 @@ def test_edits() -> None:
     assert edited == b"X-Spam-Flag: YES\n" + expected.replace(b"broken\n\n", b"broken\nX-Last: 1\n\n") + b"\n"
 
 
+@pytest.mark.parametrize("forged", [b"x-SPAM-flag\t:NO", b"X-Spam-Flag\n : NO", b"X-Spam-Flag\n \n\t: NO\n more"])
+def test_a_field_is_removed_however_its_name_is_written(forged: bytes) -> None:
+    """A reader that unfolds first takes a colon behind a fold for the end of the name."""
+    assert wire(message(forged + b"\nSubject: x\n\nbody"), RemoveHeader("X-Spam-*")) == b"Subject: x\n\nbody\n"
+
+
 def test_a_replacement_with_nothing_to_replace_does_nothing() -> None:
     assert wire(message(), ReplaceHeader("X-None", "x"), ReplaceHeader("Subject", "x", 2)) == RAW + b"\n"
 
