@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 import threading
 
-COMMITS = 8
+COMMITS = 32
 """Commits between two checkpoints."""
 
 

@@ -64,6 +64,8 @@ def normal_sender(sender: bytes) -> bytes:
 
 def _untagged(local: bytes) -> bytes:
     """The local part without the signature BATV or SRS put in it."""
+    if b"=" not in local:
+        return local
     if match := _BATV_OLD.fullmatch(local) or _BATV.fullmatch(local):
         groups = match.groupdict()
         return groups["user"] or groups["barracuda"]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from filter_greylist.store import Log
-from filter_greylist.writer import error_kind
+from filter_greylist.worker import error_kind
 
 APPLICATION_ID = 0x67726579  # "grey"
 VERSION = 1
@@ -47,7 +47,7 @@ INSERT INTO tally VALUES (1, 0);
 
 
 class DatabaseFile:
-    """The file at `path`; a `writer.Connector`."""
+    """The file at `path`; a `worker.Connector`."""
 
     def __init__(self, path: str, log: Log) -> None:
         self.path = path
@@ -67,6 +67,9 @@ class DatabaseFile:
                 connection.close()
                 raise
         return connection
+
+    def stale(self) -> bool:
+        return _identity(self.path) != self._opened
 
     def recover(self, error: sqlite3.Error) -> bool:
         """Put a damaged file aside; True if it is worth trying again."""
@@ -121,8 +124,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA cache_size=-2000")
-    connection.execute("PRAGMA wal_autocheckpoint=4000")  # `checkpoint` has done most of it by then
-    connection.execute("PRAGMA journal_size_limit=33554432")
+    connection.execute("PRAGMA wal_autocheckpoint=10000")  # `checkpoint` has done most of it by then
+    connection.execute("PRAGMA journal_size_limit=67108864")
     made_by = _made_by(connection)
     if made_by == (0, 0) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         connection.execute("BEGIN IMMEDIATE")

@@ -31,12 +31,15 @@ local P, LIMIT, FULL = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local FOREVER, SLACK, GRACE, SPAN = {FOREVER}, {SLACK}, {GRACE}, {SPAN}
 local change = {{}}
 
-local function read(name)
-  local value = redis.call('GET', name)
+local function parse(value)
   if not value then return nil end
   local f, p, e, b, n, rest = string.match(value, '^(%d+) (%d+) (%d+) (%d+) (%d+)(.*)$')
   if not f then return nil end
   return {{tonumber(f), tonumber(p), tonumber(e), tonumber(b), tonumber(n)}}, rest
+end
+
+local function read(name)
+  return parse(redis.call('GET', name))
 end
 
 local function text(life)
@@ -56,27 +59,44 @@ local function write(name, life, rest)
   end
 end
 
-local function write_tuple(key, life, rest, group, old)
-  write(P .. 'g:' .. key, life, rest)
-  if old and old[3] == life[3] then return end
-  if old then count(old[3], -1) end
-  count(life[3], 1)
-  if group == '' then return end
-  local set = P .. 'n:' .. group
-  redis.call('ZADD', set, life[3], key)
-  redis.call('EXPIREAT', set, string.format('%.0f', life[3] + GRACE))
-end
-
 local function group_of(rest)
   return string.sub(rest, 2, 7)
 end
 
-local function full(group, now)
-  if FULL then return true end
+-- A set lives as long as its last tuple may; its end is put off with every sixteenth, which is exact enough.
+local function enlist(group, key, life, size)
+  if group == '' then return end
   local set = P .. 'n:' .. group
-  if redis.call('ZCARD', set) < LIMIT then return false end
+  redis.call('ZADD', set, life[3], key)
+  if size % 16 == 0 then redis.call('EXPIREAT', set, string.format('%.0f', 2 * life[3] - life[1] + GRACE)) end
+end
+
+local function write_tuple(key, life, rest, old)
+  local group = group_of(rest)
+  write(P .. 'g:' .. key, life, rest)
+  if not old then
+    count(life[3], 1)
+    enlist(group, key, life, redis.call('ZCARD', P .. 'n:' .. group))
+  elseif old[3] ~= life[3] then
+    count(old[3], -1)
+    count(life[3], 1)
+    enlist(group, key, life, 1)
+  end
+end
+
+local function size_of(group, now)
+  local set = P .. 'n:' .. group
+  local size = redis.call('ZCARD', set)
+  if size < LIMIT then return size end
   redis.call('ZREMRANGEBYSCORE', set, '-inf', now)
-  return redis.call('ZCARD', set) >= LIMIT
+  return redis.call('ZCARD', set)
+end
+
+-- A tuple that is there and has expired is none; what it left behind goes.
+local function forget(key, old, rest)
+  count(old[3], -1)
+  redis.call('ZREM', P .. 'n:' .. group_of(rest), key)
+  redis.call('DEL', P .. 'g:' .. key)
 end
 
 local run = {{}}
@@ -88,28 +108,45 @@ function run.c(i)
   return table.concat(v, '|')
 end
 
+-- The new tuple is written at once, unless there is one: that is what most attempts come to.
+local function first_seen(key, group, life, shown, size)
+  local name, fresh = P .. 'g:' .. key, text(life) .. ' ' .. group .. shown
+  local till = string.format('%.0f', life[3] + GRACE)
+  local was = redis.call('SET', name, fresh, 'NX', 'GET', 'EXAT', till)
+  local old, rest = parse(was)
+  if old then return old, rest end
+  if was then redis.call('SET', name, fresh, 'EXAT', till) end
+  count(life[3], 1)
+  enlist(group, key, life, size)
+end
+
 function run.a(i)
-  local key, group = ARGV[i], ARGV[i + 4]
+  local key, group, shown = ARGV[i], ARGV[i + 4], ARGV[i + 5]
   local now, passtime, grey = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local old, rest = read(P .. 'g:' .. key)
-  local life
-  if old and now >= old[3] then
-    count(old[3], -1)
-    redis.call('ZREM', P .. 'n:' .. group_of(rest), key)
-    old = nil
-  end
-  if not old then
-    if full(group, now) then return '' end
-    rest = ' ' .. group .. ARGV[i + 5]
-  end
-  if not old or old[1] > now + SLACK then
-    life = {{now, now + passtime, now + grey, 1, 0}}
-  elseif old[5] > 0 or now >= old[2] then
-    life = {{old[1], old[2], now + grey, old[4], old[5] + 1}}
+  local life = {{now, now + passtime, now + grey, 1, 0}}
+  local size, old, rest = size_of(group, now)
+  local full = FULL or size >= LIMIT
+  if full then
+    old, rest = read(P .. 'g:' .. key)
+    if not old then return '' end
   else
-    life = {{old[1], old[2], old[3], old[4] + 1, old[5]}}
+    old, rest = first_seen(key, group, life, shown, size)
+    if not old then return text(life) end
   end
-  write_tuple(key, life, rest, group_of(rest), old)
+  if now >= old[3] then
+    forget(key, old, rest)
+    if full then return '' end
+    first_seen(key, group, life, shown, 0)
+    return text(life)
+  end
+  if old[1] <= now + SLACK then
+    if old[5] > 0 or now >= old[2] then
+      life = {{old[1], old[2], now + grey, old[4], old[5] + 1}}
+    else
+      life = {{old[1], old[2], old[3], old[4] + 1, old[5]}}
+    end
+  end
+  write_tuple(key, life, rest, old)
   return text(life)
 end
 
@@ -124,7 +161,7 @@ local function store(i, both)
   end
   if old then rest = old_rest end
   if kind == 'g' then
-    write_tuple(name, life, rest, group_of(rest), old)
+    write_tuple(name, life, rest, old)
   else
     write(P .. kind .. ':' .. name, life, rest)
   end

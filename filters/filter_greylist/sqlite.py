@@ -1,6 +1,6 @@
-"""The embedded store: one SQLite file, written by one thread with group commit.
+"""The embedded store: one SQLite file, used by one thread with group commit.
 
-Several processes of one host may share the file. See `schema` for its layout, `writer` for what is promised about
+Several processes of one host may share the file. See `schema` for its layout, `worker` for what is promised about
 durability, `bulk` for the two hot operations, and `store.Store` for what the methods mean.
 """
 
@@ -28,7 +28,7 @@ from filter_greylist.policy import Known
 from filter_greylist.records import GROUP_BYTES, NO_DETAILS, Details, Kind, Life, Record, Timers, Tuple, merged
 from filter_greylist.schema import DatabaseFile
 from filter_greylist.store import DEFAULT_BOUNDS, Bounds, Log, Question, Store
-from filter_greylist.writer import Writer
+from filter_greylist.worker import Worker
 
 PAGE = 500
 """Records of one step of a scan."""
@@ -49,55 +49,55 @@ class SqliteStore(Store):
         self._swept = 0
         self._tally = Tally()
         self._checkpointer = Checkpointer(path)
-        self._writer = Writer(DatabaseFile(path, self._say), self._tally.begin, self._commit)
+        self._worker = Worker(DatabaseFile(path, self._say), self._tally.begin, self._commit)
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._writer.start()
+        self._worker.start()
         self._checkpointer.start()
 
     async def close(self) -> None:
         await asyncio.to_thread(self._checkpointer.stop)
-        await self._writer.stop()
+        await self._worker.stop()
 
     async def consult(self, question: Question) -> Known:
-        return await self._writer.submit(consult_all, question, writes=False)
+        return await self._worker.submit(consult_all, question, writes=False)
 
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
-        return await self._writer.submit(self._attempt, Attempt(attempt, now, timers))
+        return await self._worker.submit(self._attempt, Attempt(attempt, now, timers))
 
     async def merge(self, records: Sequence[Record]) -> list[Life]:
-        return await self._writer.submit(self._merge, records)
+        return await self._worker.submit(self._merge, records)
 
     async def put(self, records: Sequence[Record]) -> None:
-        await self._writer.submit(self._put, records)
+        await self._worker.submit(self._put, records)
 
     async def get(self, kind: Kind, name: bytes) -> Record | None:
-        return await self._writer.submit(_get, (kind, name), writes=False)
+        return await self._worker.submit(_get, (kind, name), writes=False)
 
     async def delete(self, kind: Kind, name: bytes) -> bool:
-        return await self._writer.submit(self._delete, (kind, name))
+        return await self._worker.submit(self._delete, (kind, name))
 
     async def scan(self, kind: Kind) -> AsyncIterator[Record]:
         after: int | bytes = 0 if kind is Kind.GREY else b""
         page: list[Record] = []
         while True:
-            page, after = await self._writer.submit(_pages, (kind, after), writes=False)
+            page, after = await self._worker.submit(_pages, (kind, after), writes=False)
             for record in page:
                 yield record
             if len(page) < PAGE:
                 return
 
     async def sweep(self, now: int) -> bool:
-        return await self._writer.submit(self._sweep, now)
+        return await self._worker.submit(self._sweep, now)
 
     async def note(self, name: str, value: bytes) -> None:
-        await self._writer.submit(_note, (name, value))
+        await self._worker.submit(_note, (name, value))
 
     async def noted(self, name: str) -> bytes | None:
-        return await self._writer.submit(_noted, name, writes=False)
+        return await self._worker.submit(_noted, name, writes=False)
 
     def _say(self, text: str) -> None:
         """Log from the writer's thread."""

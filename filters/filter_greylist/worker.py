@@ -3,7 +3,8 @@
 An operation is a function of the connection and of a list of arguments. `submit` queues one argument for it and returns
 a future of the event loop. The thread takes what has gathered meanwhile, gives each reading operation all of its
 arguments at once and answers them; then the writing ones, in one transaction; commits; and only then answers those: a
-group commit, so that waiting for the disk costs each of them a fraction.
+group commit, so that waiting for the disk costs each of them a fraction. (A second thread for reading was tried: the
+two and the event loop spend more time on handing the interpreter to each other than reading takes.)
 
 - A future that was cancelled (deadline passed) before its turn is skipped.
 - An error of the disk fails the whole batch and rolls it back; an error of one operation fails only that one.
@@ -55,6 +56,10 @@ class Connector(Protocol):
         """A connection ready for use; raises sqlite3.Error or OSError."""
         ...
 
+    def stale(self) -> bool:
+        """Whether the file is another one than that which was opened: put aside, removed, restored."""
+        ...
+
     def recover(self, error: sqlite3.Error) -> bool:
         """Look after the file once the connection is closed; True if the batch is to be run again."""
         ...
@@ -89,7 +94,7 @@ def _nothing(_connection: sqlite3.Connection) -> None:
     return None
 
 
-class Writer:
+class Worker:
     """The thread. `start` and `stop` from the event loop that submits."""
 
     def __init__(self, connector: Connector, begin: _Hook = _nothing, commit: _Hook = _nothing) -> None:
@@ -155,11 +160,10 @@ class Writer:
         return False
 
     def _carry_out(self, batch: Sequence[_Job], *, again: bool) -> None:
-        left = list(batch)
+        left = batch
         try:
             connection = self._connect()
-            reads = [job for job in batch if not job.writes]
-            if reads:
+            if reads := [job for job in batch if not job.writes]:
                 connection.execute("BEGIN")
                 done = _perform(connection, reads)
                 connection.execute("COMMIT")
@@ -186,6 +190,8 @@ class Writer:
             return False
 
     def _connect(self) -> sqlite3.Connection:
+        if self._connection is not None and self._connector.stale():
+            self._disconnect()
         if self._connection is None:
             self._connection = self._connector.connect()
         return self._connection
