@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filter_api.message import Message
 from filter_spamassassin.text import Copy, envelope
@@ -35,6 +37,32 @@ def test_forged_envelope_fields_are_left_out(name: str) -> None:
     text = b"".join(copy.blocks())
     assert text == ENVELOPE + SHAPES[name]
     assert copy.size == len(text)
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from([b"", b".", b" fold", b"Return-Path: <x>", b"X-ENVELOPE-FROM:y", b"Subject: z", b"..", b":"]),
+        st.binary(max_size=30).map(lambda raw: raw.replace(b"\n", b"").replace(b"\r", b"")),
+    ),
+    max_size=30,
+)
+
+
+@given(LINES)
+def test_whatever_the_lines_are(lines: list[bytes]) -> None:
+    """The size is right to the byte, as spamd counts; the body is all there; no envelope field is left but ours."""
+    original = b"".join(line + b"\r\n" for line in lines)
+    copy = Copy(message(original), b"a@example.org")
+    text = b"".join(copy.blocks())
+    assert copy.size == len(text) <= len(ENVELOPE) + len(original)
+    assert text.startswith(ENVELOPE)
+    if not lines or not lines[0]:
+        assert text == ENVELOPE + original
+        return
+    head, _, body = text.partition(b"\r\n\r\n")
+    assert body == original.partition(b"\r\n\r\n")[2]
+    fields = [line for line in head.split(b"\r\n")[2:] if line[:1] not in {b" ", b"\t"}]
+    assert not {b"return-path", b"x-envelope-from"} & {field.partition(b":")[0].strip().lower() for field in fields}
 
 
 def test_fields_of_these_names_in_the_body_stay() -> None:
