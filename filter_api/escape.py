@@ -62,7 +62,19 @@ def quote_value(value: object, limit: int = DEFAULT_LIMIT) -> str:
 
 def format_pairs(pairs: Mapping[str, object]) -> str:
     """The tail of a log line: ``key=value key="two words"`` in the order given."""
-    return " ".join(f"{key}={quote_value(value)}" for key, value in pairs.items())
+    values = [value.decode("latin-1") if isinstance(value, bytes) else value for value in pairs.values()]
+    every = "".join([value for value in values if isinstance(value, str)])
+    if len(every) > DEFAULT_LIMIT or not every.isascii() or not every.isprintable() or '"' in every or "\\" in every:
+        return " ".join([f"{key}={quote_value(value)}" for key, value in pairs.items()])
+    # Nothing to escape and nothing to cut in any of them, as nearly always: all were looked at together.
+    return " ".join([f"{key}={_quote_plain(value)}" for key, value in zip(pairs, values, strict=True)])
+
+
+def _quote_plain(value: object) -> str:
+    """`quote_value` for printable ASCII without quotes and backslashes."""
+    if isinstance(value, str):
+        return value if value and " " not in value else f'"{value}"'
+    return quote_value(value)
 
 
 def unescape(text: str) -> bytes:

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from filter_api.escape import printable, quote_value
+from filter_api.escape import format_pairs, printable
 from filter_api.session import Session
 
 Sink: TypeAlias = Callable[[int, str], None]
@@ -53,12 +53,12 @@ class Logger:
     def line(self, level: int, session: Session | None, what: str, facts: Mapping[str, object]) -> None:
         """Write one line."""
         try:
-            words = [what, *(f"{key}={quote_value(value)}" for key, value in facts.items())]
+            pairs = format_pairs(facts)
         except Exception as error:  # noqa: BLE001 - a value that cannot be shown must not keep an answer back
-            words = [what, f"unprintable={type(error).__name__}"]
+            pairs = f"unprintable={type(error).__name__}"
+        text = f"{what} {pairs}" if pairs else what
         if session is not None:
-            words.insert(0, printable(session.id))
-        text = " ".join(words)
+            text = f"{printable(session.id)} {text}"
         self.sink(level, text if len(text) <= MAX_LINE else text[: MAX_LINE - 3] + "...")
 
     def failure(self, session: Session | None, what: str, error: BaseException) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from filter_api.decision import Edit
+from filter_api.decision import AddHeader, Edit
 from filter_api.header import HeaderView, edit_header, parse_header, stuff, unstuff
 from filter_api.protocol.limits import MAX_HEADER, MAX_PAYLOAD
 from filter_api.spool import HeldLines, Spool
@@ -101,14 +101,17 @@ class Message:
         head, complete = self._split()
         if not complete:
             raise HeaderTooLong
-        lines = edit_header(self.header, edits)
-        if lines:
-            text = stuff(b"\n".join([*lines, b""])).replace(b"\n.", b"\n..")
-            if len(text) > longest and max(map(len, text.split(b"\n"))) > longest:
-                raise HeaderTooLong
+        kept = head[:-1] if head == b"\n" or head.endswith(b"\n\n") else head
+        added = [edit for edit in edits if isinstance(edit, AddHeader)]
+        if len(added) == len(edits):  # what is there already need not be taken apart
+            top = [line for edit in added if edit.where == "top" for line in edit.lines]
+            bottom = [line for edit in added if edit.where != "top" for line in edit.lines]
+            text = _wire_lines(top, longest) + kept + _wire_lines(bottom, longest)
+        else:
+            text = _wire_lines(edit_header(self.header, edits), longest)
+        if text:
             yield text
-        ends_empty = head == b"\n" or head.endswith(b"\n\n")
-        yield from self._rest(len(head) - (1 if ends_empty else 0))
+        yield from self._rest(len(kept))
 
     def _rest(self, skip: int) -> Iterator[bytes]:
         """The lines after the first `skip` bytes."""
@@ -123,6 +126,16 @@ class Message:
         """Free what is held."""
         self._lines.close()
         self._head = None
+
+
+def _wire_lines(lines: Sequence[bytes], longest: int) -> bytes:
+    """Header lines as they go to smtpd, each with its LF. Raises HeaderTooLong."""
+    if not lines:
+        return b""
+    text = stuff(b"\n".join([*lines, b""])).replace(b"\n.", b"\n..")
+    if len(text) > longest and max(map(len, text.split(b"\n"))) > longest:
+        raise HeaderTooLong
+    return text
 
 
 def _as_text(block: bytes) -> bytes:

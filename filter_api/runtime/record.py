@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 
-from filter_api.decision import Decision, Disconnect, Reject, Rewrite, Verdict
+from filter_api.decision import Decision, Disconnect, Facts, Reject, Rewrite, Verdict
 from filter_api.log import Logger
 from filter_api.message import Message
 from filter_api.protocol.events import Request
@@ -34,20 +34,26 @@ def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, d
     decided = verdict.decision
     transaction = session.transaction
     recipients = [] if transaction is None else transaction.recipients
+    header = _header(held, verdict.facts)
     values: dict[str, object] = {
         **verdict.facts,
         **decided.facts,
         **_action(decided, observe),  # before what strangers wrote: a long line is cut at its end
-        "from": b"<" + (session.sender or b"") + b">",
-        "to": b",".join(b"<" + recipient + b">" for recipient in recipients[:_MANY]),
+        "from": b"<%b>" % (session.sender or b""),
+        "to": b",".join([b"<%b>" % recipient for recipient in recipients[:_MANY]]),
         "size": held.wire_size,
         "delay": f"{delay:.1f}",
-        **_header(held),
     }
+    for key, value in header.items():
+        values.pop(key, None)  # at the end, wherever it came from
+        values[key] = value
     log.line(logging.INFO, session, "message", values)
 
 
-def _header(held: Message) -> dict[str, object]:
+def _header(held: Message, facts: Facts) -> Facts:
+    """Subject and Message-ID: from the filter, which may know them, else from the message."""
+    if "subject" in facts and "msgid" in facts:
+        return {"subject": facts["subject"], "msgid": facts["msgid"]}
     try:
         header = held.header
         return {"subject": header.get("Subject") or b"", "msgid": header.get("Message-ID") or b""}
