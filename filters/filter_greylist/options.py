@@ -24,6 +24,8 @@ LETTERS = "5a:c:f:G:k:M:os:t:uwx"
 
 YEAR_HOURS = 24 * 366
 
+_NO_WINDOW = "-w: there is no window trick, smtpd speaks with greylisted clients itself; see docs/migrating.md"
+
 
 class Options(NamedTuple):
     """The filter's own options, with their defaults."""
@@ -44,13 +46,13 @@ class Options(NamedTuple):
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read the command line. Raises UsageError, ConfigError and VersionWanted."""
+    if any(word.startswith("-w") for word in arguments):  # before its argument is found to be one too many
+        raise UsageError(_NO_WINDOW)
     own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True)
     values: dict[str, Any] = {}
     for option, value in own:
         if option == "-w":
-            raise UsageError(
-                "-w: there is no window trick, smtpd speaks with greylisted clients itself; see docs/migrating.md"
-            )
+            raise UsageError(_NO_WINDOW)
         name, read = _READ[option]
         values[name] = read(value)
     return Options(**values), common

@@ -77,8 +77,10 @@ def _target(spec: Spec) -> Target:
 def _host(text: str, port: int) -> Host:
     """``host``, ``host:port`` or ``[2001:db8::1]:port``."""
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        number = rest.removeprefix(":")
+        host, closed, rest = text[1:].partition("]")
+        if not closed or rest[:1] not in {"", ":"}:
+            raise ValueError(f"{text!r} is no [address]:port")
+        number = rest[1:]
     else:
         host, _, number = text.partition(":")
     if not host:

@@ -66,12 +66,10 @@ def test_a_bad_k_names_itself(value: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (
-            [
-                "-w",
-            ],
-            r"-w: .*docs/migrating\.md",
-        ),
+        (["-w"], r"-w: .*docs/migrating\.md"),
+        (["-o", "-w", "1", "-x"], r"-w: .*docs/migrating\.md"),
+        (["-w1"], r"-w: .*docs/migrating\.md"),
+        (["-ow"], r"-w: .*docs/migrating\.md"),
         (["-M", "nonsense"], "-M nonsense"),
         (["-M", "0.0.0.0"], r"-M 0\.0\.0\.0: the address of one listener"),
         (["-M", "::"], "-M ::"),
@@ -91,6 +89,8 @@ def test_bad_usage_names_itself(arguments: list[str], told: str) -> None:
         ("mysql://host/db", "-f mysql://host/db: not a URL"),
         ("redis://", "-f redis://: not a URL"),
         ("redis://host:port/0", "'port' is no number"),
+        ("redis://[::1", "is no .address.:port"),
+        ("redis://[::1]6379", "is no .address.:port"),
         ("redis://host/0/1", "the path is"),
         ("redis://host/0?pool=9", "unknown option 'pool'"),
         ("redis+sentinel://a,b", "the path is /name/db"),
