@@ -223,8 +223,7 @@ def test_a_damaged_file_is_put_aside_and_told(tmp_path: Path, damage: str) -> No
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
 
     async def use(store: SqliteStore) -> None:
-        for number in range(2000):
-            assert await store.attempt(a_tuple(number), NOW, TIMERS)
+        assert await _failures(store, range(2000)) == 0
         assert len(await keys_of(store)) == 2000
         await asyncio.sleep(0)
 
@@ -238,20 +237,21 @@ def test_a_damaged_file_is_put_aside_and_told(tmp_path: Path, damage: str) -> No
 def test_damage_under_a_running_store_is_met_the_same_way(tmp_path: Path) -> None:
     path, told = tmp_path / "greylist.db", list[str]()
 
+    async def fill(store: SqliteStore) -> None:
+        assert await _failures(store, range(3000)) == 0
+
     async def use(store: SqliteStore) -> None:
-        for number in range(300):
-            await store.attempt(a_tuple(number), NOW, TIMERS)
+        await store.attempt(a_tuple(1), NOW, TIMERS)
         with path.open("r+b") as file:
-            file.write(os.urandom(4096 * 8))
-        for number in range(300, 3000):
-            assert await store.attempt(a_tuple(number), NOW, TIMERS)
-        await asyncio.sleep(0.01)
+            file.seek(2 * 4096)
+            file.write(os.urandom(60 * 4096))
+        assert await _failures(store, range(2000, 4000)) == 0
 
     async def use_again(store: SqliteStore) -> None:
-        for number in range(3000):
-            assert await store.attempt(a_tuple(number), NOW, TIMERS)
-        await asyncio.sleep(0.01)
+        assert await _failures(store, range(4000)) == 0
+        assert len(await keys_of(store)) == 4000
 
+    with_store(path, fill)
     with_store(path, use, log=told.append)
     with_store(path, use_again, log=told.append)  # what the first had in its memory, this one reads
     assert len(told) == 1
