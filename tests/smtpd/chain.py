@@ -24,74 +24,21 @@ from typing import Final, Self
 
 from filter_api.escape import parse_pairs
 from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
+from tests.smtpd.chain_config import (
+    FILTERS,
+    GOOD,
+    IDLE,
+    LISTENERS,
+    QUARANTINE,
+    SERVERS,
+    SUBMISSION,
+    ZONE,
+    files,
+)
 from tests.smtpd.syslogged import SyslogSmtpd
-from tools.private_smtpd import Client, Gone, wait_until
+from tools.private_smtpd import Client, Gone, dot_stuffed, wait_until
 from tools.private_smtpd.backends import EICAR, FOLDER, Backend, start_clamd, start_redis, start_spamd
-from tools.private_smtpd.tls import certificate
 
-GOOD: Final = "192.0.2.10"
-NO_NAME: Final = "192.0.2.20"
-RESIDENTIAL: Final = "198.51.100.77"
-POOL_1, POOL_2 = "192.0.2.130", "198.51.100.130"
-LONE_1, LONE_2 = "192.0.2.140", "198.51.100.140"
-CAREFUL, SPAMMER, VIRUS, SCORED, FRIEND = (f"203.0.113.{n}" for n in (50, 60, 70, 80, 90))
-FAR: Final = "203.0.113.99"
-
-_SERVERS: Final = {
-    GOOD: "mx.good.example",
-    POOL_1: "out1.pool.example",
-    POOL_2: "out2.pool.example",
-    LONE_1: "out1.lone.example",
-    LONE_2: "out2.lone.example",
-    CAREFUL: "mx.careful.example",
-    SPAMMER: "mx.spam.example",
-    VIRUS: "mx.virus.example",
-    SCORED: "mx.scored.example",
-    FRIEND: "mx.friend.example",
-    FAR: "mx.far.example",
-}
-ZONE: Final[dict[str, str | list[str]]] = {
-    **_SERVERS,
-    **{name: [f"A {address}"] for address, name in _SERVERS.items()},
-    **{name.partition(".")[2]: [f"MX 10 {name}."] for name in _SERVERS.values()},
-    "pool.example": ["MX 10 out1.pool.example.", f'TXT "v=spf1 ip4:{POOL_1}/28 ip4:{POOL_2}/28 -all"'],
-    RESIDENTIAL: "77-100-51-198.dsl.pool.provider.example",
-    "77-100-51-198.dsl.pool.provider.example": [f"A {RESIDENTIAL}"],
-    "provider.example": ["MX 10 mx.good.example."],
-}
-
-REDIS: Final = "redis://127.0.0.1:6379/0?fallback=/var/lib/greylist/fallback.db"
-QUARANTINE: Final = "/var/spool/quarantine"
-FILTERS: Final = f"""
-filter "rdns" proc-exec "filter-rdns -f -H -S -T 4"
-filter "dyndns" proc-exec "filter-dyndns -T 4"
-filter "greylist" proc-exec "filter-greylist -o -G 0:4:864 -T 4 -t /etc/mail/traps -f '{REDIS}'"
-filter "clamav" proc-exec "filter-clamav -h -T SECONDS -a {FOLDER}/clamd.sock -q {QUARANTINE}/virus"
-filter "spamassassin" proc-exec "filter-spamassassin -r 12 -T SECONDS -a {FOLDER}/spamd.sock \\
-    -s /etc/mail/sender-scores -q {QUARANTINE}/spam"
-filter "dkimsign" proc-exec "filter-dkimsign -t -K /etc/mail/dkim/keys"
-"""
-LISTENERS: Final = f"""
-listen on 203.0.113.25 port 25 filter {{ "rdns", "dyndns", "greylist", "clamav", "spamassassin" }}
-listen on socket filter {{ "greylist", "clamav", "dkimsign" }}
-listen on 127.0.0.1 port 10026
-listen on {FAR} port 25 tag FAR
-action "far" maildir
-action "deliver" maildir junk
-action "out" relay filter "greylist"
-match tag FAR from any for domain "far.example" action "far"
-match from any for domain "example.org" action "deliver"
-match auth from any for any action "out"
-match from local for any action "out"
-"""
-SUBMISSION: Final = """
-pki "mx.example.org" cert "/etc/mail/mx.pem"
-pki "mx.example.org" key "/etc/mail/mx.key"
-table users file:/etc/mail/users
-listen on 203.0.113.25 port 587 tls-require pki "mx.example.org" auth <users> \\
-    filter { "greylist", "clamav", "dkimsign" }
-"""
-IDLE: Final = 'listen on 127.0.0.1 port 2500\naction "a" maildir\nmatch from local for local action "a"\n'
 LOGGED: Final = re.compile(r"^([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
 """A filter's line in smtpd's log: the filter, the session, what it is about, key=value …"""
 
@@ -158,7 +105,11 @@ def converse(client: Client, sender: str, recipient: str, text: bytes) -> Seen:
     if reply.code >= 400:
         client.rset()
         return Seen("rcpt-to", reply.code, reply.text, sender)
-    reply = client.message(text)
+    reply = client.data()
+    if reply.code != 354:
+        client.rset()
+        return Seen("data", reply.code, reply.text, sender)
+    reply = client.body(dot_stuffed(text))
     return Seen("message", reply.code, reply.text, sender)
 
 
@@ -170,7 +121,7 @@ class Chain:
         self.version = version
         self.backends: dict[str, Backend] = {}
         # the daemon runs before its filters do, as their directories have to be made in its private file tree
-        self.smtpd = SyslogSmtpd(version, IDLE, zone=ZONE, files=_files(), port=2500)
+        self.smtpd = SyslogSmtpd(version, IDLE, zone=ZONE, files=files(), port=2500)
         try:
             self._furnish()
             self._start_backends(redis=redis, rules=rules)
@@ -224,7 +175,7 @@ class Chain:
     def client(self, source: str, name: str = "") -> Client:
         """A client that has said EHLO with its own name, or `name`."""
         client = self.smtpd.client(source, timeout=60)
-        client.ehlo(name or _SERVERS.get(source, "client.good.example"))
+        client.ehlo(name or SERVERS.get(source, "client.good.example"))
         return client
 
     def offer(self, source: str, sender: str, recipient: str, text: bytes) -> Seen:
@@ -288,14 +239,3 @@ class Chain:
 
     def filterctl(self, *arguments: str) -> str:
         return self._run("/usr/libexec/opensmtpd/filterctl", *arguments)
-
-
-def _files() -> dict[str, str | bytes]:
-    pem_, key = certificate("mx.example.org")
-    return {
-        "/etc/mail/traps": "trap@example.org\ncarol@example.org\n",
-        "/etc/mail/sender-scores": "scored.example 7\n",
-        "/etc/mail/dkim/keys": "example.org rsa rsa\nexample.org ed ed\n",
-        "/etc/mail/mx.pem": pem_,
-        "/etc/mail/mx.key": key,
-    }

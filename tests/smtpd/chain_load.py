@@ -17,25 +17,34 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import socket
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.smtpd.chain import ZONE, Seen, converse, infected, mail
+from tests.smtpd.chain import Seen, converse, infected, mail
+from tests.smtpd.chain_config import ZONE
 from tools.private_smtpd import Client, Gone, Smtpd
 from tools.private_smtpd.backends import EICAR, GTUBE
 
 SESSION_MAILS: Final = 25
+VANISHING: Final = "vanishing.good.example"
+"""How clients call themselves that do not stay for an answer."""
 RETRY: Final = (0.5, 2.5)
 """Seconds a server waits after a 4xx reply."""
 ID: Final = re.compile(rb"^Subject: load ([0-9]+)\n", re.M)
 
+_DOOR: Final = threading.Lock()
+
 GOOD_SERVERS: Final = 40
+VANISHERS: Final = 4
 KINDS: Final = (
-    *("ham",) * 23,
+    *("ham",) * 21,
+    *("bounce",) * 2,
     "large",
     *("fresh",) * 4,
     *("scored",) * 2,
@@ -63,7 +72,7 @@ class Mail:
 
     @property
     def sender(self) -> str:
-        return f"m{self.number}@{self.domain}"
+        return "" if self.kind == "bounce" else f"m{self.number}@{self.domain}"
 
     @property
     def recipient(self) -> str:
@@ -76,9 +85,8 @@ class Mail:
     @property
     def text(self) -> bytes:
         subject = f"load {self.number}"
-        if self.kind == "archive":
-            return infected(subject, author=self.sender)
-        return mail(subject, self.body, author=self.sender)
+        author = self.sender or f"mailer-daemon@{self.domain}"
+        return infected(subject, author=author) if self.kind == "archive" else mail(subject, self.body, author=author)
 
     def settled(self, seen: Seen) -> bool:
         """Whether its server gives up, or is done."""
@@ -108,6 +116,9 @@ def _mail(number: int, index: int, kind: str) -> Mail:
 def zone_for(connections: Sequence[Sequence[Mail]]) -> dict[str, str | list[str]]:
     """The DNS that knows these servers and senders."""
     zone = dict(ZONE)
+    for index in range(VANISHERS):
+        zone[f"192.0.2.{200 + index}"] = VANISHING
+    zone[VANISHING] = [f"A 192.0.2.{200 + index}" for index in range(VANISHERS)]
     for each in itertools.chain.from_iterable(connections):
         name = f"{each.source.replace('.', '-')}.dsl.pool.example" if each.kind == "residential" else each.helo
         if each.kind != "nameless":
@@ -116,6 +127,12 @@ def zone_for(connections: Sequence[Sequence[Mail]]) -> dict[str, str | list[str]
         if each.kind == "fresh":
             zone[each.domain] = ["MX 10 mx.good.example."]
     return zone
+
+
+def connect(smtpd: Smtpd, source: str) -> socket.socket:
+    """A connection, when nobody else is on the way in."""
+    with _DOOR:
+        return smtpd.connection(source)
 
 
 @dataclass(slots=True)
@@ -131,7 +148,6 @@ class Load:
     unfinished: list[Mail] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
-    _door: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, seconds: float) -> None:
         """Begin; what is not settled after `seconds` is `unfinished`."""
@@ -181,9 +197,7 @@ class Load:
 
     def _connect(self, current: Mail) -> Client:
         """A session; where the name server is silent, smtpd greets late."""
-        with self._door:
-            connection = self.smtpd.connection(current.source)
-        client = Client(connection, timeout=90)
+        client = Client(connect(self.smtpd, current.source), timeout=90)
         client.ehlo(current.helo)
         return client
 
@@ -205,6 +219,44 @@ class Load:
             client.quit()
         except OSError:
             client.close()
+
+
+@dataclass(slots=True)
+class Vanishing:
+    """Clients that hang up in the middle of it, wherever that is, until stopped. What they send is never whole."""
+
+    smtpd: Smtpd
+    visits: int = 0
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        for index in range(VANISHERS):
+            self._threads.append(threading.Thread(target=self._run, args=(index,), daemon=True))
+            self._threads[-1].start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, index: int) -> None:
+        dice = random.Random(index)
+        while not self._stopped.wait(dice.uniform(0, 0.5)):
+            words = [
+                b"EHLO %s" % VANISHING.encode(),
+                b"MAIL FROM:<x@good.example>",
+                b"RCPT TO:<bob@example.org>",
+                b"DATA",
+            ]
+            words += [b"Subject: never", b"", b"half of it", b"and a bit"]
+            self.visits += 1
+            with suppress(OSError), connect(self.smtpd, f"192.0.2.{200 + index}") as connection:
+                connection.settimeout(0.5)
+                for word in words[: dice.randint(0, len(words))]:
+                    connection.sendall(word + b"\r\n")
+                    if dice.random() < 0.9:
+                        connection.recv(4096)
 
 
 def numbers_of(texts: Sequence[bytes]) -> Iterator[int]:

@@ -12,8 +12,9 @@ import pytest
 
 from tests.filter_dkimsign.oracles import both
 from tests.filter_dkimsign.support import ZONE as KEYS
-from tests.smtpd import chain as at
-from tests.smtpd.chain import QUARANTINE, Chain, mail
+from tests.smtpd import chain_config as at
+from tests.smtpd.chain import Chain, converse, infected, mail
+from tests.smtpd.chain_config import QUARANTINE
 from tools.private_smtpd import wait_until
 from tools.private_smtpd.backends import GTUBE
 
@@ -100,7 +101,7 @@ def test_spam_is_refused_kept_and_released(chain: Chain) -> None:
 
 def test_a_virus_in_an_archive_is_refused_kept_and_released(chain: Chain) -> None:
     sender = "virus@virus.example"
-    seen = chain.insist(at.VIRUS, sender, BOB, at.infected("virus"))
+    seen = chain.insist(at.VIRUS, sender, BOB, infected("virus"))
     assert (seen.phase, seen.code) == ("message", 554)
     line = chain.explained(seen)
     assert (line.filter, line.pairs["result"]) == ("clamav", "virus")
@@ -146,9 +147,9 @@ def test_submitted_mail_is_scanned_and_signed(chain: Chain, version: str) -> Non
         assert client.starttls().code == 220
         client.ehlo("laptop.example.net")
         assert client.auth_plain("alice", "secret").code == 235
-        seen = at.converse(client, "alice@example.org", "alice@far.example", mail("sent", author="alice@example.org"))
+        seen = converse(client, "alice@example.org", "alice@far.example", mail("sent", author="alice@example.org"))
         assert seen.code == 250, seen
-        seen = at.converse(client, "alice@example.org", "alice@far.example", at.infected("sent virus"))
+        seen = converse(client, "alice@example.org", "alice@far.example", infected("sent virus"))
         assert seen.code == 554, seen
     check_signed(chain, "sent")
     assert chain.missing("sent virus")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from demo.pair import Mx, open_pair
-from tests.smtpd.chain import GOOD, LONE_1, ZONE, mail
+from tests.smtpd.chain import mail
+from tests.smtpd.chain_config import GOOD, LONE_1, ZONE
 
 
 @pytest.fixture
