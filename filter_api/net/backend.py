@@ -24,6 +24,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Generic, TypeVar
 
 from filter_api.errors import CannotCheck
@@ -38,6 +39,7 @@ ANSWER_LIMIT = 65_536
 """Bytes of an answer; more than any honest one of spamd or clamd."""
 
 _READ_SIZE = 16_384
+_AT_ONCE = 65_536  # bytes of a question sent before anything is waited for
 _LARGE = 4096  # bytes of a block after which others get a turn
 
 
@@ -141,8 +143,13 @@ def _reason(error: OSError) -> str:
 
 async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:
     """Send and receive at the same time; over when the answer is there, sent or not."""
+    blocks = _own_blocks(question)
+    left = _send_at_once(sock, blocks)
+    if left is None:
+        _end_of_question(sock, question)
+        return await _receive(sock, question)
     reader = asyncio.create_task(_receive(sock, question))
-    sender = asyncio.create_task(_send(sock, question))
+    sender = asyncio.create_task(_send(sock, chain((left,), blocks), question))
     try:
         await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
         if not reader.done():
@@ -154,21 +161,48 @@ async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:
         await asyncio.gather(reader, sender, return_exceptions=True)
 
 
-async def _send(sock: socket.socket, question: Question[Answer]) -> None:
+def _send_at_once(sock: socket.socket, blocks: Iterator[bytes]) -> bytes | None:
+    """Send what the socket takes without waiting, which is all of most messages; what is left of a block, or None.
+
+    It spares these two tasks, a third of what a question costs.
+    """
+    sent = 0
+    for block in blocks:
+        if sent + len(block) > _AT_ONCE:
+            return block
+        try:
+            count = sock.send(block)
+        except BlockingIOError:
+            return block
+        except (BrokenPipeError, ConnectionResetError):
+            return None  # closed already: it has answered, and the reader knows what
+        if count < len(block):
+            return block[count:]
+        sent += count
+    return None
+
+
+async def _send(sock: socket.socket, blocks: Iterable[bytes], question: Question[Answer]) -> None:
     """Send every block; a daemon that has closed has answered early, and the reader knows what."""
     loop = asyncio.get_running_loop()
     try:
-        for block in _own_blocks(question):
+        for block in blocks:
             await loop.sock_sendall(sock, block)
             if len(block) >= _LARGE:
                 await asyncio.sleep(0)  # a large message to a fast daemon would hold the loop
-        if question.half_close:
-            sock.shutdown(socket.SHUT_WR)
     except (BrokenPipeError, ConnectionResetError):
         return
-    except OSError as error:
-        if error.errno != errno.ENOTCONN:  # shutdown(2) after the daemon reset the connection
-            raise
+    _end_of_question(sock, question)
+
+
+def _end_of_question(sock: socket.socket, question: Question[Answer]) -> None:
+    """Shut our side down where the daemon waits for that."""
+    if question.half_close:
+        try:
+            sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            if error.errno not in {errno.ENOTCONN, errno.EPIPE}:  # the daemon reset the connection
+                raise
 
 
 def _own_blocks(question: Question[Answer]) -> Iterator[bytes]:
