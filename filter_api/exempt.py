@@ -104,7 +104,7 @@ def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entri
 
 def _network(line: Line) -> IPv4Network | IPv6Network:
     try:
-        return parse_network(line.text.decode("latin-1"))
+        return parse_network(line.text.decode("ascii", "surrogateescape"))
     except ValueError as error:
         raise LineError(line.number, f"{error}, nor host:, from: or to: with a name") from None
 
@@ -118,5 +118,5 @@ def _pattern(number: int, kind: bytes, text: bytes) -> Line:
 
 def _why_not(kind: bytes) -> str:
     if kind == b"from":
-        return "from: needs SPF, which this filter does not check"
+        return "from: cannot be used here: this filter decides before it knows the sender, or does not check SPF"
     return "to: cannot be used here: this filter decides before it knows the recipient"

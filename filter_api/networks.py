@@ -59,7 +59,8 @@ def parse_network(text: str) -> Network:
     try:
         return _plain_network(ip_network(inner))
     except ValueError as error:
-        raise ValueError(f'"{printable(text)}" is no network: {error}') from None
+        why = ": it has host bits set" if "host bits" in str(error) else ""  # the rest repeats the text
+        raise ValueError(f'"{printable(text)}" is no network{why}') from None
 
 
 class Networks:
@@ -89,7 +90,7 @@ def parse_networks(lines: Sequence[Line]) -> NetworkSet:
     """The networks of a file, separated by blanks, commas or line ends; LineError for anything else."""
     networks = []
     for number, text in lines:
-        for item in text.decode("latin-1").replace(",", " ").split():
+        for item in text.decode("ascii", "surrogateescape").replace(",", " ").split():
             try:
                 networks.append(parse_network(item))
             except ValueError as error:

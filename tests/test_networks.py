@@ -102,6 +102,18 @@ def test_a_bad_file_names_file_and_line(tmp_path: Path) -> None:
     path.write_text("192.0.2.0/24\n192.0.2.0/240\n")
     with pytest.raises(ConfigError, match=r"/ours:2: \"192.0.2.0/240\" is no network"):
         Networks(str(path))
+    path.write_bytes(b"192.0.2.0/24\n\xff\xfe\n")
+    with pytest.raises(ConfigError, match=r'/ours:2: "\\xff\\xfe" is neither'):
+        Networks(str(path))
+
+
+def test_a_bad_file_is_told_of_in_one_short_line(tmp_path: Path) -> None:
+    """smtpd logs what a filter says before it registers, whole."""
+    path = tmp_path / "ours"
+    path.write_text("1" * 1_000_000)
+    with pytest.raises(ConfigError) as caught:
+        Networks(str(path))
+    assert len(str(caught.value)) < 900
 
 
 def test_a_lookup_does_not_grow_with_the_number_of_networks() -> None:
