@@ -223,16 +223,16 @@ def _listing(path: str, count: int) -> Figure:
 
 
 def _listed(path: str) -> float:
-    code = (
-        "import resource, sys; from filterctl.__main__ import main; main(['greylist', '-f', sys.argv[1]]);"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    code = (  # not ru_maxrss, which a process inherits
+        "import sys; from filterctl.__main__ import main; main(['greylist', '-f', sys.argv[1]]);"
+        "sys.stderr.writelines(line for line in open('/proc/self/status') if line.startswith('VmHWM'))"
     )
     if not Path(path).exists():
         asyncio.run(_make_empty(path)) if not _in_loop() else _make_empty_elsewhere(path)
     done = subprocess.run(
         [sys.executable, "-c", code, path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True
     )
-    return int(done.stderr.split()[-1]) / 1024
+    return int(done.stderr.split()[-2]) / 1024
 
 
 async def _make_empty(path: str) -> None:
