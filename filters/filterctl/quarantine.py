@@ -88,13 +88,17 @@ def _list(stores: Stores, arguments: list[str]) -> int:
         raise UsageError("list takes no id")
     if "-1" not in options:
         print(_row("ID", "SIZE", "WHY", "CLIENT", "FROM", "TO", "SUBJECT"))
+    status = 0
     for name, store in stores.messages():
         try:
             facts = store.facts(name)
         except NoSuchMessage:
             continue  # deleted by somebody else meanwhile
+        except OSError as error:  # a symbolic link, a bad block: the others are shown all the same
+            status = _complain(f"{name}: {error.strerror}")
+            continue
         print(_pairs(name, facts) if "-1" in options else _table_row(name, facts))
-    return 0
+    return status
 
 
 def _pairs(name: str, facts: Mapping[str, object]) -> str:
@@ -203,6 +207,8 @@ def _each(names: Sequence[str], act: Callable[[str], str]) -> int:
             status = _complain(f"no such message: {error}")
         except NotReleased as error:
             status = _complain(f"{name}: not released: {error}")
+        except OSError as error:
+            status = _complain(f"{name}: {error.strerror or error}")
     return status
 
 

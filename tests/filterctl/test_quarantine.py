@@ -75,6 +75,19 @@ def test_list_in_one_line_each(directory: Path, capsys: pytest.CaptureFixture[st
     assert (second["virus"], second["to"]) == ("Eicar", "<bob@example.com>,<eve@example.com>")
 
 
+def test_a_file_that_cannot_be_read_hides_no_other(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / (SPAM + FACTS)).unlink()
+    (directory / (SPAM + FACTS)).symlink_to("/etc/passwd")
+    assert call(directory, "list", "-1") == 1
+    told = capsys.readouterr()
+    assert [parse_pairs(line)["id"] for line in told.out.splitlines()] == [VIRUS]
+    assert SPAM in told.err
+    (directory / (VIRUS + MESSAGE)).unlink()
+    (directory / (VIRUS + MESSAGE)).symlink_to("/etc/passwd")
+    assert call(directory, "release", VIRUS, SPAM) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 def test_damaged_facts_are_listed_all_the_same(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / (SPAM + FACTS)).write_text("{")
     put(directory, VIRUS, b"", to="bob", subject=3, size="x\n", client=None, **{"from": ["\x1b"]})
