@@ -64,8 +64,8 @@ class Checker:
 
     def definitions(self) -> Iterator[Finding]:
         """Each filter by itself."""
-        for place, name in self._configuration.unknown():
-            yield Finding(place, "error", f"{name} is not defined")
+        for place, why in self._configuration.refused():
+            yield Finding(place, "error", why)
         used = {definition.name for use in self._configuration.uses for definition in self._configuration.chain(use)}
         for definition in self._configuration.filters.values():
             command = self._configuration.command_of(definition)

@@ -1,8 +1,9 @@
 """smtpd.conf(5) as tokens, by the rules of smtpd's lexer (``yylex`` in its parse.y).
 
 Words end at blanks and at ``{ } ( ) ! = # , < >``; ``"…"`` and ``'…'`` hold anything, a backslash in them escapes only
-the quote and blanks; a backslash at the end of a line joins it with the next; ``#`` begins a comment; ``$name`` stands
-for the value of a macro, outside quotes only. A statement ends with its line unless a brace is open.
+the quote and blanks; a backslash at the end of a line joins it with the next, in a comment as well; ``#`` begins a
+comment; ``$name`` stands for the value of a macro, outside quotes only. A statement ends with its line unless a brace
+is open.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from filter_api.errors import ConfigError
 
 _TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r]+|\\\n|\#[^\n]*)
+    r"""(?P<blank>[ \t\r]+|\\\n|\#(?:\\.|[^\\\n])*)
       | (?P<newline>\n)
       | (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
       | \$(?P<macro>\w+)

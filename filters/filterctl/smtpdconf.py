@@ -64,10 +64,12 @@ class Configuration:
     processes: dict[str, tuple[Place, Command]] = field(default_factory=dict)
     filters: dict[str, FilterDefinition] = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
+    problems: list[tuple[Place, str]] = field(default_factory=list)
+    missing: list[tuple[Place, str, str]] = field(default_factory=list)
     max_message_size: int = 35 * 1024 * 1024
 
     def chain(self, use: Use) -> list[FilterDefinition]:
-        """The filters of a use in the order smtpd asks them; unknown names are left out (see `unknown`)."""
+        """The filters of a use in the order smtpd asks them; unknown names are left out (see `refused`)."""
         found = [self.filters[name] for name in use.filters if name in self.filters]
         return [
             self.filters[member] if definition.members is not None else definition
@@ -76,16 +78,30 @@ class Configuration:
             if member in self.filters
         ]
 
-    def unknown(self) -> Iterator[tuple[Place, str]]:
-        """Names that are used and not defined."""
-        for use in self.uses:
-            yield from ((use.place, f"filter {name}") for name in use.filters if name not in self.filters)
-        for definition in self.filters.values():
-            for member in definition.members or ():
-                if member not in self.filters:
-                    yield definition.place, f"filter {member}"
-            if definition.process is not None and definition.process not in self.processes:
-                yield definition.place, f"proc {definition.process}"
+    def refused(self) -> Iterator[tuple[Place, str]]:
+        """Why smtpd would refuse names: used but not defined above, defined twice, a chain within a chain."""
+        yield from self.problems
+        for place, kind, name in self.missing:
+            defined = name in (self.filters if kind == "filter" else self.processes)
+            yield place, f"{kind} {name} is {'used above its definition' if defined else 'not defined'}"
+
+    def define(self, definition: FilterDefinition) -> None:
+        """Take a filter line in; of two with one name smtpd knows the first."""
+        if definition.name in self.filters:
+            self.problems.append((definition.place, f"filter {definition.name} is defined twice"))
+            return
+        self.refer(definition.place, definition.members or (), within=True)
+        if definition.process is not None and definition.process not in self.processes:
+            self.missing.append((definition.place, "proc", definition.process))
+        self.filters[definition.name] = definition
+
+    def refer(self, place: Place, names: Sequence[str], *, within: bool) -> None:
+        """Look at the names of filters on a line; `within`: they are the members of a chain."""
+        for name in names:
+            if name not in self.filters:
+                self.missing.append((place, "filter", name))
+            elif within and self.filters[name].members is not None:
+                self.problems.append((place, f"filter {name} is a chain, which cannot stand within another"))
 
     def command_of(self, definition: FilterDefinition) -> Command | None:
         """The command that serves a filter; None for builtin filters and chains."""
@@ -121,10 +137,10 @@ def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[l
 def _take(configuration: Configuration, statement: list[Token]) -> None:
     keyword, place = statement[0].text, statement[0].place
     if keyword == "proc" and len(statement) >= 3:
-        configuration.processes[statement[1].text] = (place, _command(statement[2:]))
+        if configuration.processes.setdefault(statement[1].text, (place, _command(statement[2:])))[0] != place:
+            configuration.problems.append((place, f"proc {statement[1].text} is defined twice"))
     elif keyword == "filter" and len(statement) >= 3:
-        definition = _definition(statement)
-        configuration.filters[definition.name] = definition
+        configuration.define(_definition(statement))
     elif keyword == "smtp" and len(statement) >= 3 and statement[1].text == "max-message-size":
         configuration.max_message_size = _size(statement[2])
     elif keyword == "listen":
@@ -189,4 +205,5 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
         names = _names(statement[at + 1 :])
         where = statement[2].text if not outgoing and len(statement) > 2 else ""
         use = Use(statement[0].place, where, outgoing, names, "masquerade" in words, "proxy-v2" in words)
+        configuration.refer(use.place, names, within=words[at + 1 : at + 2] == ["{"])
         configuration.uses.append(use)

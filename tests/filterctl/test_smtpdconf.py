@@ -29,6 +29,7 @@ def words(text: str) -> list[list[str]]:
         ("a b\nc\n", [["a", "b"], ["c"]]),
         ('a # comment "\n# all\n\nb', [["a"], ["b"]]),
         ("a \\\n  b\n", [["a", "b"]]),
+        ("a # goes on \\\n b\nc # ends \\\\\nd\n", [["a"], ["c"], ["d"]]),
         ("filter x chain {\n a,\n b\n}\nnext\n", [["filter", "x", "chain", "{", "a", ",", "b", "}"], ["next"]]),
         (r'"a \"b\" c"', [['a "b" c']]),
         (r'"a\ b\nc\\d"', [["a b\\nc\\\\d"]]),
@@ -100,7 +101,7 @@ def test_the_filter_lines_of_a_configuration(tmp_path: Path) -> None:
         (13, "", True, ["grey"], False),
     ]
     assert [definition.name for definition in found.chain(found.uses[0])] == ["rdns", "grey", "dyn"]
-    assert not list(found.unknown())
+    assert not list(found.refused())
 
 
 @pytest.mark.parametrize(
@@ -118,11 +119,39 @@ def test_a_size_that_is_none(tmp_path: Path) -> None:
 
 def test_names_nobody_defined(tmp_path: Path) -> None:
     found = conf(tmp_path, "filter a proc none\nfilter b chain { a, c }\nlisten on lo0 filter d\n")
-    assert sorted((place.line, name) for place, name in found.unknown()) == [
-        (1, "proc none"),
-        (2, "filter c"),
-        (3, "filter d"),
+    assert sorted((place.line, why) for place, why in found.refused()) == [
+        (1, "proc none is not defined"),
+        (2, "filter c is not defined"),
+        (3, "filter d is not defined"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("filter a chain { b }\nfilter b proc-exec x\n", (1, "filter b is used above its definition")),
+        ("listen on lo0 filter a\nfilter a proc-exec x\n", (1, "filter a is used above its definition")),
+        ("filter a proc p\nproc p x\n", (1, "proc p is used above its definition")),
+        ("filter a proc-exec x\nfilter a proc-exec y\n", (2, "filter a is defined twice")),
+        ("proc p x\nproc p y\n", (2, "proc p is defined twice")),
+        (
+            "filter a proc-exec x\nfilter b chain { a }\nfilter c chain { b }\n",
+            (3, "filter b is a chain, which cannot stand within another"),
+        ),
+        (
+            "filter a proc-exec x\nfilter b chain { a }\nlisten on lo0 filter { b, a }\n",
+            (3, "filter b is a chain, which cannot stand within another"),
+        ),
+    ],
+)
+def test_names_smtpd_would_refuse(tmp_path: Path, text: str, expected: tuple[int, str]) -> None:
+    """As ``smtpd -n`` of 6.8 and 7.8 does, with "no filter exist with that name" and the like."""
+    assert [(place.line, why) for place, why in conf(tmp_path, text).refused()] == [expected]
+
+
+def test_a_chain_of_its_own_name_stands_on_a_listener(tmp_path: Path) -> None:
+    found = conf(tmp_path, "filter a proc-exec x\nfilter b chain { a }\nlisten on lo0 filter b\n")
+    assert not list(found.refused())
 
 
 def test_included_files_are_read_with_their_own_lines(tmp_path: Path) -> None:
