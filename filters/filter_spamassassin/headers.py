@@ -108,10 +108,12 @@ def tag_subject(header: HeaderView, tag: str) -> list[Edit]:
 
 
 def _value(field: Field) -> bytes:
-    """What stands behind the colon, folds and all, with one blank in front."""
-    first, *rest = field.lines
+    """What stands behind the colon, folds and all, with one blank in front.
+
+    CR and NUL may not stand in a field that is written anew: whoever sends them must not get past the check by that.
+    """
+    first, *rest = (line.replace(b"\r", b" ").replace(b"\0", b" ") for line in field.lines)
     raw = b"\n".join([first.partition(b":")[2], *(line for line in rest if line.strip())])
-    raw = raw.replace(b"\r", b" ")  # a CR of its own may not stand in a field that is written anew
     return raw if raw[:1] in {b" ", b"\t", b"\n"} else b" " + raw
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filter_api.decision import Edit
@@ -155,3 +155,19 @@ def test_tag(lines: list[bytes], expected: list[bytes]) -> None:
 def test_spamds_own_tag(ours: bytes, theirs: bytes, expected: bytes) -> None:
     edits = spamds_subject(parse_header([ours]), fields([theirs]))
     assert apply(edits, [ours]) == [expected]
+
+
+@given(
+    st.lists(st.binary(max_size=12).map(lambda raw: raw.replace(b"\n", b"")), max_size=4),
+    st.sampled_from([b"Subject:", b"subject \t:", b"Subject"]),
+)
+@example([b"a\rb\0c"], b"Subject:")
+@example([b"", b"\0", b"\r"], b"Subject:")
+@example([b"x", b": y"], b"Subject")
+def test_no_subject_keeps_a_message_from_being_tagged(values: list[bytes], name: bytes) -> None:
+    """What raised here would be answered by -F, and spam would pass unmarked."""
+    first, *folds = values or [b""]
+    header = parse_header([name + first, *(b" " + fold for fold in folds), b"X: y"])
+    lines = edit_header(header, tag_subject(header, "[SPAM]"))
+    assert any(line.lower().startswith(b"subject") and b"[SPAM]" in line for line in lines)
+    assert lines.count(b"X: y") == 1
