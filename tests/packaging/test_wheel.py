@@ -59,11 +59,13 @@ def test_every_filter_is_an_executable(wheel: zipfile.ZipFile) -> None:
     assert scripts == {name.replace("_", "-"): f"{name}.__main__:run" for name in mains}
 
 
-def test_manual_pages_are_in_their_sections(wheel: zipfile.ZipFile) -> None:
+def test_manual_pages_and_examples_are_in_their_places(wheel: zipfile.ZipFile) -> None:
     """When this fails: name the new page in pyproject.toml, under shared-data."""
     prefix = f"opensmtpd_filters-{VERSION}.data/data/"
     shared = {name.removeprefix(prefix) for name in wheel.namelist() if name.startswith(prefix)}
-    assert shared == {f"share/man/man{path.suffix[1:]}/{path.name}" for path in (ROOT / "man").glob("*.[1-9]")}
+    pages = {f"share/man/man{path.suffix[1:]}/{path.name}" for path in (ROOT / "man").glob("*.[1-9]")}
+    examples = {path.relative_to(ROOT) for path in (ROOT / "examples").rglob("*") if path.is_file()}
+    assert shared == pages | {f"share/examples/opensmtpd-filters/{path.relative_to('examples')}" for path in examples}
 
 
 def test_the_library_needs_little(wheel: zipfile.ZipFile) -> None:
