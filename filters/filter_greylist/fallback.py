@@ -68,10 +68,6 @@ class FallbackStore(Store):
         await self._local.close()
 
     @property
-    def shared(self) -> bool:
-        return self._state is not State.AWAY
-
-    @property
     def falling_back(self) -> bool:
         return self._state is State.AWAY
 

@@ -83,6 +83,7 @@ class Greylist(Filter):
         self.quota = Quota()
         self.our_messages = OurMessages()
         self.upkeep = Upkeep(self)
+        self._opened = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- life ----------------------------------------------------------------------------------------------------
@@ -91,7 +92,10 @@ class Greylist(Filter):
         """Open the store; from now on it is kept tidy."""
         self.clock = SteadyClock(self.wall, self.monotonic)
         self.low_mx = LowPriorityMx(self.own.low_mx, self.monotonic())
-        await self.store.open()
+        try:
+            await self.store.open()
+        finally:
+            self._opened.set()
         self.upkeep.start()
 
     async def stopping(self) -> None:
@@ -144,6 +148,8 @@ class Greylist(Filter):
             raise CannotCheck("the store is down")
         overdue = asyncio.get_running_loop().time() + 0.9 * self._seconds
         try:
+            if not self._opened.is_set():  # the first clients of a server that has just started
+                await self._opened.wait()
             outcomes = [await self._judge(session, address, recipient) for recipient in recipients]
         except StoreError as error:
             self.breaker.failed(str(error))

@@ -113,10 +113,6 @@ class RedisStore(Store):
         """Whether the server is there and takes writes; StoreError if not."""
         await self._command("SET", self._note("ping"), b"1", "EX", 60)
 
-    @property
-    def shared(self) -> bool:
-        return True
-
     def _name(self, kind: Kind, name: bytes) -> bytes:
         return self._target.prefix + kind.value.encode("ascii") + b":" + name
 

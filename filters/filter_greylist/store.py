@@ -115,11 +115,6 @@ class Store(abc.ABC):
         """Read a note."""
 
     @property
-    def shared(self) -> bool:
-        """Whether other hosts are behind this store right now."""
-        return False
-
-    @property
     def falling_back(self) -> bool:
         """Whether the shared store is away, so that what other hosts know is not known here."""
         return False

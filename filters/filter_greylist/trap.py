@@ -2,7 +2,7 @@
 
 The last one needs care. A client that comes to the low-priority MX (option -M) with mail the primary has never seen is
 trapped only if the primary is certainly in service; otherwise its outage would trap every honest server. It is when
-both listeners belong to this very server, or when another one with the same shared store told so within a minute.
+both listeners are served by this filter, or when another one with the same store told so within a minute.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class LowPriorityMx:
         return False
 
     def heard(self, now: float, age: float) -> None:
-        """The shared store holds a primary's beat of so many seconds ago."""
+        """The store holds a primary's beat of so many seconds ago."""
         if -BEAT_VALID < age < BEAT_VALID:
             self._beat = now - max(age, 0.0)
 

@@ -80,7 +80,7 @@ class Upkeep:
             await owner.store.note(CLOCK, b"%d" % now)
         if owner.low_mx.is_primary:
             await owner.store.note(BEAT, b"%d" % now)
-        elif owner.low_mx.wanted and owner.store.shared:
+        elif owner.low_mx.wanted and not owner.store.falling_back:
             beat = _number(await owner.store.noted(BEAT))
             if beat is not None:
                 owner.low_mx.heard(owner.monotonic(), now - beat)

@@ -112,14 +112,17 @@ def test_the_low_priority_mx_traps_who_passes_the_primary_over(tmp_path: Path) -
         assert smtpd.offer("203.0.113.1", recipient="new@example.org", destination=LOW) == TRAPPED
 
 
-def test_an_mx_whose_primary_is_silent_traps_nobody(tmp_path: Path) -> None:
+def test_an_mx_traps_only_while_its_primary_gives_signs_of_life(tmp_path: Path) -> None:
     with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.filter.low_mx = LowPriorityMx(ip_address("198.51.100.2"), smtpd.hands.monotonic)
         smtpd.hands.advance(120)
         assert smtpd.offer("192.0.2.1", destination=LOW).startswith("451")
         now = int(smtpd.hands.wall)
         smtpd.loop.run_until_complete(smtpd.filter.store.note(BEAT, b"%d" % now))
         smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
-        assert smtpd.offer("192.0.3.1", destination=LOW).startswith("451"), "a file of this host is not shared"
+        assert smtpd.offer("192.0.3.1", destination=LOW) == TRAPPED, "now there is one"
+        smtpd.hands.advance(61)
+        assert smtpd.offer("192.0.4.1", destination=LOW).startswith("451"), "and now it is gone"
 
 
 @pytest.mark.parametrize("other", ["127.0.0.1:25", "[2001:db8::2]:25", "198.51.100.9:587", "198.51.100.9:465"])
