@@ -14,8 +14,8 @@ from filter_api.errors import ConfigError, UsageError
 
 LIBEXEC = (
     "/usr/local/libexec/smtpd",  # OpenBSD
-    "/usr/libexec/opensmtpd",  # Debian 13 and later
-    "/usr/lib/*/opensmtpd",  # Debian 12
+    "/usr/libexec/opensmtpd",  # Debian 12 and later
+    "/usr/lib/*/opensmtpd",  # older Debian
     "/usr/local/libexec/opensmtpd",  # FreeBSD and pip installations that follow it
     "/usr/pkg/libexec/opensmtpd",  # NetBSD
 )
