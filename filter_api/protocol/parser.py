@@ -24,7 +24,8 @@ _HEX: Final = b"0123456789abcdefABCDEF"
 _PHASES: Final = frozenset(PHASES)
 _SHAPES: Final = {name: (FIELDS + count, free) for name, (count, free) in REPORTS.items()}
 _LENGTHS: Final = {name: FIELDS + count for name, (count, _) in REPORTS.items()}
-_MOVED: Final = frozenset({b"tx-mail", b"tx-rcpt", b"link-auth"})
+_MOVED_AT_6: Final = frozenset({b"tx-mail", b"tx-rcpt"})
+_MOVED_AT_7: Final = frozenset({b"link-auth"})
 _R: Final = ord("r")
 _F: Final = ord("f")
 _MARK: Final = b"|smtp-in|data-line|"
@@ -206,7 +207,7 @@ class Parser:
                 self._version = version
                 self.protocol = parsed
                 self.swapped = parsed < (0, 5)
-                moved = _MOVED if parsed < (0, 7) else frozenset()
+                moved = (_MOVED_AT_6 if parsed < (0, 6) else set()) | (_MOVED_AT_7 if parsed < (0, 7) else set())
                 self._lengths = {name: length for name, length in _LENGTHS.items() if name not in moved}
 
     def _config(self, line: bytes, sink: Sink) -> None:
@@ -244,11 +245,9 @@ class Parser:
         """
         if name == b"link-auth":
             return line.split(b"|", 6)[6].rsplit(b"|", 1)[::-1]
-        if self.protocol < (0, 6):
-            rest = line.split(b"|", 7)[7]
-            address, _, result = rest.rpartition(b"|")
-            return [fields[0], result, address]
-        return fields
+        rest = line.split(b"|", 7)[7]
+        address, _, result = rest.rpartition(b"|")
+        return [fields[0], result, address]
 
     def _request(self, line: bytes, sink: Sink) -> None:
         try:
