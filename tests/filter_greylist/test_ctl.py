@@ -359,15 +359,13 @@ asyncio.run(serve())
 @contextlib.contextmanager
 def the_filter_of(uid: int, path: Path) -> Iterator[Callable[[str], None]]:
     """A process of another user that has the store open and writes to it."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _FILTER, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        user=uid,
-        group=uid,
-        extra_groups=[],
-    )
+    command = [sys.executable, "-c", _FILTER, path]
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=uid, group=uid, extra_groups=[]
+        )
+    except PermissionError:
+        pytest.skip("this interpreter lies where only root can run it")
     assert process.stdin is not None
     assert process.stdout is not None
 
