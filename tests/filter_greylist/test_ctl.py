@@ -359,7 +359,7 @@ asyncio.run(serve())
 @contextlib.contextmanager
 def the_filter_of(uid: int, path: Path) -> Iterator[Callable[[str], None]]:
     """A process of another user that has the store open and writes to it."""
-    command = [sys.executable, "-c", _FILTER, path]
+    command = [sys.executable, "-c", _FILTER, str(path)]
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=uid, group=uid, extra_groups=[]
