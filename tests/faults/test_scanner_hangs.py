@@ -42,7 +42,7 @@ def test_a_dripping_daemon_gains_no_time(scanner: Scanner, tmp_path: Path) -> No
 @each_scanner
 @pytest.mark.parametrize("policy", ["accept", "reject"])
 def test_two_hundred_at_once(scanner: Scanner, policy: str, tmp_path: Path) -> None:
-    """All answered at the deadline, those who wait for a turn too (or as soon as the breaker opens); nothing is left."""
+    """All answered at the deadline, or as soon as the breaker opens for those who wait for a turn; nothing is left."""
 
     async def scenario(smtpd: Smtpd) -> None:
         before = descriptors_of(smtpd.process)
