@@ -12,6 +12,7 @@ from demo.host import FILTERCTL, run
 from demo.pair import Mx, open_pair
 from tests.smtpd.chain import mail
 from tests.smtpd.chain_config import GOOD, LONE_1, ZONE
+from tools.private_smtpd import wait_until
 
 
 @pytest.fixture
