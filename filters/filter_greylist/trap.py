@@ -64,8 +64,11 @@ class LowPriorityMx:
 
     @property
     def is_primary(self) -> bool:
-        """Whether this filter serves a primary MX, which others may rely on."""
-        return self._address is None or self._primary_here
+        """Whether this filter serves a primary MX, which others may rely on: it did since it started.
+
+        One that only sees what our users send, or what leaves, is none, though it has no option -M.
+        """
+        return self._primary_here
 
     def saw(self, destination: Address | None, port: int | None = None) -> bool:
         """A session came to this listener; True if it is the first on a wildcard one, which ends option -M.
@@ -73,15 +76,16 @@ class LowPriorityMx:
         Another listener is taken for the primary MX only if it can be one. The second address family of this very
         host, loopback and submission say nothing about the primary, whose outage would trap everybody then.
         """
-        if self._address is None or destination is None or self.wildcard:
+        if destination is None or self.wildcard or port in SUBMISSION_PORTS:
             return False
-        if destination.is_unspecified:
+        mine = self._address
+        if mine is None:
+            self._primary_here |= not destination.is_loopback
+        elif destination.is_unspecified:
             self.wildcard = True
-            return True
-        if destination != self._address and port not in SUBMISSION_PORTS:
-            local = destination.is_loopback and not self._address.is_loopback
-            self._primary_here |= destination.version == self._address.version and not local
-        return False
+        elif destination != mine and destination.version == mine.version:
+            self._primary_here |= mine.is_loopback or not destination.is_loopback
+        return self.wildcard
 
     def heard(self, now: float, age: float) -> None:
         """The store holds a primary's beat of so many seconds ago."""

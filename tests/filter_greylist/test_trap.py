@@ -135,6 +135,20 @@ def test_a_listener_that_is_no_mx_is_not_taken_for_the_primary(tmp_path: Path, o
         assert not smtpd.filter.low_mx.is_primary
 
 
+@pytest.mark.parametrize(
+    ("listener", "serves"),
+    [("198.51.100.1:25", True), ("0.0.0.0:25", True), ("[2001:db8::1]:2525", True), ("127.0.0.1:25", False)]
+    + [("198.51.100.1:587", False)],
+)
+def test_a_filter_gives_signs_of_life_once_it_served_an_mx(tmp_path: Path, listener: str, serves: bool) -> None:
+    """Beside a low-priority MX there may be another filter for the host's own users, on the same store."""
+    with Smtpd(tmp_path, "-o") as smtpd:
+        assert not smtpd.filter.low_mx.is_primary
+        smtpd.client("unix").quit()
+        smtpd.offer(destination=listener)
+        assert smtpd.filter.low_mx.is_primary is serves
+
+
 def test_a_wildcard_listener_ends_option_m(tmp_path: Path) -> None:
     with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
         smtpd.hands.advance(120)
