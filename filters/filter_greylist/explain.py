@@ -20,7 +20,7 @@ from filter_api.net.dns import Resolver
 from filter_api.options import COMMON_LETTERS
 from filter_greylist import policy
 from filter_greylist.ctl import open_as_owner, settings_of
-from filter_greylist.judge import Case, question_of, tuples_of
+from filter_greylist.judge import Case, question_of, tuple_of
 from filter_greylist.key import normal_recipient
 from filter_greylist.listing import in_words, typed
 from filter_greylist.options import LETTERS, Options, parse
@@ -85,10 +85,9 @@ async def _judge(store: Store, own: Options, case: Case, resolver: Resolver) -> 
     facts = await _vouched(own, case, resolver, facts)
     if (outcome := policy.before_tuple(known, facts, case.now)) is not None:
         return outcome
-    by_network, by_domain = tuples_of(case, own.prefixes)
-    records = [await store.get(Kind.GREY, by_network.key)]
+    records = [await store.get(Kind.GREY, tuple_of(case, own.prefixes).key)]
     if facts.spf_strong:
-        records.insert(0, await store.get(Kind.GREY, by_domain.key))
+        records.insert(0, await store.get(Kind.GREY, tuple_of(case, own.prefixes, vouched=True).key))
     record = next((each for each in records if each is not None and policy.alive(each.life, case.now)), None)
     _say("tuple", _tuple(record, case, facts))
     life = policy.advance(None if record is None else record.life, case.now, own.timers)

@@ -115,7 +115,9 @@ class Greylist(Filter):
 
     def saw_connect(self, session: Session) -> None:
         """Option -M needs to know which listeners are served here."""
-        if not session.outgoing and self.low_mx.saw(*parse_source(session.destination)):
+        if self.own.low_mx is None or session.outgoing:
+            return
+        if self.low_mx.saw(*parse_source(session.destination)):
             self.log.error(None, "option-M", note="listeners on the wildcard address cannot be told apart; -M is off")
 
     def on_mail_from(self, session: Session, sender: bytes) -> Decision:

@@ -85,10 +85,10 @@ class Judge:
 
         If it is new for the domain, the network may know it: SPF could not be asked when it came first.
         """
-        by_network, by_domain = tuples_of(case, self._prefixes)
+        by_network = tuple_of(case, self._prefixes)
         if not facts.spf_strong:
             return await self._attempt(by_network, facts, case.now)
-        outcome = await self._attempt(by_domain, facts, case.now)
+        outcome = await self._attempt(tuple_of(case, self._prefixes, vouched=True), facts, case.now)
         if isinstance(outcome, Delay) and outcome.reason == "new" and await self._waited(by_network, case.now):
             outcome = await self._attempt(by_network, facts, case.now)
         return outcome
@@ -101,12 +101,12 @@ class Judge:
         return record is not None and record.life.passes <= now < record.life.expires
 
 
-def tuples_of(case: Case, prefixes: Prefixes) -> tuple[Tuple, Tuple]:
-    """The tuple of the client's network, and that of the sender's domain."""
+def tuple_of(case: Case, prefixes: Prefixes, *, vouched: bool = False) -> Tuple:
+    """The tuple of the client's network, or of the sender's domain if SPF vouches for that."""
     network = network_name(case.address, prefixes)
     details = details_of(group_of(network), case.address, case.helo, case.sender or b"", case.recipient)
-    key = _sender_key(case), normal_recipient(case.recipient), details
-    return tuple_for(network, *key), tuple_for(b"@" + _vouched_domain(case), *key)
+    origin = b"@" + _vouched_domain(case) if vouched else network
+    return tuple_for(origin, _sender_key(case), normal_recipient(case.recipient), details)
 
 
 def question_of(case: Case) -> Question:
