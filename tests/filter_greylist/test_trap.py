@@ -137,8 +137,13 @@ def test_a_listener_that_is_no_mx_is_not_taken_for_the_primary(tmp_path: Path, o
 
 @pytest.mark.parametrize(
     ("listener", "serves"),
-    [("198.51.100.1:25", True), ("0.0.0.0:25", True), ("[2001:db8::1]:2525", True), ("127.0.0.1:25", False)]
-    + [("198.51.100.1:587", False)],
+    [
+        ("198.51.100.1:25", True),
+        ("0.0.0.0:25", True),
+        ("[2001:db8::1]:2525", True),
+        ("127.0.0.1:25", False),
+        ("198.51.100.1:587", False),
+    ],
 )
 def test_a_filter_gives_signs_of_life_once_it_served_an_mx(tmp_path: Path, listener: str, serves: bool) -> None:
     """Beside a low-priority MX there may be another filter for the host's own users, on the same store."""
