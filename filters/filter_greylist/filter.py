@@ -115,7 +115,7 @@ class Greylist(Filter):
 
     def saw_connect(self, session: Session) -> None:
         """Option -M needs to know which listeners are served here."""
-        if self.own.low_mx is None or session.outgoing:
+        if session.outgoing or (self.own.low_mx is None and self.low_mx.is_primary):
             return
         if self.low_mx.saw(*parse_source(session.destination)):
             self.log.error(None, "option-M", note="listeners on the wildcard address cannot be told apart; -M is off")
