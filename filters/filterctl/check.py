@@ -66,6 +66,8 @@ class Checker:
         """Each filter by itself."""
         for place, why in self._configuration.refused():
             yield Finding(place, "error", why)
+        for place, name in self._configuration.relative:
+            yield Finding(place, "warning", f"{name} is looked for where smtpd was started: write its whole path")
         used = {definition.name for use in self._configuration.uses for definition in self._configuration.chain(use)}
         for definition in self._configuration.filters.values():
             command = self._configuration.command_of(definition)

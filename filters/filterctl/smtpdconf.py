@@ -66,6 +66,7 @@ class Configuration:
     uses: list[Use] = field(default_factory=list)
     problems: list[tuple[Place, str]] = field(default_factory=list)
     missing: list[tuple[Place, str, str]] = field(default_factory=list)
+    relative: list[tuple[Place, str]] = field(default_factory=list)
     max_message_size: int = 35 * 1024 * 1024
 
     def chain(self, use: Use) -> list[FilterDefinition]:
@@ -126,12 +127,11 @@ def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[l
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     for statement in statements(text, path, macros):
+        yield statement
         if statement[0].text == "include" and len(statement) > 1 and not statement[0].quoted:
             if depth == 0:
                 raise ConfigError(f"{statement[0].place}: more than {MAX_INCLUDES} includes inside each other")
             yield from _all_statements(os.path.join(os.path.dirname(path), statement[1].text), macros, depth - 1)
-        else:
-            yield statement
 
 
 def _take(configuration: Configuration, statement: list[Token]) -> None:
@@ -143,6 +143,8 @@ def _take(configuration: Configuration, statement: list[Token]) -> None:
         configuration.define(_definition(statement))
     elif keyword == "smtp" and len(statement) >= 3 and statement[1].text == "max-message-size":
         configuration.max_message_size = _size(statement[2])
+    elif keyword == "include" and len(statement) > 1 and not os.path.isabs(statement[1].text):
+        configuration.relative.append((place, statement[1].text))
     elif keyword == "listen":
         _use(configuration, statement, outgoing=False)
     elif keyword == "action":

@@ -80,6 +80,7 @@ def test_a_good_configuration(make: Make, run: Check, folder: Path) -> None:
     assert status == 0
     named = [line for line in lines if "not started as" not in line]
     assert named == [
+        "smtpd.conf:1: warning: more.conf is looked for where smtpd was started: write its whole path",
         "more.conf:1: ok: filter b: filter-b as nobody registers rcpt-to",
         "smtpd.conf:2: ok: filter a: filter-a as nobody registers connect mail-from",
     ]

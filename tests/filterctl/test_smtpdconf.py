@@ -158,6 +158,7 @@ def test_included_files_are_read_with_their_own_lines(tmp_path: Path) -> None:
     (tmp_path / "filters.conf").write_text('# one\nfilter a proc-exec "filter-$name"\n')
     found = conf(tmp_path, 'name = x\ninclude "filters.conf"\nlisten on lo0 filter a\n')
     assert str(found.filters["a"].place) == f"{tmp_path}/filters.conf:2"
+    assert [(place.line, name) for place, name in found.relative] == [(2, "filters.conf")]
     assert found.filters["a"].command == Command("filter-$name", None, None, None)
 
 
