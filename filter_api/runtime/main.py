@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
 from filter_api.errors import ConfigError, UsageError
+from filter_api.escape import CUT_MARK
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
 from filter_api.options import COMMON_USAGE, VersionWanted, parse_options
@@ -30,6 +31,7 @@ from filter_api.version import VERSION
 
 Build: TypeAlias = Callable[[Sequence[str]], Filter]
 
+_LINE: Final = 2000  # characters of a complaint, and of the usage
 _EOF_GRACE: Final = 0.8  # seconds for stopping() when smtpd is gone
 _TERM_GRACE: Final = 1.5  # seconds for stopping() and for what is still unwritten, at SIGTERM
 
@@ -49,13 +51,17 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
         print(f"{program} {VERSION}")
         sys.exit(0)
     except UsageError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        print(f"usage: {usage or f'{program} {COMMON_USAGE}'}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(f"{program}: {error}", f"usage: {usage or f'{program} {COMMON_USAGE}'}")
     except ConfigError as error:
-        print(f"{program}: {error}", file=sys.stderr)
-        sys.exit(1)
+        _refuse(f"{program}: {error}")
     serve(filter_)
+
+
+def _refuse(*lines: str) -> NoReturn:
+    """Tell why on stderr and exit 1. A line of 64 KiB (a word of the command line) would make smtpd spin, not end."""
+    for line in lines:
+        print(line if len(line) <= _LINE else line[:_LINE] + CUT_MARK, file=sys.stderr)
+    sys.exit(1)
 
 
 def _plain(filter_: Filter, words: Sequence[str]) -> Filter:

@@ -179,6 +179,13 @@ def test_usage_errors(arguments: list[str], message: str) -> None:
     assert usage.startswith("usage: ")
 
 
+def test_no_word_of_the_command_line_fills_smtpds_buffer() -> None:
+    """A line of 64 KiB on stderr and smtpd spins (tests/smtpd/fault_table.py) where it should refuse to start."""
+    done = run(ECHO, "-F", "x" * 70_000)
+    assert done.returncode == 1
+    assert max(map(len, done.stderr.splitlines())) < 3000
+
+
 def test_configuration_errors_name_file_and_line(tmp_path: Path) -> None:
     table = tmp_path / "exempt"
     table.write_text("192.0.2.1\nnonsense here\n", encoding="ascii")
