@@ -170,7 +170,7 @@ def _header_lines(value: str | bytes) -> tuple[bytes, ...]:
     for line in lines[1:]:
         if not line.startswith((b" ", b"\t")) or not line.strip():
             raise ValueError("a folded header line must start with a blank and hold text")
-    if raw.count(b"\r") != raw.count(b"\r\n") or b"\0" in raw:
+    if raw.count(b"\r") != raw.count(b"\r\n") or 0 in raw:
         raise ValueError("a header value may not hold CR or NUL")
     return tuple(lines)
 

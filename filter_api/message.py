@@ -58,7 +58,7 @@ class Message:
     @property
     def bare_cr(self) -> bool:
         """Whether a CR stands anywhere but in a line end: relays and readers differ on what that is."""
-        return any(b"\r" in block for block in self._lines.blocks())
+        return any(0x0D in block for block in self._lines.blocks())
 
     @property
     def header(self) -> HeaderView:
@@ -142,6 +142,4 @@ def _as_text(block: bytes) -> bytes:
     """Wire lines with LF → un-stuffed text with CRLF."""
     if block.startswith(b"."):
         block = block[1:]
-    if b"\n." in block:
-        block = block.replace(b"\n.", b"\n")
-    return block.replace(b"\n", b"\r\n")
+    return block.replace(b"\n.", b"\n").replace(b"\n", b"\r\n")

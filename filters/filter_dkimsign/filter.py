@@ -22,7 +22,7 @@ from filter_api.session import Session
 from filter_dkimsign.canonical import SimpleBody, body_canonicalizer
 from filter_dkimsign.keytable import Entry
 from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of
-from filter_dkimsign.prepare import Outgoing, body_blocks
+from filter_dkimsign.prepare import Outgoing, open_message
 from filter_dkimsign.signature import FIELD_NAME, Layout, cover, sign
 
 AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
@@ -62,9 +62,9 @@ class DkimSign(Filter):
             self._mention(session)
             return Verdict()
         try:
-            outgoing = Outgoing(message.header, session.hostname)
+            header, blocks = open_message(message)
+            outgoing = Outgoing(header, session.hostname)
             domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"))
-            blocks = body_blocks(message)
             body = body_canonicalizer(self.layout.body_form, hashlib.sha256())
             if message.wire_size > AT_ONCE:
                 return self._in_turns(blocks, body, outgoing, domain, entries)
@@ -78,13 +78,10 @@ class DkimSign(Filter):
         self, blocks: Iterator[bytes], body: SimpleBody, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...]
     ) -> Verdict:
         """Hash a large body a few blocks at a time."""
-        try:
-            for number, block in enumerate(blocks, 1):
-                body.update(block)
-                if not number % BLOCKS_A_TURN:
-                    await asyncio.sleep(0)
-        except Unsigned as reason:
-            return _unsigned(reason)
+        for number, block in enumerate(blocks, 1):
+            body.update(block)
+            if not number % BLOCKS_A_TURN:
+                await asyncio.sleep(0)
         return self._signed(body, outgoing, domain, entries)
 
     def _signed(self, body: SimpleBody, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...]) -> Verdict:
@@ -103,8 +100,10 @@ class DkimSign(Filter):
         facts = {
             "result": "signed",
             "domain": entries[0].domain,
-            "selector": b",".join(entry.selector for entry in entries),
+            "selector": b",".join([entry.selector for entry in entries]),
             "author": domain,
+            "subject": outgoing.first(b"subject"),
+            "msgid": outgoing.first(b"message-id"),
         }
         return Verdict(edits=edits, facts=facts)
 

@@ -57,17 +57,23 @@ class KeyProblem(ValueError):
 class SigningKey:
     """A loaded key. `algorithm` is the a= tag it makes, `bits` its size, `warning` what is weak about it, or empty."""
 
-    __slots__ = ("_proved", "_secret", "algorithm", "bits", "warning")
+    __slots__ = ("_make", "_prove", "_proved", "_secret", "algorithm", "bits", "warning")
 
     def __init__(self, secret: RSAPrivateKey | Ed25519PrivateKey) -> None:
         """Raises ValueError for an RSA key that is too short or whose parts do not belong together."""
         self._secret = secret
         self._proved = False
+        self._make: Callable[[bytes], bytes]
+        self._prove: Callable[[bytes, bytes], None]
         self.warning = ""
         if isinstance(secret, Ed25519PrivateKey):
             self.algorithm, self.bits = ED25519, 256
+            self._make = lambda data: secret.sign(_sha256(data))
+            self._prove = lambda signature, data: secret.public_key().verify(signature, _sha256(data))
             return
         self.algorithm, self.bits = RSA, secret.key_size
+        self._make = lambda data: secret.sign(data, _PADDING, _SHA256)
+        self._prove = lambda signature, data: secret.public_key().verify(signature, data, _PADDING, _SHA256)
         if self.bits < MIN_BITS:
             raise ValueError(f"the RSA key has {self.bits} bits, at least {MIN_BITS} are needed (RFC 8301)")
         if self.bits < GOOD_BITS:
@@ -76,17 +82,10 @@ class SigningKey:
 
     def sign(self, data: bytes) -> bytes:
         """The signature of `data` for the b= tag. The first one of a key is verified before it is given away."""
-        secret = self._secret
-        if isinstance(secret, RSAPrivateKey):
-            signature = secret.sign(data, _PADDING, _SHA256)
-            if not self._proved:
-                secret.public_key().verify(signature, data, _PADDING, _SHA256)
-        else:
-            digest = hashlib.sha256(data).digest()  # RFC 8463 §3: Ed25519 over the hash, not over the text
-            signature = secret.sign(digest)
-            if not self._proved:
-                secret.public_key().verify(signature, digest)
-        self._proved = True
+        signature = self._make(data)
+        if not self._proved:
+            self._prove(signature, data)
+            self._proved = True
         return signature
 
     def public_data(self) -> bytes:
@@ -98,6 +97,11 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return f"SigningKey({self.algorithm}, {self.bits} bits)"
+
+
+def _sha256(data: bytes) -> bytes:
+    """RFC 8463 §3: Ed25519 signs the hash of the text, not the text."""
+    return hashlib.sha256(data).digest()
 
 
 class KeyFile:

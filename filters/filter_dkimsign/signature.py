@@ -117,7 +117,7 @@ def cover(layout: Layout, fields: Sequence[RawField]) -> Covered:
     chosen = [fields[place] for place in places]
     data = b"".join([raw for _, raw in chosen])
     header_form = layout.header_form
-    if b"\f" in data or b"\v" in data:
+    if 0x0C in data or 0x0B in data:
         # Text to RFC 6376 §2.8, blanks to widespread verifiers: the relaxed form of such a field is in dispute.
         header_form = "simple"
     if header_form == "relaxed":
