@@ -272,15 +272,15 @@ class Dispatcher:
         return NO_SPACE
 
     def _commit(self, held: Held, request: Request) -> None:
-        """The lines are out; the decision was logged when it was made."""
-        decision = held.decision
+        """The lines are out; a verdict was logged when it was made, a refusal of our own is now."""
+        decision, protocol = held.decision, self._parser.protocol
         if isinstance(decision, Reject | Disconnect):
-            reply = decision.reply.encode("ascii")
-            answer = writer.result(
-                self._parser.protocol, b"commit", request.session_id, request.token, decision.word, argument=reply
-            )
+            if decision is not held.logged:
+                record.refusal(self.filter.log, held.session, held.message, decision)
+            word, reply = decision.word, decision.reply.encode("ascii")
+            answer = writer.result(protocol, b"commit", request.session_id, request.token, word, argument=reply)
         else:
-            answer = writer.proceed(self._parser.protocol, request.session_id, request.token)
+            answer = writer.proceed(protocol, request.session_id, request.token)
         self.outbox.put(answer)
 
     # --- the end -------------------------------------------------------------------------------------------------

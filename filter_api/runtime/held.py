@@ -39,9 +39,12 @@ class State(Enum):
 
 
 class Held:
-    """One message. refusal: why it cannot be taken, whatever the filter says. commit: the request, if it came early."""
+    """One message. refusal: why it cannot be taken, whatever the filter says. commit: the request, if it came early.
 
-    __slots__ = ("commit", "decision", "dropped", "message", "refusal", "session", "state", "task", "token")
+    logged: the decision the log knows; another one may follow, if the lines cannot be given back.
+    """
+
+    __slots__ = ("commit", "decision", "dropped", "logged", "message", "refusal", "session", "state", "task", "token")
 
     def __init__(self, session: Session, token: bytes, spool: Spool) -> None:
         self.session = session
@@ -50,6 +53,7 @@ class Held:
         self.state = State.COLLECTING
         self.refusal: Reject | None = None
         self.decision: object = None
+        self.logged: object = None
         self.commit: Request | None = None
         self.dropped = False
         self.task: asyncio.Task[None] | None = None
@@ -145,11 +149,12 @@ class HeldMessages:
         if held.refusal is None:
             self._examine(held)
         else:
-            self.finish(held, Verdict(held.refusal))
+            self.finish(held, Verdict(held.refusal), logged=False)
 
-    def finish(self, held: Held, verdict: Verdict) -> None:
+    def finish(self, held: Held, verdict: Verdict, *, logged: bool = True) -> None:
         """Release the lines as the verdict says, then the dot; answers a commit request that came before."""
         held.decision = verdict.decision
+        held.logged = verdict.decision if logged else None
         held.state = State.RELEASING
         head = writer.dataline_head(self.protocol, held.session.id, held.token)
         if not isinstance(verdict.decision, Proceed):

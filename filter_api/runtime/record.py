@@ -50,6 +50,11 @@ def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, d
     log.line(logging.INFO, session, "message", values)
 
 
+def refusal(log: Logger, session: Session, held: Message, decided: Reject | Disconnect) -> None:
+    """Log that a message cannot be taken, whatever the filter said of it or would have said."""
+    message(log, session, held, Verdict(decided), delay=0.0, observe=False)
+
+
 def _header(held: Message, facts: Facts) -> Facts:
     """Subject and Message-ID: from the filter, which may know them, else from the message."""
     if "subject" in facts and "msgid" in facts:

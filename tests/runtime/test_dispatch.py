@@ -326,7 +326,21 @@ def test_a_line_too_long_to_give_back_is_refused(size: int) -> None:
         assert outcome.ok == (size == 65_485)
         if size > 65_485:
             assert outcome == ("reject", "550 5.6.0 line too long", ())
+            (line,) = smtpd.log
+            assert 'message result=refused reason=line-too-long action=reject reply="550 5.6.0 line too long"' in line
         assert client.mail(BODY).ok
+
+
+@pytest.mark.parametrize("observe", [False, True])
+def test_a_header_too_long_to_edit_is_told_of_behind_the_verdict(*, observe: bool) -> None:
+    filter_ = at_message(lambda _: Verdict(edits=[AddHeader("X-A", "b")], facts={"result": "clean"}))
+    filter_.options = type(filter_.options)()
+    filter_.options.observe = observe
+    with Player(filter_) as smtpd:
+        outcome = smtpd.connect().mail(b"A: b\r\n" * 60_000 + b"\r\nx\r\n")
+        assert outcome.ok == observe
+        told = [line for line in smtpd.log if "result=refused reason=header-too-long action=reject" in line]
+        assert len(told) == (not observe)
 
 
 @pytest.mark.parametrize("size", [1_997, 1_998])
