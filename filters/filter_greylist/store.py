@@ -149,9 +149,9 @@ def parse_spec(value: str) -> Spec:
         url = split_url(value)
         if url is not None and (url.password is not None or SECRETS & url.options.keys()):
             raise ConfigError(
-                f"-f {url.scheme}://…: no password in the command line; put the URL in a file: -f file:/path"
+                f"-f {url.scheme}://...: no password in the command line; put the URL in a file: -f file:/path"
             )
-        return _redis_spec(value, value if "@" not in value else value.partition("://")[0] + "://…")
+        return _redis_spec(value, value if "@" not in value else value.partition("://")[0] + "://...")
     if not os.path.isabs(value):
         raise ConfigError(f"-f {value}: not an absolute path, nor a redis:// URL, nor file:/path")
     return Spec(value, value)
@@ -175,8 +175,10 @@ def _secret_line(path: str) -> str:
             if status.st_mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
                 raise ConfigError(f"-f file:{path}: others may read or change it; chmod 0600 it")
             return file.readline().strip()
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"-f file:{path}: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"-f file:{path}: {error.strerror}") from None
+    except UnicodeError:
+        raise ConfigError(f"-f file:{path}: not a URL in UTF-8") from None
 
 
 def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: bool = False) -> Store:
