@@ -5,6 +5,7 @@ Every connection has deadlines, keeps none of redis-py's retries, and speaks RES
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from typing import Any
 
@@ -15,15 +16,21 @@ CONNECT_SECONDS = 1.0
 SOCKET_SECONDS = 2.0
 
 
+def check_target(target: Target) -> None:
+    """Say at start what would keep every connection from being made. Raises ConfigError."""
+    if importlib.util.find_spec("redis") is None:
+        raise ConfigError(f"-f {target.shown}: the redis module is missing; install opensmtpd-filters[redis]")
+    if target.ca is not None and not os.access(target.ca, os.R_OK):
+        raise ConfigError(f"-f {target.shown}: {target.ca} cannot be read")
+
+
 def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to the versions of redis-py
-    """A client, not connected yet; ConfigError where redis-py is missing or a file of certificates is."""
-    try:
-        from redis.asyncio import Redis
-        from redis.asyncio.retry import Retry
-        from redis.asyncio.sentinel import Sentinel
-        from redis.backoff import NoBackoff
-    except ImportError:
-        raise ConfigError(f"-f {target.shown}: the redis module is missing; install opensmtpd-filters[redis]") from None
+    """A client, not connected yet."""
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.asyncio.sentinel import Sentinel
+    from redis.backoff import NoBackoff
+
     common: dict[str, Any] = {
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
@@ -48,6 +55,4 @@ def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to t
 def _tls(target: Target) -> dict[str, Any]:
     if not target.tls:
         return {}
-    if target.ca is not None and not os.access(target.ca, os.R_OK):
-        raise ConfigError(f"-f {target.shown}: {target.ca} cannot be read")
     return {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True, "ssl_ca_certs": target.ca}

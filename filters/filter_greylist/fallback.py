@@ -49,6 +49,7 @@ class FallbackStore(Store):
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._handing_over = asyncio.Lock()
+        self._alone = 0  # operations of the local file that have not ended
 
     async def open(self) -> None:
         await self._local.open()
@@ -124,7 +125,11 @@ class FallbackStore(Store):
                 return await ask(self._remote)
             except StoreError as error:
                 self._lost(error)
-        return await ask(self._local)
+        self._alone += 1
+        try:
+            return await ask(self._local)
+        finally:
+            self._alone -= 1
 
     def _lost(self, error: StoreError) -> None:
         if self._state is State.AWAY:
@@ -144,7 +149,7 @@ class FallbackStore(Store):
                     await asyncio.sleep(PROBE_SECONDS)
                     await self._remote.ping()
                     self._state = State.MERGING
-                merged = await self._merge_all()
+                merged = await self._merge_to_the_last()
             except StoreError as error:
                 self._lost(error)
                 continue
@@ -156,6 +161,17 @@ class FallbackStore(Store):
         if self._since is not None:
             seconds = round(time.monotonic() - self._since)
             self._log(f"the shared store is back after {seconds} seconds, {merged} records merged into it")
+
+    async def _merge_to_the_last(self) -> int:
+        """Merge until nothing is left, not even what is still being written: it would lie there to the next outage."""
+        merged = await self._merge_all()
+        while self._state is State.MERGING:
+            busy = self._alone
+            more = await self._merge_all()
+            merged += more
+            if not busy and not more:
+                break
+        return merged
 
     async def _merge_all(self) -> int:
         """Merge every record of the local file and remove it there."""

@@ -193,10 +193,12 @@ def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: b
         if (trouble := check_directory(spec.url)) is not None:
             raise ConfigError(f"-f {spec.url}: {trouble}")
         return SqliteStore(spec.url, log, bounds)
+    from filter_greylist.connect import check_target
     from filter_greylist.redis import RedisStore
     from filter_greylist.target import parse_target
 
     target = parse_target(spec)
+    check_target(target)
     remote = RedisStore(target, log, bounds)
     if alone:
         return remote

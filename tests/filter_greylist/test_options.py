@@ -150,3 +150,16 @@ def test_lists_are_read_at_start(tmp_path: Path) -> None:
 def test_a_store_that_cannot_be_there_is_told_at_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is no directory"):
         build(["-f", str(tmp_path / "missing" / "x.db")])
+
+
+def test_a_redis_that_cannot_be_reached_by_any_means_is_told_at_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"rediss://127.0.0.1:1/0?fallback={tmp_path / 'x.db'}"
+    with pytest.raises(ConfigError, match=r"missing\.pem cannot be read"):
+        build(["-f", url + "&ca=/missing.pem"])
+    with pytest.raises(ConfigError, match="/missing is no directory"):
+        build(["-f", "redis://127.0.0.1:1/0?fallback=/missing/x.db"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ConfigError, match=r"install opensmtpd-filters\[redis\]"):
+        build(["-f", url])
