@@ -58,3 +58,12 @@ def test_compiled_files_are_there(tmp_path: Path) -> None:
     compiled = list((tmp_path / "usr/lib/opensmtpd-filters").rglob("__pycache__/*.pyc"))
     sources = list((tmp_path / "usr/lib/opensmtpd-filters").rglob("*.py"))
     assert len(compiled) == len(sources) > 50
+
+
+def test_a_relative_place_is_refused(tmp_path: Path) -> None:
+    """Behind DESTDIR it would become part of its name."""
+    words = ["make", "install", f"PYTHON={sys.executable}", f"DESTDIR={tmp_path}/root", "PREFIX=usr"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode != 0
+    assert "usr: an absolute path is wanted" in done.stderr
+    assert not list(tmp_path.iterdir())
