@@ -7,6 +7,7 @@ smtpd hands addresses on as the client typed them: not lower-cased, not normalis
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from socket import AF_INET, inet_pton
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -68,9 +69,18 @@ def parse_source(source: bytes) -> tuple[Address | None, int | None]:
     ``127.0.0.1:5``, ``[::1]:5``, ``[fe80::1%em0]``, ``192.0.2.1``; ``(None, None)`` for a unix socket and for
     anything unreadable: ask `is_local_source`, too, before you take it for one of ours.
     """
+    text = source.decode("latin-1")
+    host, _, port = text.partition(":")
+    try:  # what nearly every client has, in a quarter of the time
+        return IPv4Address(inet_pton(AF_INET, host)), _port(port)
+    except (OSError, ValueError):
+        return _parse_unusual(source, text)
+
+
+def _parse_unusual(source: bytes, text: str) -> tuple[Address | None, int | None]:
+    """`parse_source` for all that is not an IPv4 address."""
     if is_local_source(source):
         return None, None
-    text = source.decode("latin-1")
     if text.startswith("["):
         host, closed, port = text[1:].partition("]")
         if not closed:
