@@ -39,7 +39,7 @@ def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, d
         **verdict.facts,
         **decided.facts,
         **_action(decided, observe),  # before what strangers wrote: a long line is cut at its end
-        "from": b"<%b>" % (session.sender or b""),
+        "from": None if session.sender is None else b"<%b>" % session.sender,  # unknown is not the null sender
         "to": b",".join([b"<%b>" % recipient for recipient in recipients[:_MANY]]),
         "size": held.wire_size,
         "delay": f"{delay:.1f}",

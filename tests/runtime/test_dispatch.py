@@ -500,6 +500,16 @@ def test_long_senders_are_known_from_the_request() -> None:
     assert senders == [b"x" * 300 + b"@example.org", None]
 
 
+def test_an_unknown_sender_is_not_logged_as_the_null_sender() -> None:
+    """smtpd tells of no sender over 254 bytes; a filter of messages does not ask at mail-from."""
+    with Player(at_message(lambda _: Verdict(Reject(554, "5.7.1", "no")))) as smtpd:
+        smtpd.connect().mail(BODY, sender="x" * 300 + "@example.org")
+        smtpd.connect().mail(BODY, sender="")
+        unknown, null = smtpd.log
+    assert " from=- " in unknown
+    assert " from=<> " in null
+
+
 def test_more_recipients_than_are_kept() -> None:
     with Player(Counting()) as smtpd:
         client = smtpd.connect()
