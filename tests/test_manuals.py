@@ -119,6 +119,7 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
     ours = {(page.stem, page.suffix[1:]) for page in PAGES}
     referred = re.findall(r"^\.Xr (filter[\w-]*|opensmtpd-filters) (\d)", path.read_text(), re.MULTILINE)
     assert set(referred) <= ours
+    assert path.name == "opensmtpd-filters.7" or ("opensmtpd-filters", "7") in referred, "the overview is not linked"
 
 
 @pytest.mark.parametrize(
