@@ -139,16 +139,16 @@ class Parser:
         for line in rest:
             parts = line.split(b"|")
             count = len(parts)
-            if count < 6 or parts[1] != version or parts[3] != b"smtp-in":
-                self._line(line, sink)
-            elif parts[0] == b"report" and length_of(parts[4]) == count:
-                report(parts[4], parts[5], parts, False)
-            elif parts[0] == b"filter" and count == 8 and tokens.get(parts[6]) == parts[4] and parts[5] in known:
-                request(parts[4], parts[5], parts[6], parts[7])
-            else:
-                self._line(line, sink)
-                if heads:
-                    self._tell_mixed(list(rest), sink, ends=False)
+            if count > 5 and parts[1] == version and parts[3] == b"smtp-in":
+                if length_of(parts[4]) == count and parts[0] == b"report":
+                    report(parts[4], parts[5], parts, False)
+                    continue
+                if count == 8 and tokens.get(parts[6]) == parts[4] and parts[5] in known and parts[0] == b"filter":
+                    request(parts[4], parts[5], parts[6], parts[7])
+                    continue
+            self._line(line, sink)
+            if heads:
+                self._tell_mixed(list(rest), sink, ends=False)
 
     def _line(self, line: bytes, sink: Sink) -> None:
         """Any line, without haste."""

@@ -60,7 +60,7 @@ class Dispatcher:
         self.deadlines = Deadlines(loop)
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
         self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
-        self._extend = self.held.extend
+        self._extend, self._holding, self._waiting = self.held.extend, self.held.open, self.ledger.open
         self._command_seconds = filter_.options.timeout or filter_.command_deadline
         self._message_seconds = filter_.options.timeout or filter_.message_deadline
 
@@ -144,14 +144,14 @@ class Dispatcher:
                 self._put(writer.proceed(self._parser.protocol, session_id, token))
                 return
             session = self.sessions.add(session_id, self._now)
-        if self.ledger.open and phase != b"commit":
+        if self._waiting and phase != b"commit":
             self.ledger.settle_session(session, "asked again")
         if phase == b"commit" and self._examines:
             event = Request(phase, session_id, token, argument)
             if not self.held.commit(event):
                 self._decide(session, event, Failed("no message before commit"))
             return
-        if self.held.open:
+        if self._holding:
             self.held.drop(session_id)
         ask = self._asks.get(phase)
         result: object
