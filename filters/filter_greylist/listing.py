@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 
+from filter_api.addresses import split_address
 from filter_api.escape import printable, unescape
 from filter_greylist.key import Prefixes, details_of, group_of, network_name, normal_recipient, normal_sender, tuple_for
 from filter_greylist.records import (
@@ -134,7 +135,8 @@ def white_name(text: str) -> bytes:
 def trap_name(text: str) -> bytes:
     """The name of a trap address. Raises ValueError."""
     name = normal_recipient(unescape(text).strip(b"<>"))
-    if not name or b" " in name:
+    local, domain = split_address(name)
+    if not local or not domain or b" " in name:
         raise ValueError(f"{printable(text, 60)} is no mail address")
     return name
 

@@ -201,6 +201,8 @@ def test_addresses_are_exported_for_pf(where: str, capsys: pytest.CaptureFixture
         ["-t"],
         ["-a", "no domain"],
         ["-aT", ""],
+        ["-aT", "x"],
+        ["-aT", "@example.org"],
         ["-at", "x"],
         ["-z"],
         ["what"],
