@@ -20,7 +20,6 @@ from filter_api.protocol.events import PHASES, REPORTS, Config, DataLines, Event
 #: Where the fields of a report's event begin: report|VERSION|TIME|DIRECTION|NAME|SESSION|fields…
 FIELDS: Final = 6
 
-_HEX: Final = b"0123456789abcdefABCDEF"
 _PHASES: Final = frozenset(PHASES)
 _SHAPES: Final = {name: (FIELDS + count, free) for name, (count, free) in REPORTS.items()}
 _LENGTHS: Final = {name: FIELDS + count for name, (count, _) in REPORTS.items()}
@@ -77,8 +76,11 @@ def version_tuple(text: bytes) -> tuple[int, int] | None:
 
 
 def is_hex(text: bytes) -> bool:
-    """Whether it is a number as smtpd writes ids: hexadecimal digits, nothing else."""
-    return text.isalnum() and not text.translate(None, _HEX)
+    """Whether smtpd reads it as a number: hexadecimal digits only (blanks and underlines only Python takes)."""
+    try:
+        return int(text, 16) >= 0 and text.isalnum()
+    except ValueError:
+        return False
 
 
 class Parser:

@@ -107,7 +107,7 @@ class Dispatcher:
         session = self._open.get(session_id)
         if session is None:
             if name == b"link-connect":
-                self.sessions.gone.discard(session_id)
+                self.sessions.begin_again(session_id)
             session = self.sessions.add(session_id, self._now, outgoing=outgoing)
         tell = self._told.get(name)
         if tell is not None:
@@ -140,7 +140,7 @@ class Dispatcher:
         """smtpd waits for a decision."""
         session = self._open.get(session_id)
         if session is None:
-            if session_id in self.sessions.gone:  # smtpd has forgotten the session, too
+            if self.sessions.has_ended(session_id):  # smtpd has forgotten the session, too
                 self._put(writer.proceed(self._parser.protocol, session_id, token))
                 return
             session = self.sessions.add(session_id, self._now)
@@ -170,7 +170,7 @@ class Dispatcher:
             return  # without on_message they are not registered, and smtpd does not send them
         session = self._open.get(session_id)
         if session is None:
-            if session_id in self.sessions.gone:
+            if self.sessions.has_ended(session_id):
                 return
             session = self.sessions.add(session_id, self._now)
         self.held.speak(self._parser.protocol)

@@ -6,40 +6,47 @@ link-disconnect. The first makes the session known, the second must not make it 
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from filter_api.protocol.parser import is_hex
 from filter_api.session import Session
 
-_GONE: Final = 4096  # sessions remembered after their end
+_GONE: Final = 4096  # sessions remembered after their end, at least; twice as many at most
 
 
 class Sessions:
     """`open` is read directly: a look-up for every line of smtpd."""
 
-    __slots__ = ("_order", "gone", "open")
+    __slots__ = ("_gone", "_gone_before", "open")
 
     def __init__(self) -> None:
         self.open: dict[bytes, Session] = {}
-        self.gone: set[bytes] = set()
-        self._order: deque[bytes] = deque()
+        self._gone: set[bytes] = set()
+        self._gone_before: set[bytes] = set()
 
     def add(self, session_id: bytes, now: float, *, outgoing: bool = False) -> Session:
         """Make a session known; one that ended is given its due, but not kept."""
         session = Session(session_id, outgoing=outgoing, connected_at=now)
-        if session_id not in self.gone and is_hex(session_id):
+        if not self.has_ended(session_id) and is_hex(session_id):
             self.open[session_id] = session
         return session
+
+    def has_ended(self, session_id: bytes) -> bool:
+        """Whether it was a session, not long ago."""
+        return session_id in self._gone or session_id in self._gone_before
+
+    def begin_again(self, session_id: bytes) -> None:
+        """smtpd says that there is a new session, though the id is known."""
+        self._gone.discard(session_id)
+        self._gone_before.discard(session_id)
 
     def end(self, session_id: bytes) -> None:
         """Forget a session, but for its id."""
         self.open.pop(session_id, None)
-        if session_id not in self.gone:
-            self.gone.add(session_id)
-            self._order.append(session_id)
-            if len(self._order) > _GONE:
-                self.gone.discard(self._order.popleft())
+        self._gone.add(session_id)
+        if len(self._gone) >= _GONE:
+            self._gone_before = self._gone
+            self._gone = set()
 
     def __len__(self) -> int:
         return len(self.open)
