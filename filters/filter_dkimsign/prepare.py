@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from filter_api.decision import AddHeader, Edit, ReplaceHeader
@@ -52,19 +53,14 @@ def open_message(message: Message) -> Opened:
     header = b""
     for block in blocks:
         if block.startswith(CRLF):
-            return Opened(header, _chained(block[2:], blocks))
+            return Opened(header, chain((block[2:],), blocks))
         end = block.find(b"\r\n\r\n")
         header += block if end < 0 else block[: end + 2]
         if len(header) > MAX_HEADER:
             raise Unsigned("header-too-long")
         if end >= 0:
-            return Opened(header, _chained(block[end + 4 :], blocks))
+            return Opened(header, chain((block[end + 4 :],), blocks))
     return Opened(header, blocks)
-
-
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 class Outgoing:
