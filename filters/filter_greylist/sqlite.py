@@ -33,8 +33,8 @@ from filter_greylist.worker import Worker
 PAGE = 500
 """Records of one step of a scan."""
 
-WINDOW = 250
-"""Records looked at in one step of a sweep: a millisecond, if all of them are removed."""
+WINDOW = 100
+"""Records looked at in one step of a sweep: a millisecond or two, if all of them are removed from a large file."""
 
 _Name = tuple[Kind, bytes]
 _Place = tuple[Kind, int | bytes]
