@@ -264,7 +264,7 @@ def _make_empty_elsewhere(path: str) -> None:
 
 
 async def _expiry(store: SqliteStore) -> list[Figure]:
-    """Decisions, one at a time, during some seconds of a sweep, which removes every other tuple at the filter's pace."""
+    """Decisions, one at a time, during some seconds of a sweep that removes every other tuple at the filter's pace."""
     quiet = await _waits(store, asyncio.Event())
     done = asyncio.Event()
     steps: list[float] = []
