@@ -50,8 +50,8 @@ class Vouching:
 
             spf = await check_sender(self._resolver, address, sender, helo, deadline=deadline)
             ttl = max(DOUBT_TTL, spf.ttl)  # a record of TTL 0 need not be asked for by every recipient of a message
-            nobody = spf.result in {Result.NONE, Result.TEMPERROR}  # whoever the client is
-            subject: Subject = (None, domain) if nobody else (address, sender or domain)
+            # Without a record it is the same for every client; anything else may depend on the client and the sender.
+            subject: Subject = (None, domain) if spf.result is Result.NONE else (address, sender or domain)
             known = self._remember(subject, ttl, vouched=spf.passed and spf.strong)
         return known
 
