@@ -131,6 +131,9 @@ def figures() -> list[Figure]:
         ratio = median(ours.per_second / theirs.per_second for ours, theirs in pairs)
         note = _all(runs, "per_second") + " messages/s"
         found.append(Figure(f"smtpd {version}: messages/s, one filter", ratio, "x C", must, 1.55, True, note))
+        pairs = zip(runs["python"], runs["floor"], strict=True)
+        share = median(ours.per_second / theirs.per_second for ours, theirs in pairs)
+        found.append(Figure("  of what a filter that costs nothing gives", share, "x floor", higher=True))
         ours = median(each.filters_us for each in runs["python"])
         found.append(Figure("  CPU of the filter per message", ours, "us", note=_all(runs, "filters_us") + " us"))
         smtpd = median(each.smtpd_us for each in runs["python"])
