@@ -78,7 +78,7 @@ class Session:
         "user",
     )
 
-    def __init__(self, session_id: bytes, *, outgoing: bool = False, connected_at: float = 0.0) -> None:
+    def __init__(self, session_id: bytes, outgoing: bool = False, connected_at: float = 0.0) -> None:
         self.id = session_id
         self.outgoing = outgoing
         self.connected_at = connected_at

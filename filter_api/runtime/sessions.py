@@ -26,8 +26,8 @@ class Sessions:
 
     def add(self, session_id: bytes, now: float, *, outgoing: bool = False) -> Session:
         """Make a session known; one that ended is given its due, but not kept."""
-        session = Session(session_id, outgoing=outgoing, connected_at=now)
-        if not self.has_ended(session_id) and is_hex(session_id):
+        session = Session(session_id, outgoing, now)
+        if session_id not in self._gone and session_id not in self._gone_before and is_hex(session_id):
             self.open[session_id] = session
         return session
 
