@@ -27,6 +27,7 @@ from filter_api.runtime.hooks import Saw, asks, told
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Failed, Ledger, failure_of
 from filter_api.runtime.sessions import Sessions
+from filter_api.server import Server
 from filter_api.session import Session
 from filter_api.spool import Spool, SpoolError
 
@@ -42,6 +43,7 @@ class Dispatcher:
 
     def __init__(self, filter_: Filter, write: Callable[[bytes], None], loop: Loop, spool: Spool | None = None) -> None:
         self.filter = filter_
+        filter_.server = Server()  # what one smtpd says is not to be found in another filter of this process
         self.outbox = Outbox(write)
         self.registered = False
         self.registered_event = asyncio.Event()

@@ -26,7 +26,6 @@ from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
 from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
-from filter_api.server import Server
 from filter_api.version import VERSION
 
 Build: TypeAlias = Callable[[Sequence[str]], Filter]
@@ -109,7 +108,6 @@ async def _serve(filter_: Filter, wire: socket.socket) -> None:
     loop.set_exception_handler(lambda _, context: _tell(filter_, context))
     ended = asyncio.Event()
     terminated = asyncio.Event()
-    filter_.server = Server()
     dispatcher = Dispatcher(filter_, lambda data: connection.write(data), loop)  # noqa: PLW0108 - made below
 
     def failed(error: BaseException) -> None:

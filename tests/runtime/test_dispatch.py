@@ -547,3 +547,9 @@ def test_what_is_overridden_is_registered() -> None:
     assert ("smtp-in", "tx-envelope") not in Chatty.reports()
     assert len(Chatty.reports()) == len(set(Chatty.reports()))
     assert Counting.phases() == ["helo", "ehlo", "rcpt-to"]
+
+
+def test_what_one_smtpd_says_stays_with_its_filter() -> None:
+    with Player(at_mail(Proceed)) as smtpd:
+        assert smtpd.filter.server.admd == b"mx.example.org"
+    assert at_mail(Proceed).server.admd == b""
