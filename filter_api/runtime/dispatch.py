@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from filter_api import facts
 from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proceed, Reject, Rewrite, Verdict
@@ -34,14 +34,10 @@ from filter_api.spool import Spool, SpoolError
 _STALL: Final = 1.0  # seconds in which a hook that blocks gets a line in the log
 
 
-class Loop(Timer, Protocol):
-    """What is needed of an event loop."""
-
-
 class Dispatcher:
     """Give it what smtpd wrote (`feed`); it writes the answers through the function given."""
 
-    def __init__(self, filter_: Filter, write: Callable[[bytes], None], loop: Loop, spool: Spool | None = None) -> None:
+    def __init__(self, filter_: Filter, write: Callable[[bytes], None], loop: Timer, spool: Spool | None = None) -> None:
         self.filter = filter_
         filter_.server = Server()  # what one smtpd says is not to be found in another filter of this process
         self.outbox = Outbox(write)
