@@ -37,7 +37,9 @@ _STALL: Final = 1.0  # seconds in which a hook that blocks gets a line in the lo
 class Dispatcher:
     """Give it what smtpd wrote (`feed`); it writes the answers through the function given."""
 
-    def __init__(self, filter_: Filter, write: Callable[[bytes], None], loop: Timer, spool: Spool | None = None) -> None:
+    def __init__(
+        self, filter_: Filter, write: Callable[[bytes], None], loop: Timer, spool: Spool | None = None
+    ) -> None:
         self.filter = filter_
         filter_.server = Server()  # what one smtpd says is not to be found in another filter of this process
         self.outbox = Outbox(write)
