@@ -125,6 +125,11 @@ class Filter:
         table = self.options.exempt
         return table is not None and table.matches(session, recipient)
 
+    def exempt_if_vouched(self, sender: bytes | None) -> bool:
+        """Whether -W exempts this sender, provided that SPF vouches for it, which the caller asks; never ``<>``."""
+        table = self.options.exempt
+        return bool(sender) and table is not None and table.sender_if_spf_passes(sender or b"")
+
     def unchecked(self) -> Sequence[Edit]:
         """Edits that mark a message accepted without its check, under the policy accept."""
         return (AddHeader("X-Filter-Unchecked", self.name),)

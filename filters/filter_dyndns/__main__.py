@@ -79,7 +79,7 @@ class DynamicNames(Filter):
                 return self.look_up(session, address, name, phase, sender)
             self.remember(session, [name])
         decision = self.decide(session, phase)
-        if sender and not isinstance(decision, Proceed) and self.listed(sender):
+        if sender and not isinstance(decision, Proceed) and self.exempt_if_vouched(sender):
             return self.unless_vouched(session, address, sender, decision)
         return decision
 
@@ -97,7 +97,7 @@ class DynamicNames(Filter):
             return Proceed()
         self.remember(session, names)
         decision = self.decide(session, phase)
-        if sender and not isinstance(decision, Proceed) and self.listed(sender):
+        if sender and not isinstance(decision, Proceed) and self.exempt_if_vouched(sender):
             decision = await self.unless_vouched(session, address, sender, decision)
         return decision
 
@@ -114,11 +114,6 @@ class DynamicNames(Filter):
         """What the options make of what is remembered."""
         judgement = self.judgements[session]
         return policy.decide(judgement.name, judgement.evidence, self.own, phase)
-
-    def listed(self, sender: bytes) -> bool:
-        """Whether this sender is in -W, so that it is exempt if SPF passes."""
-        table = self.options.exempt
-        return table is not None and table.sender_if_spf_passes(sender)
 
     async def unless_vouched(self, session: Session, address: Address, sender: bytes, decision: Decision) -> Decision:
         """The decision, unless SPF vouches for a sender that is in -W. Raises CannotCheck if it cannot be asked."""

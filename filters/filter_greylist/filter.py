@@ -168,13 +168,13 @@ class Greylist(Filter):
         return self._wait(outcome) if isinstance(outcome, Delay) else await self._refuse(address, outcome)
 
     async def _judge(self, session: Session, address: Address, recipient: bytes) -> Outcome:
-        sender, table = session.sender, self.options.exempt
+        sender = session.sender
         case = Case(
             address=address,
             sender=sender,
             recipient=recipient,
             helo=session.identity or b"",
-            listed=bool(sender) and table is not None and table.sender_if_spf_passes(sender or b""),
+            listed=self.exempt_if_vouched(sender),
             now=self.clock.now(),
             deadline=asyncio.get_running_loop().time() + min(DNS_SECONDS, 0.5 * self._seconds),
         )

@@ -92,17 +92,12 @@ class ReverseDns(Filter):
             phase,
             reverse=reverse and not policy.settled(session.rdns, session.fcrdns, forward=self.own.forward),
             sender=sender if self.own.sender else None,
-            listed=sender if sender and self.listed(sender) else None,
+            listed=sender if sender and self.exempt_if_vouched(sender) else None,
         )
         objection = self.helo[session].objection if session in self.helo and phase is not Phase.CONNECT else None
         if case.listed or (objection is None and (case.reverse or case.sender)):
             return self.look_up(session, case, objection)
         return self.decide(objection, phase)
-
-    def listed(self, sender: bytes) -> bool:
-        """Is this sender in -W, so that it is exempt if SPF passes?"""
-        table = self.options.exempt
-        return table is not None and table.sender_if_spf_passes(sender)
 
     async def look_up(self, session: Session, case: Case, objection: Objection | None) -> Decision:
         """Ask the DNS what has to be asked, the client first, and decide."""
