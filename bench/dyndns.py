@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Figure
-from filter_api.net.dynamic import DEFAULT_REFUSE, score
+from filter_api.names.dynamic import DEFAULT_REFUSE, score
 
 SAMPLE = Path(__file__).with_name("ptr_names.txt")
 HELD_OUT = Path(__file__).with_name("ptr_names_heldout.txt")

@@ -26,13 +26,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench.figures import Figure, table
-from filter_greylist.key import Prefixes, details_of, group_of, network_name, normal_recipient, normal_sender, tuple_for
-from filter_greylist.records import Kind, Life, Record, Timers, Tuple, address_name, pair_name
-from filter_greylist.redis import RedisStore
-from filter_greylist.sqlite import SqliteStore
-from filter_greylist.store import Question, Store, parse_spec
-from filter_greylist.target import parse_target
-from filter_greylist.upkeep import PAUSE
+from filter_greylist.deciding.upkeep import PAUSE
+from filter_greylist.rules.key import (
+    Prefixes,
+    details_of,
+    group_of,
+    network_name,
+    normal_recipient,
+    normal_sender,
+    tuple_for,
+)
+from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple, address_name, pair_name
+from filter_greylist.store.base import Question, Store, parse_spec
+from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.sqlite.store import SqliteStore
+from filter_greylist.store.target import parse_target
 
 SESSIONS = 200
 DECISIONS = 80_000

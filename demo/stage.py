@@ -14,7 +14,7 @@ from email import message_from_bytes, policy
 from email.utils import formatdate
 from typing import Final
 
-from filter_api.escape import parse_pairs
+from filter_api.text.escape import parse_pairs
 from tools.private_smtpd import Client, Gone, Reply, Smtpd, wait_until
 from tools.private_smtpd.backends import Backend
 

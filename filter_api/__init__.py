@@ -30,9 +30,9 @@ from filter_api.decision import (
 )
 from filter_api.errors import CannotCheck, ConfigError, UsageError
 from filter_api.filter import Filter
-from filter_api.header import Field, HeaderView
 from filter_api.log import Logger
-from filter_api.message import Message
+from filter_api.message.header import Field, HeaderView
+from filter_api.message.message import Message
 from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, parse_options
 from filter_api.runtime.main import main
 from filter_api.server import Server

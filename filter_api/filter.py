@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.facts import FOLDED
 from filter_api.log import Logger
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_api.options import CommonOptions
 from filter_api.server import Server
 from filter_api.session import Session

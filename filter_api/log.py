@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from filter_api.escape import format_pairs, printable
 from filter_api.session import Session
+from filter_api.text.escape import format_pairs, printable
 
 Sink: TypeAlias = Callable[[int, str], None]
 

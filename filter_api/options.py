@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, UsageError
-from filter_api.networks import Networks
+from filter_api.files.networks import Networks
 
 if TYPE_CHECKING:
-    from filter_api.exempt import ExemptTable
+    from filter_api.files.exempt import ExemptTable
 
 #: Letters every filter takes, in getopt(3)'s notation.
 COMMON_LETTERS: Final = "nF:T:N:W:LvV"
@@ -57,7 +57,7 @@ def parse_options(
     """Split the command line into a filter's own options and the common ones.
 
     own_letters: getopt(3) letters; none of them may be a common one. allow_from, allow_to: which entries a -W file may
-    hold (see filter_api.exempt). Raises UsageError, ConfigError for a bad value or file, VersionWanted.
+    hold (see filter_api.files.exempt). Raises UsageError, ConfigError for a bad value or file, VersionWanted.
     """
     try:
         options, rest = getopt.getopt(list(arguments), own_letters + COMMON_LETTERS)
@@ -72,7 +72,7 @@ def parse_options(
         if option[1] in own_set:
             own.append((option, value))
         elif option == "-W":
-            from filter_api.exempt import ExemptTable  # and its patterns, where there is a table only
+            from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
 
             common.exempt = ExemptTable(value, allow_from=allow_from, allow_to=allow_to)
         else:

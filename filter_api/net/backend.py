@@ -28,10 +28,10 @@ from itertools import chain
 from typing import Generic, TypeVar
 
 from filter_api.errors import CannotCheck
-from filter_api.escape import printable
+from filter_api.message.spool import SpoolError
 from filter_api.net.breaker import Breaker
 from filter_api.net.endpoint import Endpoint, connect
-from filter_api.spool import SpoolError
+from filter_api.text.escape import printable
 
 Answer = TypeVar("Answer")
 

@@ -20,8 +20,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from filter_api.addresses import Address, plain_address
 from filter_api.net.dns import Answer, Resolver, Status, reverse_name
+from filter_api.text.addresses import Address, plain_address
 
 MAX_NAMES: Final = 10
 

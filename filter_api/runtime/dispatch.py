@@ -15,12 +15,13 @@ from typing import Final
 from filter_api import facts
 from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proceed, Reject, Rewrite, Verdict
 from filter_api.filter import Filter
+from filter_api.message.spool import Spool, SpoolError
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.framing import Framing
 from filter_api.protocol.legality import is_legal
 from filter_api.protocol.parser import Parser
-from filter_api.runtime import record
+from filter_api.runtime import decision_log
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
 from filter_api.runtime.hooks import Saw, asks, told
@@ -29,7 +30,6 @@ from filter_api.runtime.pending import Failed, Ledger, failure_of
 from filter_api.runtime.sessions import Sessions
 from filter_api.server import Server
 from filter_api.session import Session
-from filter_api.spool import Spool, SpoolError
 
 _STALL: Final = 1.0  # seconds in which a hook that blocks gets a line in the log
 
@@ -210,7 +210,7 @@ class Dispatcher:
         """Write the one answer to a request, and the log line of a decision that is not a plain proceed."""
         observe = self.filter.options.observe
         if not isinstance(decision, Proceed) or decision.facts:
-            record.decision(self.filter.log, session, event, decision, observe=observe)
+            decision_log.decision(self.filter.log, session, event, decision, observe=observe)
         if observe:
             decision = Proceed()
         argument = b""
@@ -251,7 +251,7 @@ class Dispatcher:
         observe = self.filter.options.observe
         if verdict.facts or verdict.decision.facts or not isinstance(verdict.decision, Proceed):
             delay = self._loop.time() - held.message.queued_at
-            record.message(self.filter.log, held.session, held.message, verdict, delay=delay, observe=observe)
+            decision_log.message(self.filter.log, held.session, held.message, verdict, delay=delay, observe=observe)
         self.held.finish(held, Verdict() if observe else verdict)
 
     def _failed_verdict(self, held: Held, result: object) -> Verdict:
@@ -276,7 +276,7 @@ class Dispatcher:
         decision, protocol = held.decision, self._parser.protocol
         if isinstance(decision, Reject | Disconnect):
             if decision is not held.logged:
-                record.refusal(self.filter.log, held.session, held.message, decision)
+                decision_log.refusal(self.filter.log, held.session, held.message, decision)
             word, reply = decision.word, decision.reply.encode("ascii")
             answer = writer.result(protocol, b"commit", request.session_id, request.token, word, argument=reply)
         else:

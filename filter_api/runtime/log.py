@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from filter_api.escape import printable
 from filter_api.log import MAX_LINE, Sink
+from filter_api.text.escape import printable
 
 #: Lines a second, and in one burst.
 RATE: Final = 1000

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import CUT_MARK
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
 from filter_api.options import COMMON_USAGE, VersionWanted, parse_options
@@ -26,6 +25,7 @@ from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
 from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
+from filter_api.text.escape import CUT_MARK
 from filter_api.version import VERSION
 
 Build: TypeAlias = Callable[[Sequence[str]], Filter]

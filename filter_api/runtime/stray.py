@@ -16,8 +16,8 @@ import os
 import sys
 from typing import Final, TextIO
 
-from filter_api.escape import printable
 from filter_api.log import MAX_LINE, Sink
+from filter_api.text.escape import printable
 
 _READ: Final = 65_536
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from filter_api.net.dns_answer import Answer, Record, Status, reverse_name
+from filter_api.net.dns.answer import Answer, Record, Status, reverse_name
 
 Content: TypeAlias = "Sequence[Record] | Status"
 

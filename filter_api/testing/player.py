@@ -21,10 +21,10 @@ from typing import Final
 
 from filter_api.filter import Filter
 from filter_api.log import Logger
+from filter_api.message.spool import Spool
 from filter_api.protocol.events import PHASES
 from filter_api.protocol.writer import dataline_head
 from filter_api.runtime.dispatch import Dispatcher
-from filter_api.spool import Spool
 from filter_api.testing.client import Client, Outcome, Reply
 from filter_api.testing.clock import FakeTimeLoop
 from filter_api.testing.oracle import Oracle

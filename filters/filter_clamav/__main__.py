@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from filter_api.bases.scanning import ScanningFilter
 from filter_api.decision import Edit, Failure, Reject, Verdict
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_api.net.backend import BackendError
 from filter_api.runtime.main import main
-from filter_api.scanning import ScanningFilter
 from filter_api.session import Session
 from filter_clamav import policy
 from filter_clamav.clamd import VERSION, Found, TooLarge, scan

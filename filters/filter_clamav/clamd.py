@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from filter_api.escape import printable
 from filter_api.net.backend import BadAnswer, Question
+from filter_api.text.escape import printable
 
 DEFAULT_PORT: Final = 3310
 

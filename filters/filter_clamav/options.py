@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from filter_api.bases.phase import parse_reply_text
+from filter_api.bases.scanning import SCAN_LETTERS, ScanSettings, scan_settings
 from filter_api.errors import UsageError
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
-from filter_api.phase import parse_reply_text
-from filter_api.scanning import SCAN_LETTERS, ScanSettings, scan_settings
 from filter_clamav.clamd import DEFAULT_PORT
 from filter_clamav.policy import Action, Actions, Policy
 

@@ -22,14 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from filter_api.dkim.keys import MIN_BITS, parse_key
+from filter_api.dkim.record import record_text, zone_lines
+from filter_api.dkim.verify import Broken, Doubt, fetch_record, verify
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import printable
 from filter_api.net.dns import Resolver
+from filter_api.text.escape import printable
 from filter_dkimsign.examine import examine  # noqa: F401 - filterctl doctor looks for it here
-from filter_dkimsign.keys import MIN_BITS, parse_key
 from filter_dkimsign.keytable import DomainList, Entry, KeyStore, KeyTable, SharedKey, check_names
-from filter_dkimsign.record import record_text, zone_lines
-from filter_dkimsign.verify import Broken, Doubt, fetch_record, verify
 
 USAGE: Final = (
     "keygen -d domain -s selector [-a rsa | ed25519] [-b bits] file, "

@@ -15,15 +15,15 @@ from typing import ClassVar, Final
 from cryptography.exceptions import InvalidSignature
 
 from filter_api.decision import AddHeader, Verdict
+from filter_api.dkim.canonical import SimpleBody, body_canonicalizer
+from filter_api.dkim.signature import FIELD_NAME, Layout, cover, sign
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_api.session import Session
-from filter_dkimsign.canonical import SimpleBody, body_canonicalizer
 from filter_dkimsign.keytable import Entry
 from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of
 from filter_dkimsign.prepare import Outgoing, open_message
-from filter_dkimsign.signature import FIELD_NAME, Layout, cover, sign
 
 AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
 BLOCKS_A_TURN: Final = 4  # blocks of 64 KiB hashed before others have their turn

@@ -20,10 +20,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from filter_api.dkim.keys import ALGORITHMS, KeyFile, KeyProblem
 from filter_api.errors import ConfigError
-from filter_api.escape import printable
-from filter_api.reloading import Line, LineError, ReloadingFile
-from filter_dkimsign.keys import ALGORITHMS, KeyFile, KeyProblem
+from filter_api.files.reloading import Line, LineError, ReloadingFile
+from filter_api.text.escape import printable
 
 _LABEL: Final = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(_LABEL + rb"(?:\." + _LABEL + rb")*\Z")

@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from filter_api.dkim.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
 from filter_api.errors import UsageError
+from filter_api.files.reloading import ReloadingFile
 from filter_api.options import COMMON_USAGE, parse_options
-from filter_api.reloading import ReloadingFile
 from filter_dkimsign.filter import DkimSign
 from filter_dkimsign.keytable import DomainList, Entries, KeyStore, KeyTable, SharedKey, parse_algorithm
 from filter_dkimsign.policy import Rules, parse_users
-from filter_dkimsign.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
 
 OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:os:tux:zAS"
 USAGE: Final = (

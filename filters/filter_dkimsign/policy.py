@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from filter_api.addresses import domain_of, strip_source_route
-from filter_api.escape import printable
-from filter_api.reloading import Line, LineError
+from filter_api.dkim.mailboxes import parse_mailboxes
+from filter_api.files.reloading import Line, LineError
 from filter_api.session import Address, Session
+from filter_api.text.addresses import domain_of, strip_source_route
+from filter_api.text.escape import printable
 from filter_dkimsign.keytable import Entries, Entry, is_domain
-from filter_dkimsign.mailboxes import parse_mailboxes
 
 
 class Origin(enum.Enum):

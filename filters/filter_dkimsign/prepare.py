@@ -17,11 +17,11 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from filter_api.decision import AddHeader, Edit, ReplaceHeader
-from filter_api.message import Message
-from filter_dkimsign.canonical import CRLF
+from filter_api.dkim.canonical import CRLF
+from filter_api.dkim.signature import RawField
+from filter_api.message.message import Message
 from filter_dkimsign.policy import Unsigned
 from filter_dkimsign.rewrite import QUALIFIED_FIELDS, Unsettled, date_value, is_hostname, qualify
-from filter_dkimsign.signature import RawField
 
 MAX_HEADER: Final = 192 * 1024
 """Bytes of a header that is signed: the library edits no header above 256 KiB, and the signature needs room."""

@@ -12,15 +12,15 @@ import sys
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from filter_api.addresses import is_role_address
+from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
-from filter_api.net.dynamic import Evidence
+from filter_api.names.dynamic import Evidence
 from filter_api.options import COMMON_LETTERS
-from filter_api.phase import Phase
 from filter_api.runtime.main import main
 from filter_api.session import Address, PerSession, Session
+from filter_api.text.addresses import is_role_address
 from filter_dyndns import policy
 from filter_dyndns.options import LETTERS, USAGE, Options, parse
 

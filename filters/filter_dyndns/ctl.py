@@ -13,13 +13,13 @@ import getopt
 import sys
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from filter_api.addresses import plain_address
 from filter_api.decision import Disconnect, Reject
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import printable
-from filter_api.net.dynamic import Evidence, split_name
+from filter_api.names.dynamic import Evidence, split_name
 from filter_api.options import COMMON_LETTERS, CommonOptions, VersionWanted
 from filter_api.session import Session
+from filter_api.text.addresses import plain_address
+from filter_api.text.escape import printable
 from filter_api.version import VERSION
 from filter_dyndns import policy
 from filter_dyndns.options import LETTERS, USAGE, Options, parse

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from filter_api.networks import NetworkSet, parse_network
-from filter_api.reloading import Line, LineError
-from filter_api.rules import Rules
+from filter_api.files.networks import NetworkSet, parse_network
+from filter_api.files.reloading import Line, LineError
+from filter_api.files.rules import Rules
 
 
 class Exceptions(NamedTuple):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.errors import UsageError
-from filter_api.net.dynamic import DEFAULT_REFUSE
+from filter_api.files.reloading import ReloadingFile
+from filter_api.names.dynamic import DEFAULT_REFUSE
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
-from filter_api.phase import Phase, parse_phase_options, parse_reply_text
-from filter_api.reloading import ReloadingFile
 
 if TYPE_CHECKING:
-    from filter_api.net.dynamic_rules import OwnRules
+    from filter_api.names.rules import OwnRules
     from filter_dyndns.exceptions import Exceptions
 
 LETTERS = "e:f:j:mp:r:s:x"
@@ -70,7 +70,7 @@ def _exceptions(path: str) -> ReloadingFile[Exceptions]:
 
 
 def _own_rules(path: str) -> ReloadingFile[OwnRules]:
-    from filter_api.net.dynamic_rules import parse_rules
+    from filter_api.names.rules import parse_rules
 
     return ReloadingFile(path, parse_rules)
 

@@ -6,9 +6,9 @@ import enum
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
+from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Junk, Proceed
-from filter_api.net.dynamic import Evidence, score
-from filter_api.phase import Phase
+from filter_api.names.dynamic import Evidence, score
 from filter_dyndns.options import Options
 
 CUT_LENGTH = 63

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from filter_api.decision import AddHeader, Edit, Verdict
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_api.net.dns import Resolver
 from filter_api.runtime.main import main
 from filter_api.session import Session
 from filter_greylist.filter import Greylist
 from filter_greylist.options import USAGE, parse
-from filter_greylist.store import Store
+from filter_greylist.store.base import Store
 
 
 class WithHeader(Greylist):

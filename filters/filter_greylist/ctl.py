@@ -21,13 +21,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import printable
-from filter_greylist.examine import examine  # noqa: F401 - filterctl doctor looks for it here
-from filter_greylist.key import Prefixes
-from filter_greylist.listing import HEADING, to_line, to_row, trap_name, typed, white_name
+from filter_api.text.escape import printable
+from filter_greylist.deciding.upkeep import SETTINGS
 from filter_greylist.options import parse_prefixes, parse_timers
-from filter_greylist.policy import alive
-from filter_greylist.records import (
+from filter_greylist.rules.key import Prefixes
+from filter_greylist.rules.policy import alive
+from filter_greylist.rules.records import (
     DOMAIN_MESSAGES,
     FOREVER,
     TRAP_SECONDS,
@@ -36,9 +35,10 @@ from filter_greylist.records import (
     Record,
     Timers,
 )
-from filter_greylist.store import DEFAULT_PATH, Spec, Store, StoreError, open_spec, parse_spec
-from filter_greylist.transfer import Lines, lines_of, open_listings, take_over
-from filter_greylist.upkeep import SETTINGS
+from filter_greylist.store.base import DEFAULT_PATH, Spec, Store, StoreError, open_spec, parse_spec
+from filter_greylist.tool.examine import examine  # noqa: F401 - filterctl doctor looks for it here
+from filter_greylist.tool.listing import HEADING, to_line, to_row, trap_name, typed, white_name
+from filter_greylist.tool.transfer import Lines, lines_of, open_listings, take_over
 
 
 class Settings(NamedTuple):
@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> int:
 
 def explain(arguments: list[str]) -> int:
     """``filterctl explain greylist``; exit status 1 means that the mail would be refused for now."""
-    from filter_greylist.explain import run as run_explain
+    from filter_greylist.tool.explain import run as run_explain
 
     return run_explain(arguments)
 

@@ -12,26 +12,26 @@ import time
 from collections.abc import Awaitable, Coroutine
 from typing import ClassVar
 
-from filter_api.addresses import Address, is_role_address, parse_source
 from filter_api.decision import Decision, Failure, Proceed, Reject
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
 from filter_api.net.breaker import Breaker
 from filter_api.net.dns import Resolver
 from filter_api.session import PerTransaction, Session
-from filter_greylist import policy
-from filter_greylist.clock import SteadyClock
-from filter_greylist.judge import Case, Judge
-from filter_greylist.key import normal_recipient
-from filter_greylist.learn import OurMessages, Quota, lesson
+from filter_api.text.addresses import Address, is_role_address, parse_source
+from filter_greylist.deciding.clock import SteadyClock
+from filter_greylist.deciding.judge import Case, Judge
+from filter_greylist.deciding.tarpit import Tarpit
+from filter_greylist.deciding.trap import LowPriorityMx, Traps
+from filter_greylist.deciding.upkeep import Upkeep
+from filter_greylist.deciding.vouch import Vouching
 from filter_greylist.options import Options
-from filter_greylist.policy import Delay, Facts, Outcome, Pass, Trap
-from filter_greylist.records import Kind, Life, Record, address_name
-from filter_greylist.store import Store, StoreError, open_spec
-from filter_greylist.tarpit import Tarpit
-from filter_greylist.trap import LowPriorityMx, Traps
-from filter_greylist.upkeep import Upkeep
-from filter_greylist.vouch import Vouching
+from filter_greylist.rules import policy
+from filter_greylist.rules.key import normal_recipient
+from filter_greylist.rules.learn import OurMessages, Quota, lesson
+from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
+from filter_greylist.rules.records import Kind, Life, Record, address_name
+from filter_greylist.store.base import Store, StoreError, open_spec
 
 DNS_SECONDS = 4.0
 """For SPF in one decision; less if -T leaves less."""
@@ -283,6 +283,6 @@ def _suspicious(session: Session) -> bool:
     """Option -u: no name that leads back to the address, or one of a residential line."""
     if session.rdns is None or session.fcrdns != "pass" or session.address is None:
         return True
-    from filter_api.net.dynamic import DEFAULT_REFUSE, score
+    from filter_api.names.dynamic import DEFAULT_REFUSE, score
 
     return score(session.rdns, session.address).total >= DEFAULT_REFUSE

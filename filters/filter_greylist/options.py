@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from filter_api.addresses import Address, plain_address
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import printable
+from filter_api.files.tables import AddressTable, DomainTable
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_seconds
-from filter_api.tables import AddressTable, DomainTable
-from filter_greylist.key import Prefixes
-from filter_greylist.records import Timers
-from filter_greylist.store import DEFAULT_PATH, Spec, parse_spec
-from filter_greylist.tarpit import LONGEST
+from filter_api.text.addresses import Address, plain_address
+from filter_api.text.escape import printable
+from filter_greylist.deciding.tarpit import LONGEST
+from filter_greylist.rules.key import Prefixes
+from filter_greylist.rules.records import Timers
+from filter_greylist.store.base import DEFAULT_PATH, Spec, parse_spec
 
 USAGE = (
     "filter-greylist [-5oux] [-a file] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6] [-M address]"
@@ -97,7 +97,7 @@ def _low_mx(value: str) -> Address:
 def _store(value: str) -> Spec:
     spec = parse_spec(value)
     if not spec.is_path:
-        from filter_greylist.target import parse_target
+        from filter_greylist.store.target import parse_target
 
         parse_target(spec)
     return spec

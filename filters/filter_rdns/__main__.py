@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from filter_api.addresses import is_role_address
+from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.filter import Filter
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
-from filter_api.phase import Phase
 from filter_api.runtime.main import main
 from filter_api.session import PerSession, PerTransaction, Session
+from filter_api.text.addresses import is_role_address
 from filter_rdns import policy
 from filter_rdns.options import USAGE, Options, parse
 from filter_rdns.policy import Objection

@@ -15,14 +15,14 @@ import ipaddress
 from dataclasses import replace
 from typing import NamedTuple
 
-from filter_api.addresses import Address, plain_address
 from filter_api.decision import Disconnect, Failure, Proceed, Reject
 from filter_api.errors import UsageError
-from filter_api.escape import printable
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
 from filter_api.options import COMMON_LETTERS, CommonOptions
 from filter_api.session import Session
+from filter_api.text.addresses import Address, plain_address
+from filter_api.text.escape import printable
 from filter_rdns import policy
 from filter_rdns.options import LETTERS, Options, parse
 from filter_rdns.policy import Objection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
-from filter_api.phase import Phase, parse_phase_options, parse_reply_text
 
 LETTERS = "fHmp:r:S"
 USAGE = f"filter-rdns [-fHmS] [-p connect|mail-from|rcpt-to] [-r text] {COMMON_USAGE}"

@@ -11,10 +11,10 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from filter_api.addresses import Address
+from filter_api.bases.phase import Phase
 from filter_api.decision import Disconnect, Failure, Junk, Proceed, Reject
 from filter_api.net.rdns import Finding, Reverse, looks_like_address
-from filter_api.phase import Phase
+from filter_api.text.addresses import Address
 
 
 class Mailbox(enum.Enum):

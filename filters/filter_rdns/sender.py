@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from filter_api.addresses import domain_of, strip_source_route
 from filter_api.net.dns import Resolver, Status
+from filter_api.text.addresses import domain_of, strip_source_route
 from filter_rdns.policy import Mailbox
 
 

@@ -10,11 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from filter_api.bases.scanning import ScanningFilter
 from filter_api.decision import Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_api.runtime.main import main
-from filter_api.scanning import ScanningFilter
 from filter_api.session import Session
 from filter_spamassassin import headers, policy, spamd
 from filter_spamassassin.options import USAGE, Options, parse

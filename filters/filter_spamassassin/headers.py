@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from filter_api.decision import AddHeader, Edit, RemoveHeader, ReplaceHeader
-from filter_api.header import Field, HeaderView
+from filter_api.message.header import Field, HeaderView
 from filter_api.version import VERSION
 from filter_spamassassin.policy import Judgement, number
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from filter_api.bases.scanning import SCAN_LETTERS, ScanSettings, scan_settings
 from filter_api.errors import UsageError
-from filter_api.escape import printable
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
-from filter_api.scanning import SCAN_LETTERS, ScanSettings, scan_settings
+from filter_api.text.escape import printable
 from filter_spamassassin.scores import SenderScores, read_scores
 from filter_spamassassin.spamd import DEFAULT_PORT
 from filter_spamassassin.users import Users, parse_rules

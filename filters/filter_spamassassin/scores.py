@@ -14,8 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from filter_api.escape import printable
-from filter_api.tables import KeyValueTable
+from filter_api.files.tables import KeyValueTable
+from filter_api.text.escape import printable
 
 _SCORE: Final = re.compile(rb"([+-]?\d{1,4}(?:\.\d{1,3})?)(?:\s+(unverified))?", re.IGNORECASE)
 

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from filter_api.escape import printable
-from filter_api.header import Field, parse_header
+from filter_api.message.header import Field, parse_header
 from filter_api.net.backend import ANSWER_LIMIT, BadAnswer, Question
+from filter_api.text.escape import printable
 
 DEFAULT_PORT: Final = 783
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from filter_api.message import Message
+from filter_api.message.message import Message
 
 _ENVELOPE: Final = (b"x-envelope-from", b"return-path")
 _NOT_ADDRESS: Final = re.compile(rb"[^!-;=?-~]")

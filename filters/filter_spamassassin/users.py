@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
-from filter_api.addresses import split_address, strip_source_route
 from filter_api.errors import UsageError
-from filter_api.escape import printable
-from filter_api.tables import KeyValueTable
+from filter_api.files.tables import KeyValueTable
+from filter_api.text.addresses import split_address, strip_source_route
+from filter_api.text.escape import printable
 
 _PART: Final = rb"[a-z0-9][a-z0-9._-]{0,63}"
 _NAME: Final = re.compile(_PART + rb"(?:@" + _PART + rb")?")

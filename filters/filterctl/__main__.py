@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.escape import printable
+from filter_api.text.escape import printable
 
 
 class Verb(NamedTuple):
@@ -26,15 +26,19 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "check": Verb("filterctl.check", "run", "[-l directory] smtpd.conf"),
+    "check": Verb("filterctl.conf.check", "run", "[-l directory] smtpd.conf"),
     "dkim": Verb("filter_dkimsign.ctl", "run", "keygen | check | verify ..."),
-    "doctor": Verb("filterctl.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),
+    "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | greylist | sender-score ..."),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
-    "quarantine": Verb("filterctl.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."),
-    "record": Verb("filterctl.record", "run", "[-k files] [-s bytes] file -- command [argument ...]"),
-    "replay": Verb("filterctl.replay", "run", "[-v] [-t seconds] transcript -- command [argument ...]"),
-    "report": Verb("filterctl.report", "run", "messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]"),
+    "quarantine": Verb(
+        "filterctl.mail.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."
+    ),
+    "record": Verb("filterctl.recording.capture", "run", "[-k files] [-s bytes] file -- command [argument ...]"),
+    "replay": Verb("filterctl.replaying.replay", "run", "[-v] [-t seconds] transcript -- command [argument ...]"),
+    "report": Verb(
+        "filterctl.mail.report", "run", "messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]"
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.decision import AddHeader, Verdict
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_api.session import Session
 from filter_clamav import __main__ as program
 from tests.support.hostile import served

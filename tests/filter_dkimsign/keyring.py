@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from filter_dkimsign.keys import parse_key
+from filter_api.dkim.keys import parse_key
 
 PKCS1 = PrivateFormat.TraditionalOpenSSL
 PKCS8 = PrivateFormat.PKCS8

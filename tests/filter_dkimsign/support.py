@@ -65,7 +65,7 @@ def login(smtpd: Player, user: str = "alice") -> Client:
 
 def signatures(text: bytes) -> list[dict[bytes, bytes]]:
     """The tags of every DKIM-Signature on top of a message."""
-    from filter_dkimsign.record import parse_tags
-    from filter_dkimsign.verify import split
+    from filter_api.dkim.record import parse_tags
+    from filter_api.dkim.verify import split
 
     return [parse_tags(raw.partition(b":")[2]) for name, raw in split(text)[0] if name == b"dkim-signature"]

@@ -15,10 +15,10 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from filter_api.dkim.keys import KeyFile
 from filter_api.errors import ConfigError, UsageError
 from filter_api.testing.player import Player
 from filter_dkimsign import ctl
-from filter_dkimsign.keys import KeyFile
 from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key, write_key
 from tests.filter_dkimsign.support import MAIL, ZONE, both_keys, submit
 
@@ -94,7 +94,7 @@ def test_keygen(
 
 
 def record_is(text: bytes, path: Path) -> bool:
-    from filter_dkimsign.record import KeyRecord
+    from filter_api.dkim.record import KeyRecord
 
     return KeyRecord.parse(text).is_of(KeyFile(str(path)).current())
 

@@ -222,7 +222,7 @@ def test_a_failing_key_follows_the_policy(
     def fail(*_: object) -> bytes:
         raise ValueError("out of entropy")
 
-    monkeypatch.setattr("filter_dkimsign.keys.SigningKey.sign", fail)
+    monkeypatch.setattr("filter_api.dkim.keys.SigningKey.sign", fail)
     with Player(one_key(tmp_path, "-F", policy)) as smtpd:
         outcome = login(smtpd).mail(MAIL)
         assert outcome.verdict == verdict

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.bases.phase import Phase
 from filter_api.errors import ConfigError, UsageError
-from filter_api.phase import Phase
 from filter_dyndns.__main__ import build, wants_explanation
 from filter_dyndns.options import DEFAULT_TEXT, Options, parse
 

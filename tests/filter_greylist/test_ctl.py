@@ -17,11 +17,11 @@ import pytest
 
 from filter_api.net.dns import Resolver
 from filter_api.testing import FakeZone
-from filter_greylist import explain
-from filter_greylist.key import Prefixes, details_of, group_of, network_name, tuple_for
-from filter_greylist.records import FOREVER, Kind, Life, Record
-from filter_greylist.store import Store, open_spec, parse_spec
-from filter_greylist.upkeep import SETTINGS
+from filter_greylist.deciding.upkeep import SETTINGS
+from filter_greylist.rules.key import Prefixes, details_of, group_of, network_name, tuple_for
+from filter_greylist.rules.records import FOREVER, Kind, Life, Record
+from filter_greylist.store.base import Store, open_spec, parse_spec
+from filter_greylist.tool import explain
 from filterctl.__main__ import main
 from tests.filter_greylist.servers import RedisServer
 from tests.filter_greylist.smtp import Smtpd
@@ -344,8 +344,8 @@ def test_root_shuts_nobodys_filter_out() -> None:
 
 _FILTER = """
 import asyncio, sys
-from filter_greylist.records import Kind, Life, Record
-from filter_greylist.sqlite import SqliteStore
+from filter_greylist.rules.records import Kind, Life, Record
+from filter_greylist.store.sqlite.store import SqliteStore
 
 async def serve():
     store = SqliteStore(sys.argv[1], print)

@@ -10,8 +10,8 @@ import pytest
 
 from filter_api import Decision, Reject, Session, Transaction
 from filter_greylist.__main__ import build
-from filter_greylist.records import Kind, Life, Record
-from filter_greylist.sqlite import SqliteStore
+from filter_greylist.rules.records import Kind, Life, Record
+from filter_greylist.store.sqlite.store import SqliteStore
 from tests.filter_greylist.smtp import Hands, Smtpd
 
 GREYLISTED = "451 4.7.1 greylisted, please try again in 25 minutes"

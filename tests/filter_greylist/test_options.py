@@ -10,9 +10,9 @@ from filter_api import ConfigError, UsageError
 from filter_greylist.__main__ import Learning, LearningWithHeader, WithHeader, build
 from filter_greylist.filter import Greylist
 from filter_greylist.options import parse, parse_prefixes, parse_timers
-from filter_greylist.records import Timers
-from filter_greylist.store import parse_spec
-from filter_greylist.target import DEFAULT_FALLBACK, parse_target
+from filter_greylist.rules.records import Timers
+from filter_greylist.store.base import parse_spec
+from filter_greylist.store.target import DEFAULT_FALLBACK, parse_target
 
 
 def test_defaults_are_spamds() -> None:

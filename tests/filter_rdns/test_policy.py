@@ -6,9 +6,9 @@ from ipaddress import ip_address
 
 import pytest
 
+from filter_api.bases.phase import Phase
 from filter_api.decision import Disconnect, Failure, Junk, Proceed, Reject
 from filter_api.net.rdns import Finding, Reverse
-from filter_api.phase import Phase
 from filter_rdns.policy import (
     Mailbox,
     Objection,

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filter_api.decision import Edit
-from filter_api.header import Field, edit_header, parse_header
+from filter_api.message.header import Field, edit_header, parse_header
 from filter_api.version import VERSION
 from filter_spamassassin.headers import checked, spamds_subject, tag_subject, taken_over, unchecked
 from filter_spamassassin.policy import Judgement

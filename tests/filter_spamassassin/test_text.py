@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.message import Message
+from filter_api.message.message import Message
 from filter_spamassassin.text import Copy, envelope
 from tests.support.shapes import SHAPES
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from filter_api.errors import CannotCheck
+from filter_api.message.spool import SpoolError
 from filter_api.net.backend import ANSWER_LIMIT, Backend, BackendError, Backends, BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
-from filter_api.spool import SpoolError
 from tests.support.hostile import (
     Handler,
     close_at_once,

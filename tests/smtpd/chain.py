@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from filter_api.escape import parse_pairs
+from filter_api.text.escape import parse_pairs
 from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
 from tests.smtpd.chain_config import (
     FILTERS,

@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filter_api.escape import parse_pairs
+from filter_api.text.escape import parse_pairs
 
 TOKEN = "80bb07fde8449624"
 RECEIVED = (

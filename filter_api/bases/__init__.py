@@ -1,0 +1,1 @@
+"""Parents of several filters."""

@@ -1,0 +1,218 @@
+"""What filters have in common that ask a daemon about whole messages: options, deadline, exemption, quarantine.
+
+    class Scanner(ScanningFilter):
+        async def examine(self, session, message, deadline):
+            result = await self.settings.backends.ask(question, deadline)              # CannotCheck: -F answers
+            if bad:
+                return await self.refuse(session, message, Reject(...), facts, deadline)   # and kept, with -q
+            return Verdict(edits=..., facts=...)
+
+Options: ``-a`` address of a daemon, ``-b`` bytes, ``-P`` scans at once, ``-q`` quarantine directory, ``-Q bytes:days``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from filter_api.decision import Facts, Proceed, Reject, Verdict
+from filter_api.errors import CannotCheck, UsageError
+from filter_api.filter import Filter
+from filter_api.message.message import Message
+from filter_api.message.spool import SpoolError
+from filter_api.net.backend import Backend, Backends
+from filter_api.net.endpoint import parse_endpoint
+from filter_api.quarantine.directory import Store, as_text
+from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_bytes, parse_limits
+from filter_api.session import Session
+from filter_api.text.addresses import client_network
+from filter_api.text.escape import printable
+
+if TYPE_CHECKING:
+    from filter_api.net.dns import Resolver
+
+SCAN_LETTERS: Final = "a:b:P:q:Q:"
+
+MARGIN: Final = 0.2
+"""Seconds before the filter's own deadline at which a scan is given up: what follows needs a moment, too."""
+
+_MOST_SCANS: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """What the common options of scanners say. size_limit: bytes, 0 for none."""
+
+    backends: Backends
+    size_limit: int
+    keeper: Keeper | None
+
+
+def scan_settings(
+    options: Sequence[tuple[str, str]], *, address: str, port: int, size_limit: int, parallel: int
+) -> tuple[ScanSettings, list[tuple[str, str]]]:
+    """Read the scanners' options; the settings and the options left. The arguments are the defaults.
+
+    Raises UsageError, and ConfigError for a quarantine directory that cannot be one.
+    """
+    addresses: list[str] = []
+    directory: str | None = None
+    limits: Limits | None = None
+    rest: list[tuple[str, str]] = []
+    for option, value in options:
+        if option == "-a":
+            addresses.append(value)
+        elif option == "-b":
+            size_limit = _bytes(option, value)
+        elif option == "-P":
+            parallel = _count(option, value)
+        elif option == "-q":
+            directory = value
+        elif option == "-Q":
+            limits = parse_limits(value)
+        else:
+            rest.append((option, value))
+    if limits is not None and directory is None:
+        raise UsageError("-Q needs -q")
+    backends = Backends([_backend(text, port) for text in addresses or [address]], parallel)
+    keeper = None if directory is None else Keeper(Store(directory), limits or Limits())
+    return ScanSettings(backends, size_limit, keeper), rest
+
+
+def _backend(text: str, port: int) -> Backend:
+    try:
+        return Backend(parse_endpoint(text, port))
+    except ValueError as error:
+        raise UsageError(f"-a: {error}") from None
+
+
+def _bytes(option: str, value: str) -> int:
+    try:
+        return parse_bytes(value)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _count(option: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 4 and 1 <= int(value) <= _MOST_SCANS):
+        raise UsageError(f"{option} takes a number between 1 and {_MOST_SCANS}, not {value!r}")
+    return int(value)
+
+
+class ScanningFilter(Filter):
+    """Base of a filter that decides by what a daemon says of a whole message."""
+
+    def __init__(self, settings: ScanSettings, resolver: Resolver | None = None) -> None:
+        self.settings = settings
+        self._resolver = resolver
+
+    async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
+        """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""
+        raise NotImplementedError
+
+    async def on_message(self, session: Session, message: Message) -> Verdict:
+        """Examine a message, unless a filter before this one has refused it: then smtpd passes it on without a line.
+
+        A message that somebody sent has at least smtpd's own Received.
+        """
+        if message.wire_size == 0:
+            return Verdict()
+        seconds = self.options.timeout or self.message_deadline
+        deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN, seconds / 2)
+        try:
+            verdict = await self.examine(session, message, deadline)
+        except CannotCheck as error:
+            verdict = self._unchecked_verdict(str(error))
+        return Verdict(verdict.decision, verdict.edits, facts={**verdict.facts, "client": _client(session)})
+
+    def _unchecked_verdict(self, reason: str) -> Verdict:
+        """What -F says."""
+        decision = self.failed()
+        edits = tuple(self.unchecked()) if isinstance(decision, Proceed) else ()
+        return Verdict(decision, edits, facts={"result": "failed", "reason": reason})
+
+    @property
+    def host(self) -> str:
+        """Our name, for headers: what smtpd calls itself."""
+        return printable(self.server.admd) or "localhost"
+
+    def is_too_large(self, message: Message) -> bool:
+        """Whether option -b passes the message unscanned; a very large one is not read for that."""
+        limit = self.settings.size_limit
+        return 0 < limit < message.wire_size or 0 < limit < message.size
+
+    async def is_exempt(self, session: Session, deadline: float) -> bool:
+        """Whether -W exempts this message: its client, each of its recipients, or its sender if SPF vouches for it."""
+        table, transaction = self.options.exempt, session.transaction
+        if table is None:
+            return False
+        if table.client(session):
+            return True
+        if transaction is None:
+            return False
+        if 0 < transaction.recipient_count == len(transaction.recipients) and all(
+            map(table.recipient, transaction.recipients)
+        ):
+            return True
+        sender = transaction.sender
+        return bool(sender and table.sender_if_spf_passes(sender)) and await self.is_vouched(session, deadline)
+
+    async def is_vouched(self, session: Session, deadline: float) -> bool:
+        """Whether the sender is who it says: the client authenticated, or SPF passes strongly for it."""
+        if session.user is not None:
+            return True
+        if session.address is None or session.sender is None:
+            return False
+        from filter_api.net.dns import Resolver  # most installations never need either
+        from filter_api.net.spf import check_sender
+
+        if self._resolver is None:
+            self._resolver = Resolver()
+        helo = session.identity or b""
+        result = await check_sender(self._resolver, session.address, session.sender, helo, deadline=deadline)
+        return result.passed and result.strong
+
+    async def refuse(
+        self, session: Session, message: Message, refusal: Reject, facts: Facts, deadline: float
+    ) -> Verdict:
+        """Refuse a message and keep it, if there is a quarantine; its id is in the reply and in the log.
+
+        deadline: the scan's. A message that cannot be kept is refused all the same.
+        """
+        keeper = self.settings.keeper
+        if keeper is None or self.options.observe:
+            return Verdict(refusal, facts=facts)
+        about = {"time": int(self.wall()), "program": self.name, **facts, **_facts_of(session, message)}
+        network = "local" if session.address is None else str(client_network(session.address))
+        try:
+            async with asyncio.timeout_at(deadline + MARGIN / 2):
+                name = await keeper.keep(message.text(), message.size, about, network=network)
+        except (NotKept, SpoolError, TimeoutError) as error:
+            self.log.warning(session, "quarantine", kept=False, reason=str(error) or "no time left")
+            return Verdict(refusal, facts=facts)
+        text = f"{refusal.text}; id {name}"
+        return Verdict(Reject(refusal.code, refusal.enhanced, text), facts={**facts, "id": name})
+
+
+def _client(session: Session) -> str:
+    return "local" if session.address is None else str(session.address)
+
+
+def _facts_of(session: Session, message: Message) -> Mapping[str, object]:
+    """What an operator wants to know of a message, and what is needed to give it back to its recipients."""
+    transaction = session.transaction
+    recipients = [] if transaction is None else transaction.recipients
+    header = message.header
+    return {
+        "session": as_text(session.id),
+        "client": _client(session),
+        "rdns": as_text(session.rdns or b""),
+        "helo": as_text(session.identity or b""),
+        "from": as_text(session.sender or b""),
+        "to": [as_text(recipient) for recipient in recipients],
+        "recipients": 0 if transaction is None else transaction.recipient_count,
+        "subject": as_text((header.get("Subject") or b"")[:1000]),
+        "msgid": as_text((header.get("Message-ID") or b"")[:1000]),
+    }

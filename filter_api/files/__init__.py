@@ -1,0 +1,1 @@
+"""Files named by options: read at start, followed when they change."""

@@ -1,0 +1,122 @@
+"""Option ``-W file``: whom a filter never applies to.
+
+One entry a line, four kinds::
+
+    192.0.2.0/24            the client's address or network
+    host:mx.example.org     its name, if smtpd confirmed it forwards; host:.example.org for every name below
+    from:example.org        the sender's domain, if SPF passes strongly for this client
+    to:bob@example.net      the recipient; a domain stands for all of its addresses
+
+A filter that decides before it knows the recipient, or that cannot check SPF, refuses a file with such entries when it
+starts, naming file and line: an entry that silently never matches would be worse. The sender alone is never enough, as
+anybody can write a MAIL FROM, nor is a PTR name alone, as whoever owns an address can write any.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import NamedTuple, Protocol
+
+from filter_api.files.networks import NetworkSet, parse_network
+from filter_api.files.reloading import Clock, Line, LineError, ReloadingFile
+from filter_api.files.rules import Rules
+from filter_api.text.addresses import strip_source_route
+from filter_api.text.escape import printable
+
+_KIND = re.compile(rb"(host|from|to):(.*)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(rb".*[a-z][^.]*\.?\Z", re.IGNORECASE | re.DOTALL)
+
+
+class Client(Protocol):
+    """What is asked of a session."""
+
+    @property
+    def address(self) -> IPv4Address | IPv6Address | None: ...
+    @property
+    def rdns(self) -> bytes | None: ...
+    @property
+    def fcrdns(self) -> str: ...
+
+
+class _Entries(NamedTuple):
+    networks: NetworkSet
+    hosts: Rules[None]
+    senders: Rules[None]
+    recipients: Rules[None]
+
+
+class ExemptTable:
+    """The entries of a ``-W`` file, following its changes."""
+
+    def __init__(
+        self, path: str, *, allow_from: bool = False, allow_to: bool = False, clock: Clock = time.monotonic
+    ) -> None:
+        """`allow_from`: the filter asks `sender_if_spf_passes`. `allow_to`: it knows the recipient when it decides.
+
+        Raises ConfigError with ``file:line:`` for a bad entry and for a kind that is not allowed.
+        """
+
+        def parse(lines: Sequence[Line]) -> _Entries:
+            return _parse(lines, allow_from=allow_from, allow_to=allow_to)
+
+        self._file = ReloadingFile(path, parse, clock=clock)
+
+    def client(self, session: Client) -> bool:
+        """Whether the client itself is exempt: by its address, or by a name smtpd confirmed (fcrdns ``pass``)."""
+        entries = self._file.current()
+        if session.address in entries.networks:
+            return True
+        if session.rdns is None or session.fcrdns != "pass":
+            return False
+        return entries.hosts.find_domain(session.rdns) is not None
+
+    def recipient(self, recipient: bytes) -> bool:
+        """Whether mail to this recipient is exempt."""
+        return self._file.current().recipients.find_address(strip_source_route(recipient)) is not None
+
+    def sender_if_spf_passes(self, sender: bytes) -> bool:
+        """Whether mail of this sender is exempt *if* SPF passes strongly for the client, which the caller checks."""
+        return self._file.current().senders.find_address(strip_source_route(sender)) is not None
+
+    def matches(self, session: Client, recipient: bytes | None = None) -> bool:
+        """Whether the client, or the recipient where it is known, is exempt."""
+        return self.client(session) or (recipient is not None and self.recipient(recipient))
+
+
+def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entries:
+    networks = []
+    named: dict[bytes, list[tuple[Line, None]]] = {b"host": [], b"from": [], b"to": []}
+    allowed = {b"host": True, b"from": allow_from, b"to": allow_to}
+    for line in lines:
+        kind = _KIND.match(line.text)
+        if kind is None:
+            networks.append(_network(line))
+            continue
+        name = kind[1].lower()
+        if not allowed[name]:
+            raise LineError(line.number, _why_not(name))
+        named[name].append((_pattern(line.number, name, kind[2].strip()), None))
+    return _Entries(NetworkSet(networks), Rules(named[b"host"]), Rules(named[b"from"]), Rules(named[b"to"]))
+
+
+def _network(line: Line) -> IPv4Network | IPv6Network:
+    try:
+        return parse_network(line.text.decode("ascii", "surrogateescape"))
+    except ValueError as error:
+        raise LineError(line.number, f"{error}, nor host:, from: or to: with a name") from None
+
+
+def _pattern(number: int, kind: bytes, text: bytes) -> Line:
+    """The name after ``kind:``. A host must be a name: a PTR that looks like an address passes smtpd's check."""
+    if kind == b"host" and (b"@" in text or not _HOST.match(text)):
+        raise LineError(number, f'"{printable(text)}" is no host name')
+    return Line(number, text)
+
+
+def _why_not(kind: bytes) -> str:
+    if kind == b"from":
+        return "from: cannot be used here: this filter decides before it knows the sender, or does not check SPF"
+    return "to: cannot be used here: this filter decides before it knows the recipient"

@@ -1,0 +1,116 @@
+"""Sets of addresses and networks, asked once per session: ``-N``, ``-W`` and tables of CIDR.
+
+`NetworkSet` is the set itself; `Networks` is the value of an option: ``127.0.0.0/8,::1`` or the path of a file with
+one or more per line, reloaded when it changes. A lookup costs one dictionary probe for each prefix length that occurs,
+however many networks there are. IPv4-mapped addresses count as the IPv4 addresses they stand for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+
+from filter_api.errors import ConfigError
+from filter_api.files.reloading import Clock, Line, LineError, ReloadingFile
+from filter_api.text.addresses import Address, Network, plain_address
+from filter_api.text.escape import printable
+
+_OF_NETWORKS = frozenset("0123456789ABCDEFabcdef.:/%[]")
+_MAPPED = int(IPv6Address("::ffff:0:0")) >> 32
+
+
+class NetworkSet:
+    """An immutable set of networks: ``address in networks``."""
+
+    __slots__ = ("_count", "_tables")
+
+    def __init__(self, networks: Iterable[Network] = ()) -> None:
+        tables: dict[tuple[int, int], set[int]] = {}
+        for network in map(_plain_network, networks):
+            shift = network.max_prefixlen - network.prefixlen
+            tables.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
+        self._count = sum(map(len, tables.values()))
+        self._tables = {
+            version: tuple((shift, frozenset(tables[family, shift])) for family, shift in tables if family == version)
+            for version in (4, 6)
+        }
+
+    def __contains__(self, address: Address | None) -> bool:
+        """Whether a network of the set holds `address`; None (a unix socket) is in none."""
+        if address is None:
+            return False
+        address = plain_address(address)
+        number = int(address)
+        return any(number >> shift in prefixes for shift, prefixes in self._tables[address.version])
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def parse_network(text: str) -> Network:
+    """An address or a network in CIDR notation, brackets allowed; ValueError says what is wrong.
+
+    Bits behind the prefix length are an error: ``192.0.2.1/24`` is more often a typing mistake than a wish.
+    """
+    inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if not looks_like_network(inner):
+        raise ValueError(f'"{printable(text)}" is neither an address nor a network')
+    try:
+        return _plain_network(ip_network(inner))
+    except ValueError as error:
+        why = ": it has host bits set" if "host bits" in str(error) else ""  # the rest repeats the text
+        raise ValueError(f'"{printable(text)}" is no network{why}') from None
+
+
+class Networks:
+    """The networks an option names: a comma list, or a file (a word that could not be an address)."""
+
+    def __init__(self, value: str, *, clock: Clock = time.monotonic) -> None:
+        """Raises ConfigError, with ``file:line:`` if it is a file."""
+        self._file: ReloadingFile[NetworkSet] | None = None
+        self._fixed = NetworkSet()
+        if _is_path(value):
+            self._file = ReloadingFile(value, parse_networks, clock=clock)
+            return
+        try:
+            self._fixed = NetworkSet(parse_network(item) for item in value.replace(",", " ").split())
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+
+    def current(self) -> NetworkSet:
+        """The set in force now."""
+        return self._fixed if self._file is None else self._file.current()
+
+    def __contains__(self, address: Address | None) -> bool:
+        return address in self.current()
+
+
+def parse_networks(lines: Sequence[Line]) -> NetworkSet:
+    """The networks of a file, separated by blanks, commas or line ends; LineError for anything else."""
+    networks = []
+    for number, text in lines:
+        for item in text.decode("ascii", "surrogateescape").replace(",", " ").split():
+            try:
+                networks.append(parse_network(item))
+            except ValueError as error:
+                raise LineError(number, str(error)) from None
+    return NetworkSet(networks)
+
+
+def looks_like_network(text: str) -> bool:
+    """Whether these are letters of addresses and networks only."""
+    return text != "" and _OF_NETWORKS.issuperset(text)
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith(("/", "./", "../")) or ("," not in value and not looks_like_network(value) and value != "")
+
+
+def _plain_network(network: Network) -> Network:
+    """A network inside ::ffff:0:0/96 as the IPv4 network it stands for."""
+    if isinstance(network, IPv6Network) and network.prefixlen >= 96:
+        number = int(network.network_address)
+        if number >> 32 == _MAPPED:
+            return IPv4Network((number & 0xFFFFFFFF, network.prefixlen - 96))
+    return network

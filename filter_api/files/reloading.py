@@ -1,0 +1,135 @@
+"""A file that is read at start and again when it changed, without a timer and without ever losing a good version.
+
+`ReloadingFile(path, parse)` reads and parses the file when it is made: an error there is a `ConfigError` with
+``file:line: message``, so that the filter refuses to start. `current()` then gives the parsed value; it looks at the
+file at most once a second, with one stat(2). A new version that cannot be read or parsed keeps the old one and is
+logged once, through the logger ``filter_api.files.tables``.
+
+Lines are bytes, as addresses on the wire are. ``#`` at the start of a line or after a blank begins a comment (a local
+part may hold one); blank lines, CRLF line ends and a UTF-8 byte order mark are taken as editors leave them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from filter_api.errors import ConfigError
+from filter_api.text.escape import printable
+
+Value = TypeVar("Value")
+Clock = Callable[[], float]
+
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at a file."""
+
+SETTLED_NS = 2_000_000_000
+"""A file changed less than this long ago may change again within the same time stamp: it is read once more."""
+
+_COMMENT = rb"(?s)(?:^|\s)#.*"
+_LOG = logging.getLogger("filter_api.files.tables")
+
+
+class Line(NamedTuple):
+    """A line that holds something: its number (from 1) and its bytes without comment and outer blanks."""
+
+    number: int
+    text: bytes
+
+
+class LineError(ValueError):
+    """Raised by a parse function: what is wrong with which line; the name of the file is put in front."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+def content_lines(data: bytes) -> list[Line]:
+    """The lines of a table that hold something."""
+    found = []
+    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        text = (re.sub(_COMMENT, b"", raw, count=1) if b"#" in raw else raw).strip()
+        if text:
+            found.append(Line(number, text))
+    return found
+
+
+class ReloadingFile(Generic[Value]):
+    """A parsed file that follows its changes. `parse` gets the lines and raises `LineError` for a bad one."""
+
+    def __init__(self, path: str, parse: Callable[[Sequence[Line]], Value], *, clock: Clock = time.monotonic) -> None:
+        self.path = path
+        self._parse = parse
+        self._clock = clock
+        self._complaint = ""
+        self._version, data = self._read()
+        self._digest = hash(data)
+        self._value = self._parsed(data)
+        self._next_look = clock() + LOOK_INTERVAL
+
+    def current(self) -> Value:
+        """The newest good version. Never raises; one stat(2) at most once a second."""
+        now = self._clock()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_INTERVAL
+            self._look()
+        return self._value
+
+    def _look(self) -> None:
+        try:
+            if _version_of(os.stat(self.path)) == self._version:
+                return
+            self._version, data = self._read()
+            if hash(data) != self._digest:
+                self._value = self._parsed(data)
+                self._digest = hash(data)
+                _LOG.info("%s: reloaded", printable(self.path))
+            self._complaint = ""
+        except (ConfigError, OSError) as error:
+            self._keep(error)
+
+    def _keep(self, error: Exception) -> None:
+        """Say once what is wrong with the new version."""
+        text = str(error) if isinstance(error, ConfigError) else _os_error(self.path, error)
+        if text != self._complaint:
+            self._complaint = text
+            _LOG.warning("%s; the version read before stays in use", text)
+
+    def _read(self) -> tuple[tuple[int, ...], bytes]:
+        try:
+            with open(_open(self.path), "rb") as file:
+                return _version_of(os.fstat(file.fileno())), file.read()
+        except OSError as error:
+            raise ConfigError(_os_error(self.path, error)) from None
+
+    def _parsed(self, data: bytes) -> Value:
+        try:
+            return self._parse(content_lines(data))
+        except LineError as error:
+            raise ConfigError(f"{printable(self.path)}:{error.number}: {error}") from None
+
+
+def _open(path: str) -> int:
+    """A descriptor of a regular file; never waits for a FIFO's writer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(0, "not a regular file")
+    return descriptor
+
+
+def _version_of(status: os.stat_result) -> tuple[int, ...]:
+    """What differs when the file does; never equal to itself while the file was changed a moment ago."""
+    settled = time.time_ns() - status.st_mtime_ns > SETTLED_NS
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, settled)
+
+
+def _os_error(path: str, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{printable(path)}: {reason}"

@@ -1,0 +1,145 @@
+"""A whole message, held until its verdict.
+
+`Message` is what `on_message` gets: its size, its text for scanners, a view of its header. The runtime fills it with
+the lines smtpd sends and takes them out again, edited, when the verdict is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from filter_api.decision import AddHeader, Edit
+from filter_api.message.header import HeaderView, edit_header, parse_header, stuff, unstuff
+from filter_api.message.spool import HeldLines, Spool
+from filter_api.protocol.limits import MAX_HEADER, MAX_PAYLOAD
+
+
+class HeaderTooLong(Exception):
+    """The header of a message does not end within 256 KiB, or an edited line is too long, so it cannot be edited."""
+
+
+class Message:
+    """The message of one transaction, complete, as the filter sees it: smtpd's own Received field is on top.
+
+    The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
+    """
+
+    __slots__ = ("_head", "_header", "_lines", "_size", "append", "queued_at")
+
+    def __init__(self, spool: Spool | None = None) -> None:
+        self._lines = HeldLines(spool if spool is not None else Spool())
+        self._head: tuple[bytes, bool] | None = None
+        self._header: HeaderView | None = None
+        self._size: int | None = None
+        #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
+        self.append: Callable[[bytes], None] = self._lines.append
+        self.queued_at = 0.0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text: un-stuffed, with CRLF line ends. Counted at the first use."""
+        if self._size is None:
+            self._size = sum(map(len, self.text()))
+        return self._size
+
+    @property
+    def wire_size(self) -> int:
+        """Bytes held, dot-stuffed, with one byte a line end: known without reading the message."""
+        return self._lines.size
+
+    def text(self) -> Iterator[bytes]:
+        """Give the message un-stuffed with CRLF line ends, in blocks of about 64 KiB, from the start on each call.
+
+        A block ends at the end of a line. Raises SpoolError when the spool cannot be read.
+        """
+        for block in self._lines.blocks():
+            yield _as_text(block)
+
+    @property
+    def bare_cr(self) -> bool:
+        """Whether a CR stands anywhere but in a line end: relays and readers differ on what that is."""
+        return any(0x0D in block for block in self._lines.blocks())
+
+    @property
+    def header(self) -> HeaderView:
+        """The header fields; of a header over 256 KiB only those that end before."""
+        if self._header is None:
+            head, _ = self._split()
+            self._header = parse_header(unstuff(head).replace(b"\n.", b"\n").split(b"\n"))
+        return self._header
+
+    def _split(self) -> tuple[bytes, bool]:
+        """The wire lines of the header with their empty line if any, and whether the header ends there."""
+        if self._head is None:
+            self._head = self._find_head()
+        return self._head
+
+    def _find_head(self) -> tuple[bytes, bool]:
+        head = b""
+        for block in self._lines.blocks():
+            head = head + block if head else block
+            if head.startswith(b"\n"):
+                return b"\n", True
+            end = head.find(b"\n\n", max(0, len(head) - len(block) - 1))
+            if 0 <= end <= MAX_HEADER:
+                return head[: end + 2], True
+            if len(head) > MAX_HEADER:
+                return head[: head.rfind(b"\n", 0, MAX_HEADER) + 1], False
+        return head, True
+
+    # --- the runtime's side -------------------------------------------------------------------------------------
+
+    def wire(self, edits: Sequence[Edit] = (), longest: int = MAX_PAYLOAD) -> Iterator[bytes]:
+        """Give the lines for smtpd, in blocks that end with LF, with the edits applied.
+
+        longest: bytes a line may have on its way to smtpd. Raises HeaderTooLong, before anything is given, when there
+        are edits and the header has no end or a line of it grew too long.
+        """
+        if not edits:
+            yield from self._lines.blocks()
+            return
+        head, complete = self._split()
+        if not complete:
+            raise HeaderTooLong
+        kept = head[:-1] if head == b"\n" or head.endswith(b"\n\n") else head
+        added = [edit for edit in edits if isinstance(edit, AddHeader)]
+        if len(added) == len(edits):  # what is there already need not be taken apart
+            top = [line for edit in added if edit.where == "top" for line in edit.lines]
+            bottom = [line for edit in added if edit.where != "top" for line in edit.lines]
+            text = _wire_lines(top, longest) + kept + _wire_lines(bottom, longest)
+        else:
+            text = _wire_lines(edit_header(self.header, edits), longest)
+        if text:
+            yield text
+        yield from self._rest(len(kept))
+
+    def _rest(self, skip: int) -> Iterator[bytes]:
+        """The lines after the first `skip` bytes."""
+        for block in self._lines.blocks():
+            if skip >= len(block):
+                skip -= len(block)
+                continue
+            yield block[skip:]
+            skip = 0
+
+    def close(self) -> None:
+        """Free what is held."""
+        self._lines.close()
+        self._head = None
+
+
+def _wire_lines(lines: Sequence[bytes], longest: int) -> bytes:
+    """Header lines as they go to smtpd, each with its LF. Raises HeaderTooLong."""
+    if not lines:
+        return b""
+    text = stuff(b"\n".join([*lines, b""])).replace(b"\n.", b"\n..")
+    if len(text) > longest and max(map(len, text.split(b"\n"))) > longest:
+        raise HeaderTooLong
+    return text
+
+
+def _as_text(block: bytes) -> bytes:
+    """Wire lines with LF → un-stuffed text with CRLF."""
+    if block.startswith(b"."):
+        block = block[1:]
+    return block.replace(b"\n.", b"\n").replace(b"\n", b"\r\n")

@@ -1,0 +1,144 @@
+"""DNS questions with typed answers, for filters.
+
+    resolver = Resolver()
+    answer = await resolve("example.org", "MX")
+    if answer.status is Status.OK: ...
+    elif answer.missing: ...        # certainly none
+    else: ...                       # doubt: answer.why says what went wrong
+
+What it promises:
+- `resolve` never raises for DNS trouble, whatever a server sends, and returns within `timeout` seconds (or at
+  `deadline`, if that is earlier). It is the caller's own cancellation only that goes through it.
+- Answers are cached for their TTL, positive and negative; equal questions in flight are asked once; no more than
+  `parallel` questions are with the name servers at a time.
+- A name that cannot be a domain name is never sent anywhere: it is NXDOMAIN at once.
+- dnspython is imported at the first question, not before: a filter that never asks stays small.
+
+Tests put a backend of their own in: `Resolver(backend=FakeZone({...}))`, see filter_api.testing.dns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from filter_api.net.dns.answer import KINDS, Answer, Record, Status, canonical_name, reverse_name
+from filter_api.net.dns.cache import AnswerCache, Question
+
+__all__ = [
+    "Answer",
+    "Backend",
+    "Record",
+    "Resolver",
+    "Status",
+    "canonical_name",
+    "reverse_name",
+]
+
+DOUBT_TTL = 5  # seconds an unanswered question is not asked again (RFC 9520 §3.2)
+
+
+class Backend(Protocol):
+    """Who really asks. It may raise and may take for ever: the Resolver around it bounds both."""
+
+    async def query(self, name: str, kind: str, timeout: float) -> Answer:
+        """Ask for the records of a canonical name; `timeout` in seconds is advice, the Resolver cuts off anyway."""
+        ...
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Resolver:
+    """Asks the name servers of resolv.conf(5), or the given ones as (address, port) pairs.
+
+    `timeout` bounds one question in seconds, waiting for its turn included. `capacity` bounds the cache in units of
+    half a KB. `clock` tells the age of answers; the default is the clock of the event loop. One Resolver serves a
+    whole process; it belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        nameservers: Sequence[tuple[str, int]] = (),
+        *,
+        backend: Backend | None = None,
+        timeout: float = 5.0,
+        parallel: int = 128,
+        capacity: int = 10_000,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._nameservers = tuple(nameservers)
+        self._backend = backend
+        self._timeout = timeout
+        self._turn = asyncio.Semaphore(parallel)
+        self._cache = AnswerCache(capacity, clock or _loop_time)
+        self._flying: dict[Question, asyncio.Task[Answer]] = {}
+
+    async def resolve(
+        self, name: str | bytes, kind: str, *, deadline: float | None = None, spaces: bool = False
+    ) -> Answer:
+        """Return what is known of the `kind` records of `name`.
+
+        `kind` is one of A AAAA CNAME MX NS PTR TXT, anything else is a ValueError. `deadline` is a time of the event
+        loop (`loop.time()`) by which the caller must know; the question itself goes on and fills the cache. `spaces`
+        allows blanks in the name, see `canonical_name`.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"no such kind of record here: {kind!r}")
+        canonical = canonical_name(name, spaces=spaces)
+        if canonical is None:
+            return Answer(Status.NXDOMAIN, why="not a domain name")
+        question = (canonical, kind)
+        known = self._cache.get(question)
+        if known is not None:
+            return known
+        task = self._flying.get(question)
+        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+            task = self._launch(question)  # also where one was left over by a loop that was closed
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await asyncio.shield(task)
+        except TimeoutError:
+            return Answer(Status.TEMPFAIL, why="no answer before the deadline")
+
+    def forget(self) -> None:
+        """Drop every cached answer."""
+        self._cache.clear()
+
+    def _launch(self, question: Question) -> asyncio.Task[Answer]:
+        task = asyncio.get_running_loop().create_task(self._ask(question))
+        self._flying[question] = task
+        # A callback, not a `finally`: a task that is cancelled before its first step runs no line of its own.
+        task.add_done_callback(functools.partial(self._landed, question))
+        return task
+
+    def _landed(self, question: Question, task: asyncio.Task[Answer]) -> None:
+        if self._flying.get(question) is task:
+            del self._flying[question]
+
+    async def _ask(self, question: Question) -> Answer:
+        """Ask the backend once, inside the total deadline; never raises but for cancellation."""
+        asked = False
+        try:
+            async with asyncio.timeout(self._timeout), self._turn:
+                asked = True
+                answer = await self._ready_backend().query(*question, self._timeout)
+        except TimeoutError:
+            answer = Answer(Status.TEMPFAIL, why=f"no answer in {self._timeout:g} s")
+        except Exception as error:  # noqa: BLE001 - whatever a hostile answer provokes below is doubt, not our end
+            answer = Answer(Status.TEMPFAIL, why=f"{type(error).__name__}: {error}"[:200])
+        if answer.status is Status.TEMPFAIL:
+            # Having waited in vain for a turn says nothing about the name.
+            answer = Answer(Status.TEMPFAIL, ttl=DOUBT_TTL if asked else 0, why=answer.why or "no usable answer")
+        self._cache.put(question, answer)
+        return answer
+
+    def _ready_backend(self) -> Backend:
+        if self._backend is None:
+            from filter_api.net.dns.dnspython import DnspythonBackend
+
+            self._backend = DnspythonBackend(self._nameservers)
+        return self._backend

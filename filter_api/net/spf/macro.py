@@ -1,0 +1,136 @@
+"""Macro strings of SPF records (RFC 7208 §7): parsed once, strictly, then expanded with the facts of one check.
+
+    spec = parse_domain_spec("%{ir}._spf.%{d2}")
+    spec.expand({"i": "192.0.2.1", "d": "mail.example.org"})  ->  "1.2.0.192._spf.example.org"
+
+A macro string that is not exactly what the grammar allows raises `SpfSyntaxError`; nothing else here raises. Work is
+linear in the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from filter_api.net.dns.answer import MAX_NAME
+
+DOMAIN_LETTERS: Final = frozenset("slodiphv")
+ALL_LETTERS: Final = DOMAIN_LETTERS | frozenset("crt")  # c, r and t only where no name is made of them (§7.2)
+
+_PIECE = re.compile(
+    r"%\{(?P<letter>[a-z])(?P<parts>[0-9]*)(?P<reverse>r?)(?P<delimiters>[-.+,/_=]*)\}"
+    r"|%(?P<escape>[%_-])"
+    r"|(?P<literal>[!-$&-~]+)",
+    re.IGNORECASE,
+)
+_ESCAPES = {"%": "%", "_": " ", "-": "%20"}
+_TOP_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]+(?<!-)")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+class SpfSyntaxError(Exception):
+    """An SPF record that RFC 7208 calls a permanent error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """``%{...}``: a letter, how many parts to keep from the right (0: all), and how to cut and quote."""
+
+    letter: str
+    parts: int
+    reverse: bool
+    delimiters: str
+    quoted: bool  # an upper-case letter: the value is URL-escaped (§7.3)
+
+    def expand(self, value: str) -> str:
+        """Transform the value of the letter."""
+        pieces = _split(value, self.delimiters)
+        if self.reverse:
+            pieces.reverse()
+        text = ".".join(pieces[-self.parts :])
+        return _url_escape(text) if self.quoted else text
+
+
+@dataclass(frozen=True, slots=True)
+class MacroString:
+    """Literal text and macros in turn."""
+
+    text: str
+    pieces: tuple[str | Macro, ...]
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The letters whose values an expansion needs."""
+        return frozenset(piece.letter for piece in self.pieces if isinstance(piece, Macro))
+
+    def expand(self, values: Mapping[str, str]) -> str:
+        """Put the values of the letters in."""
+        return "".join(piece if isinstance(piece, str) else piece.expand(values[piece.letter]) for piece in self.pieces)
+
+
+def parse_macro_string(text: str, letters: frozenset[str] = ALL_LETTERS) -> MacroString:
+    """Parse text that may be empty; macros other than `letters` are errors."""
+    return MacroString(text, tuple(_piece(found, letters) for found in _scan(text)))
+
+
+def parse_domain_spec(text: str) -> MacroString:
+    """Parse a domain-spec: a macro string that ends in a macro or in a dot and a top label (§7.1)."""
+    found = _scan(text)
+    if not found:
+        raise SpfSyntaxError("empty domain")
+    literal = found[-1]["literal"]
+    if literal and not _ends_in_top_label(literal):
+        raise SpfSyntaxError(f"not a domain: {text!r}")
+    return MacroString(text, tuple(_piece(one, DOMAIN_LETTERS) for one in found))
+
+
+def shorten(name: str) -> str:
+    """Make an expanded name fit for a query: no final dot, and labels cut on the left beyond 253 bytes (§7.3)."""
+    name = name.removesuffix(".")
+    while len(name) > MAX_NAME and "." in name:
+        name = name.partition(".")[2]
+    return name
+
+
+def _scan(text: str) -> list[re.Match[str]]:
+    found: list[re.Match[str]] = []
+    position = 0
+    while position < len(text):
+        piece = _PIECE.match(text, position)
+        if piece is None:
+            raise SpfSyntaxError(f"bad macro in {text!r}")
+        found.append(piece)
+        position = piece.end()
+    return found
+
+
+def _piece(found: re.Match[str], letters: frozenset[str]) -> str | Macro:
+    if found["literal"]:
+        return found["literal"]
+    if found["escape"]:
+        return _ESCAPES[found["escape"]]
+    letter = found["letter"].lower()
+    if letter not in letters:
+        raise SpfSyntaxError(f"macro letter {found['letter']!r} is not allowed here")
+    digits = found["parts"].lstrip("0")
+    if found["parts"] and not digits:
+        raise SpfSyntaxError("a macro that keeps no part")
+    parts = int(digits[:4] or "0")  # no value has a thousand parts
+    return Macro(letter, parts, bool(found["reverse"]), found["delimiters"] or ".", found["letter"].isupper())
+
+
+def _ends_in_top_label(literal: str) -> bool:
+    _, dot, top = literal.removesuffix(".").rpartition(".")
+    return bool(dot) and _TOP_LABEL.fullmatch(top) is not None and not top.isdigit()
+
+
+def _split(value: str, delimiters: str) -> list[str]:
+    if delimiters == ".":
+        return value.split(".")
+    return re.split(f"[{re.escape(delimiters)}]", value)
+
+
+def _url_escape(value: str) -> str:
+    return "".join(c if c in _UNRESERVED else f"%{ord(c):02X}" for c in value)

@@ -1,0 +1,1 @@
+"""Refused messages, kept on disk until somebody looks."""

@@ -1,0 +1,216 @@
+"""Refused messages kept on disk: a directory with two files for each, ``ID.eml`` as received, ``ID.json`` with facts.
+
+    store = Store("/var/spool/quarantine")          # ConfigError if it is not a directory of ours alone
+    for name in store.ids(): print(store.facts(name))
+    with store.message(name) as file: ...
+    store.delete(name)
+
+`filter_api.quarantine.keeper` writes to it within bounds; filterctl(8) reads, releases and deletes. For both:
+
+- The directory is 0700 and owned by who uses it, the files 0600. It is opened once, everything goes through that
+  descriptor, and no symbolic link is followed, neither at the directory nor in it.
+- A message is there when its ``.json`` is: that file is renamed last. What a crash leaves is swept by `expire`.
+- An id is the time (UTC) and a random part, so that ls(1) sorts by age: ``20261120-095311-3f9a2c41``.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from typing import BinaryIO, Final
+
+from filter_api.errors import ConfigError
+from filter_api.text.escape import printable
+
+ID: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
+
+MESSAGE: Final = ".eml"
+FACTS: Final = ".json"
+UNFINISHED: Final = "."
+"""First character of the name of a file that is still being written."""
+
+_FACTS_LIMIT: Final = 1 << 20
+_STALE: Final = 3600
+"""Seconds after which an unfinished file is held to be what a crash left."""
+
+_DAY: Final = 86_400
+
+
+class NoSuchMessage(Exception):
+    """There is no message of that id."""
+
+
+def new_id(now: float) -> str:
+    """An id for a message refused at `now` (seconds since 1970)."""
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + "-" + secrets.token_hex(4)
+
+
+def time_of(name: str) -> int:
+    """When a message was refused, in seconds since 1970, by its id; 0 for an impossible date."""
+    try:
+        return calendar.timegm(time.strptime(name[:15], "%Y%m%d-%H%M%S"))
+    except ValueError:
+        return 0
+
+
+class Store:
+    """An open quarantine directory. Raises ConfigError when it is made, OSError in everything that touches the disk."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.directory = _open_directory(path)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.directory)
+
+    def follow(self) -> None:
+        """Open the path again if the directory was removed (and perhaps made anew). Raises ConfigError."""
+        if os.fstat(self.directory).st_nlink == 0:
+            anew = _open_directory(self.path)
+            os.close(self.directory)
+            self.directory = anew
+
+    def names(self) -> list[str]:
+        """Every file name, unfinished ones too."""
+        return os.listdir(self.directory)
+
+    def ids(self) -> list[str]:
+        """The ids of all messages, oldest first."""
+        return sorted(name[: -len(FACTS)] for name in self.names() if _is_named(name, FACTS))
+
+    def create(self, name: str) -> int:
+        """A descriptor of a new unfinished file. Raises FileExistsError if there is one, finished or not."""
+        if self._exists(name):
+            raise FileExistsError(name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(UNFINISHED + name, flags, 0o600, dir_fd=self.directory)
+
+    def finish(self, name: str) -> None:
+        """Give an unfinished file its name."""
+        os.rename(UNFINISHED + name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+
+    def remove(self, *names: str) -> None:
+        """Remove files, those that are there."""
+        for name in names:
+            try:
+                os.unlink(name, dir_fd=self.directory)
+            except FileNotFoundError:
+                continue
+
+    def sync(self) -> None:
+        """Make the names last over a crash."""
+        os.fsync(self.directory)
+
+    def message(self, name: str) -> BinaryIO:
+        """The message as it was received, with CRLF line ends. Raises NoSuchMessage."""
+        return self._open(name, MESSAGE)
+
+    def facts(self, name: str) -> dict[str, object]:
+        """What is known of a message; empty if its facts are damaged. Raises NoSuchMessage."""
+        with self._open(name, FACTS) as file:
+            raw = file.read(_FACTS_LIMIT)
+        try:
+            facts = json.loads(raw)
+        except ValueError:
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+    def delete(self, name: str) -> None:
+        """Remove a message for good. Raises NoSuchMessage."""
+        if not ID.fullmatch(name) or not self._exists(name + FACTS):
+            raise NoSuchMessage(printable(name))
+        self.remove(name + FACTS, name + MESSAGE)  # in this order: without its facts it is not there any more
+
+    def expire(self, days: float, now: float) -> int:
+        """Remove messages older than `days` and what crashes left; the number of messages removed."""
+        removed = 0
+        names = self.names()
+        whole = {name[: -len(FACTS)] for name in names if _is_named(name, FACTS)}
+        for name in whole:
+            if time_of(name) < now - days * _DAY:
+                self.remove(name + FACTS, name + MESSAGE)
+                removed += 1
+        for name in names:
+            if self._is_leftover(name, whole) and self._age(name, now) > _STALE:
+                self.remove(name)
+        return removed
+
+    def _is_leftover(self, name: str, whole: set[str]) -> bool:
+        """An unfinished file, or a message that never got its facts."""
+        if name.startswith(UNFINISHED):
+            return any(_is_named(name[1:], suffix) for suffix in (MESSAGE, FACTS))
+        return _is_named(name, MESSAGE) and name[: -len(MESSAGE)] not in whole
+
+    def _age(self, name: str, now: float) -> float:
+        try:
+            return now - os.stat(name, dir_fd=self.directory, follow_symlinks=False).st_mtime
+        except FileNotFoundError:
+            return 0.0
+
+    def _exists(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self.directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _open(self, name: str, suffix: str) -> BinaryIO:
+        if not ID.fullmatch(name):
+            raise NoSuchMessage(printable(name))
+        try:
+            descriptor = os.open(
+                name + suffix, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.directory
+            )
+        except FileNotFoundError:
+            raise NoSuchMessage(printable(name)) from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise NoSuchMessage(printable(name))
+        return os.fdopen(descriptor, "rb")
+
+
+def _is_named(name: str, suffix: str) -> bool:
+    return name.endswith(suffix) and ID.fullmatch(name[: -len(suffix)]) is not None
+
+
+def _open_directory(path: str) -> int:
+    """A descriptor of a directory that nobody else can look into. Raises ConfigError."""
+    shown = printable(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"{shown}: {error.strerror}") from None
+    status = os.fstat(descriptor)
+    user = os.geteuid()
+    if status.st_mode & 0o077:
+        problem = f"mode is {status.st_mode & 0o777:04o}, others could look or write into it: chmod 700"
+    elif user not in {0, status.st_uid}:
+        problem = f"owned by user {status.st_uid}, not by user {user}, who runs this"
+    else:
+        return descriptor
+    os.close(descriptor)
+    raise ConfigError(f"{shown}: {problem}")
+
+
+def as_text(value: bytes) -> str:
+    """Bytes of the wire for a facts file, one character a byte; `as_bytes` gives them back."""
+    return value.decode("latin-1")
+
+
+def as_bytes(value: object) -> bytes:
+    """The bytes `as_text` was given. Raises ValueError for anything else."""
+    if not isinstance(value, str):
+        raise ValueError(f"not an address: {value!r}")  # noqa: TRY004 - a damaged file, not a wrong call
+    return value.encode("latin-1")
+
+
+def dump_facts(facts: Mapping[str, object]) -> bytes:
+    """Facts as they stand in their file: JSON, one a line, ASCII."""
+    return json.dumps(dict(facts), indent=1, ensure_ascii=True).encode("ascii") + b"\n"

@@ -1,0 +1,1 @@
+"""From a question of smtpd to an outcome: judge, SPF, traps, clock."""

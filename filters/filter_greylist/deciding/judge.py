@@ -1,0 +1,138 @@
+"""From one delivery to its outcome: ask the store, SPF where it matters, and the policy in between.
+
+What is cheap comes first: a client that is white or trapped costs one question to the store and none to the DNS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from filter_api.text.addresses import Address, domain_of
+from filter_greylist.deciding.vouch import Vouching
+from filter_greylist.rules import policy
+from filter_greylist.rules.key import (
+    Prefixes,
+    details_of,
+    group_of,
+    network_name,
+    normal_recipient,
+    normal_sender,
+    tuple_for,
+)
+from filter_greylist.rules.policy import Delay, Facts, Known, Outcome, Pass, Trap
+from filter_greylist.rules.records import (
+    TRAP_SECONDS,
+    Kind,
+    Life,
+    Record,
+    Timers,
+    Tuple,
+    address_name,
+    pair_name,
+)
+from filter_greylist.store.base import Question, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One delivery to one recipient, as it was offered.
+
+    sender: ``b""`` for the null sender, None if smtpd did not tell. listed: -W exempts the sender if SPF vouches.
+    now: wall clock seconds. deadline: time of the event loop by which the DNS must have answered.
+    """
+
+    address: Address
+    sender: bytes | None
+    recipient: bytes
+    helo: bytes
+    listed: bool
+    now: int
+    deadline: float
+
+
+class Judge:
+    """Judges cases with a store."""
+
+    def __init__(self, store: Store, vouching: Vouching, timers: Timers, prefixes: Prefixes) -> None:
+        self._store = store
+        self._vouching = vouching
+        self._timers = timers
+        self._prefixes = prefixes
+
+    async def judge(self, case: Case, facts: Facts) -> Outcome:
+        """The outcome, stored as far as it has to be. Raises StoreError."""
+        known = await self._store.consult(question_of(case))
+        outcome = policy.of_client(known, facts, case.now)
+        if outcome is None:
+            outcome = await self._stranger(case, known, facts)
+        if isinstance(outcome, Trap) and outcome.fresh:
+            life = Life(case.now, case.now, case.now + TRAP_SECONDS, 1, 0)
+            await self._store.merge([Record(Kind.TRAPPED, address_name(case.address), life)])
+        return outcome
+
+    async def _stranger(self, case: Case, known: Known, facts: Facts) -> Outcome:
+        """The part that costs DNS questions and a write."""
+        if await self._vouching.common(case.address, case.helo, case.deadline):
+            facts = facts._replace(common=True)
+        elif await self._strong(case):
+            if case.listed:
+                return Pass("exempt")
+            facts = facts._replace(spf_strong=True)
+        outcome = policy.before_tuple(known, facts, case.now)
+        return await self._by_tuple(case, facts) if outcome is None else outcome
+
+    async def _strong(self, case: Case) -> bool:
+        """Whether SPF vouches for the sender, or for the HELO name of a null sender."""
+        sender = case.sender
+        if sender is None or (sender and not domain_of(sender)):
+            return False
+        return await self._vouching.sender(case.address, sender, case.helo, case.deadline)
+
+    async def _by_tuple(self, case: Case, facts: Facts) -> Outcome:
+        """The tuple of the client's network, or of its sender's domain where SPF vouches for that.
+
+        If it is new for the domain, the network may know it: SPF could not be asked when it came first.
+        """
+        by_network = tuple_of(case, self._prefixes)
+        if not facts.spf_strong:
+            return await self._attempt(by_network, facts, case.now)
+        outcome = await self._attempt(tuple_of(case, self._prefixes, vouched=True), facts, case.now)
+        if isinstance(outcome, Delay) and outcome.reason == "new" and await self._waited(by_network, case.now):
+            outcome = await self._attempt(by_network, facts, case.now)
+        return outcome
+
+    async def _attempt(self, attempt: Tuple, facts: Facts, now: int) -> Outcome:
+        return policy.on_tuple(await self._store.attempt(attempt, now, self._timers), facts, now, self._timers)
+
+    async def _waited(self, by_network: Tuple, now: int) -> bool:
+        record = await self._store.get(Kind.GREY, by_network.key)
+        return record is not None and record.life.passes <= now < record.life.expires
+
+
+def tuple_of(case: Case, prefixes: Prefixes, *, vouched: bool = False) -> Tuple:
+    """The tuple of the client's network, or of the sender's domain if SPF vouches for that."""
+    network = network_name(case.address, prefixes)
+    details = details_of(group_of(network), case.address, case.helo, case.sender or b"", case.recipient)
+    origin = b"@" + _vouched_domain(case) if vouched else network
+    return tuple_for(origin, _sender_key(case), normal_recipient(case.recipient), details)
+
+
+def question_of(case: Case) -> Question:
+    """What to ask the store for a case."""
+    recipient = normal_recipient(case.recipient)
+    if not case.sender:
+        return Question(address_name(case.address), recipient, b"", b"")
+    pair = pair_name(normal_sender(case.sender), recipient)
+    return Question(address_name(case.address), recipient, pair, domain_of(case.sender))
+
+
+def _sender_key(case: Case) -> bytes:
+    """The sender as it is compared; a null sender stands for its HELO name, an unknown one for nothing else."""
+    if case.sender is None:
+        return b"?"
+    return normal_sender(case.sender) if case.sender else b"<>" + case.helo.lower()
+
+
+def _vouched_domain(case: Case) -> bytes:
+    """The domain SPF was asked for."""
+    return domain_of(case.sender) if case.sender else case.helo.lower()

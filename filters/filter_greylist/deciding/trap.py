@@ -1,0 +1,99 @@
+"""What is a trap: an address nobody should know, a domain that is not ours, and the second MX tried first.
+
+The last one needs care. A client that comes to the low-priority MX (option -M) with mail the primary has never seen is
+trapped only if the primary is certainly in service; otherwise its outage would trap every honest server. It is when
+both listeners are served by this filter, or when another one with the same store told so within a minute.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from filter_api.files.tables import AddressTable, DomainTable
+from filter_api.text.addresses import domain_of
+
+BEAT_SECONDS = 15.0
+"""How often a primary says that it is there."""
+
+BEAT_VALID = 60.0
+"""For how long that is believed."""
+
+SUBMISSION_PORTS = frozenset({465, 587})
+"""Where our own users hand in their mail (RFC 6409, RFC 8314): no MX is there."""
+
+FIRST_SECONDS = 60.0
+"""After its start a filter traps nobody for coming to the wrong MX: the others may still be starting."""
+
+Address = IPv4Address | IPv6Address
+
+
+class Traps:
+    """The recipients that are traps, from files."""
+
+    def __init__(self, traps: AddressTable | None, allowed: DomainTable | None) -> None:
+        self._traps = traps
+        self._allowed = allowed
+
+    def reason(self, recipient: bytes) -> str:
+        """Why a recipient is a trap; empty if it is none. `recipient` in its normal form."""
+        if self._traps is not None and recipient in self._traps:
+            return "trap-file"
+        domain = domain_of(recipient)
+        if self._allowed is not None and domain and domain not in self._allowed:
+            return "foreign-domain"
+        return ""
+
+
+class LowPriorityMx:
+    """Whether a client that comes to the low-priority MX could have come to the primary.
+
+    Times are of the monotonic clock.
+    """
+
+    def __init__(self, address: Address | None, started: float) -> None:
+        self._address = address
+        self._started = started
+        self._primary_here = False
+        self._beat: float | None = None
+        self.wildcard = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether option -M is given and can be obeyed."""
+        return self._address is not None and not self.wildcard
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this filter serves a primary MX, which others may rely on: it did since it started.
+
+        One that only sees what our users send, or what leaves, is none, though it has no option -M.
+        """
+        return self._primary_here
+
+    def saw(self, destination: Address | None, port: int | None = None) -> bool:
+        """A session came to this listener; True if it is the first on a wildcard one, which ends option -M.
+
+        Another listener is taken for the primary MX only if it can be one. The second address family of this very
+        host, loopback and submission say nothing about the primary, whose outage would trap everybody then.
+        """
+        if destination is None or self.wildcard or port in SUBMISSION_PORTS:
+            return False
+        mine = self._address
+        if mine is None:
+            self._primary_here |= not destination.is_loopback
+        elif destination.is_unspecified:
+            self.wildcard = True
+        elif destination != mine and destination.version == mine.version:
+            self._primary_here |= mine.is_loopback or not destination.is_loopback
+        return self.wildcard
+
+    def heard(self, now: float, age: float) -> None:
+        """The store holds a primary's beat of so many seconds ago."""
+        if -BEAT_VALID < age < BEAT_VALID:
+            self._beat = now - max(age, 0.0)
+
+    def out_of_order(self, destination: Address | None, now: float, *, falling_back: bool) -> bool:
+        """Whether a new tuple on this listener tells that the primary was passed over."""
+        if not self.wanted or destination != self._address or falling_back or now - self._started < FIRST_SECONDS:
+            return False
+        return self._primary_here or (self._beat is not None and now - self._beat < BEAT_VALID)

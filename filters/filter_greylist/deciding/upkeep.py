@@ -1,0 +1,122 @@
+"""What a greylist does beside its decisions: remove what has expired, tell others it is there, watch the clock.
+
+Every `BEAT_SECONDS` a filter that serves a primary MX notes the time in the store, and one with -M reads it. A round
+through the expired records goes in small steps with pauses, so that decisions never wait for it; after a jump of the
+clock there is none for a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from filter_greylist.deciding.trap import BEAT_SECONDS
+from filter_greylist.rules.learn import Lesson, records_of
+from filter_greylist.rules.records import Kind
+from filter_greylist.store.base import StoreError
+
+if TYPE_CHECKING:
+    from filter_greylist.filter import Greylist
+
+SWEEP_SECONDS = 300.0
+PAUSE = 0.02
+SKEW = 3600
+
+BEAT = "primary"
+CLOCK = "clock"
+SETTINGS = "settings"
+
+
+class Upkeep:
+    """The background task of one filter."""
+
+    def __init__(self, owner: Greylist) -> None:
+        self._owner = owner
+        self._task: asyncio.Task[None] | None = None
+        self._told_jump = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        """Go round for ever; a store that is out of order is tried again the next time."""
+        first = True
+        loop = asyncio.get_running_loop()
+        swept = loop.time()
+        while True:
+            try:
+                if first:
+                    await self._first()
+                    first = False
+                await self._beat()
+                if loop.time() - swept >= SWEEP_SECONDS:
+                    await self.sweep()
+                    swept = loop.time()
+            except StoreError as error:
+                self._owner.log.debug(None, "upkeep", error=error)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _first(self) -> None:
+        """Leave the settings for the operator's tool; look whether the store was written by a clock ahead of ours."""
+        owner, now = self._owner, self._owner.clock.now()
+        await owner.store.note(SETTINGS, settings_text(owner).encode("ascii"))
+        noted = _number(await owner.store.noted(CLOCK))
+        if noted is not None and noted > now + SKEW:
+            owner.clock.distrust()
+            owner.log.warning(None, "clock", behind=noted - now, note="nothing expires for a day")
+
+    async def _beat(self) -> None:
+        owner, now = self._owner, self._owner.clock.now()
+        if owner.clock.suspended and not self._told_jump:
+            owner.log.warning(None, "clock", jump=owner.clock.jump, note="nothing expires for a day")
+        self._told_jump = owner.clock.suspended
+        if not owner.clock.suspended:
+            await owner.store.note(CLOCK, b"%d" % now)
+        if owner.low_mx.is_primary:
+            await owner.store.note(BEAT, b"%d" % now)
+        elif owner.low_mx.wanted and not owner.store.falling_back:
+            beat = _number(await owner.store.noted(BEAT))
+            if beat is not None:
+                owner.low_mx.heard(owner.monotonic(), now - beat)
+
+    async def sweep(self) -> None:
+        """One round through what has expired."""
+        owner, going = self._owner, True
+        while going and not owner.clock.suspended:
+            going = await owner.store.sweep(owner.clock.now())
+            await asyncio.sleep(PAUSE)
+
+    async def learn(self, lesson: Lesson) -> None:
+        """Remember the pairs of a message of ours: the known ones are renewed, new ones as far as the quota goes."""
+        owner, now = self._owner, self._owner.clock.now()
+        known = [await owner.store.get(Kind.PAIR, name) for name in lesson.pairs]
+        new = [name for name, record in zip(lesson.pairs, known, strict=True) if record is None]
+        granted = set(new[: owner.quota.take(lesson.user, len(new), now)])
+        if len(granted) < len(new):
+            owner.log.info(None, "learned", user=lesson.user, pairs=len(granted), refused=len(new) - len(granted))
+        pairs = [
+            name for name, record in zip(lesson.pairs, known, strict=True) if record is not None or name in granted
+        ]
+        domains = [name for name in lesson.domains if any(_of_domain(pair, name) for pair in pairs)]
+        await owner.store.merge(records_of(pairs, domains, now, owner.own.timers))
+
+
+def _of_domain(pair: bytes, domain: bytes) -> bool:
+    return pair.partition(b"\0")[0].endswith(b"@" + domain)
+
+
+def _number(text: bytes | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
+
+
+def settings_text(owner: Greylist) -> str:
+    """The options that a record depends on, as they would stand in a command line."""
+    passes, grey, white = owner.own.timers
+    v4, v6 = owner.own.prefixes
+    return f"-G {passes // 60}:{grey // 3600}:{white // 3600} -k {v4}:{v6}"

@@ -1,0 +1,1 @@
+"""What greylisting decides and by which keys: no I/O."""

@@ -1,0 +1,1 @@
+"""Where tuples live: one file, or Redis with a file behind it."""

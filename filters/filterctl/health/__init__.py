@@ -1,0 +1,1 @@
+"""Whether the filters are well."""

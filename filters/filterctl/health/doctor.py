@@ -1,0 +1,133 @@
+"""``filterctl doctor``: find what is wrong with filters that should work.
+
+Everything ``filterctl check`` finds, and then what only shows on the machine where mail flows: daemons that do not
+answer or whose sockets the filter's user may not open, keys the DNS does not publish, stores, limits that do not fit,
+versions, the clock, the name servers, and a proxy that hides all clients. What a filter depends on, its own ``ctl``
+module knows (``examine``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getopt
+import io
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
+
+from filter_api.errors import ConfigError, UsageError
+from filter_api.text.escape import printable
+from filterctl.__main__ import load
+from filterctl.conf.check import Checker
+from filterctl.conf.shellwords import split
+from filterctl.conf.smtpdconf import Command, Configuration, read
+from filterctl.health import symptoms
+from filterctl.programs.access import identity, why_not
+from filterctl.programs.command import libexec_directories
+
+CONFIGURATIONS = (
+    "/etc/mail/smtpd.conf",
+    "/etc/smtpd.conf",
+    "/usr/local/etc/mail/smtpd.conf",
+    "/usr/pkg/etc/smtpd/smtpd.conf",
+)
+EXAMINERS = {
+    "filter-clamav": "filter_clamav.ctl",
+    "filter-dkimsign": "filter_dkimsign.ctl",
+    "filter-greylist": "filter_greylist.ctl",
+    "filter-spamassassin": "filter_spamassassin.ctl",
+}
+
+Remark = tuple[str, str]
+
+
+def run(arguments: list[str]) -> int:
+    """0 if nothing is wrong; raises UsageError, ConfigError."""
+    folders, maillog, path = _options(arguments)
+    configuration = read(path)
+    checker = Checker(configuration, folders)
+    errors = 0
+    for finding in [*checker.definitions(), *checker.chains()]:
+        if finding.severity != "note":
+            errors += _tell(str(finding.place), finding.severity, finding.text)
+    for name, command in commands(configuration):
+        for severity, text in _examined(command, configuration):
+            errors += _tell(f"filter {name}", severity, text)
+    proxied = any(use.proxy for use in configuration.uses)
+    for subject, remarks in (
+        ("versions", symptoms.versions()),
+        ("clock", symptoms.clock()),
+        ("dns", symptoms.dns()),
+        ("sessions", symptoms.sessions(maillog, proxied=proxied)),
+    ):
+        for severity, text in remarks:
+            errors += _tell(subject, severity, text)
+    return 1 if errors else 0
+
+
+def commands(configuration: Configuration) -> Iterator[tuple[str, Command]]:
+    """Each command once, with the name of the first filter it serves."""
+    seen = set()
+    for definition in configuration.filters.values():
+        command = configuration.command_of(definition)
+        if command is not None and command not in seen:
+            seen.add(command)
+            yield definition.name, command
+
+
+def _tell(subject: str, severity: str, text: str) -> bool:
+    """Print a line; whether it is an error."""
+    print(f"{subject}: {severity}: {printable(text, 1000)}")
+    return severity == "error"
+
+
+def _examined(command: Command, configuration: Configuration) -> Iterator[Remark]:
+    try:
+        words = split(command.text)
+    except ValueError:
+        return  # told by check
+    yield from _sockets(words[1:], command)
+    module = EXAMINERS.get(os.path.basename(words[0]))
+    if module is None:
+        return
+    said = io.StringIO()
+    try:
+        examine = cast(Callable[..., Iterable[Remark]], load(module, "examine"))
+        with contextlib.redirect_stdout(said):
+            found = list(examine(words[1:], largest_message=configuration.max_message_size))
+    except (UsageError, ConfigError, OSError, AttributeError) as error:
+        yield "warning", f"could not be examined: {error}"
+        return
+    yield from (("note", line) for line in said.getvalue().splitlines())
+    yield from found
+
+
+def _sockets(arguments: Sequence[str], command: Command) -> Iterator[Remark]:
+    """Unix sockets named by options which the filter's user may not open."""
+    try:
+        who = identity(command.user, command.group)
+    except ConfigError:
+        return  # told by check
+    for word in arguments:
+        path = word[2:] if word.startswith("-") else word
+        if not path.startswith("/") or not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
+            continue
+        reason = why_not(path, who, wanted=os.W_OK)
+        if reason:
+            yield "error", reason
+
+
+def _options(arguments: list[str]) -> tuple[list[str], str | None, str]:
+    try:
+        options, rest = getopt.getopt(arguments, "l:m:")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    if len(rest) > 1:
+        raise UsageError("")
+    path = rest[0] if rest else next(filter(os.path.exists, CONFIGURATIONS), None)
+    if path is None:
+        raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
+    folders = [os.path.abspath(value) for letter, value in options if letter == "-l"] or libexec_directories()
+    maillog = next((value for letter, value in reversed(options) if letter == "-m"), None)
+    return folders, maillog, path

@@ -1,0 +1,1 @@
+"""Mail that was judged: logs, reports, quarantine."""

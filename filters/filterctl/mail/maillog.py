@@ -1,0 +1,141 @@
+"""What filters logged about messages: lines of maillog, plain or compressed, to one `Message` for each message.
+
+Two filters that looked at the same message wrote a line each; they are one message here. Lines come from smtpd(8),
+``smtpd[1]: spamassassin: SESSION message …``, or from a filter with -L, ``filter-clamav[2]: SESSION message …``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from filter_api.errors import ConfigError
+from filter_api.text.escape import parse_pairs, printable
+
+DEFAULTS: Final = ("/var/log/maillog", "/var/log/mail.log")
+"""Where OpenBSD and Debian log mail."""
+
+_LINE: Final = re.compile(
+    r"(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) \S+ "
+    r"(?P<ident>[^\s:\[]+)(?:\[\d+\])?: (?:(?P<name>[^\s:]+): )?(?P<session>[0-9a-f]{16}) message (?P<pairs>\S.*)"
+)
+_RANK: Final = ("virus", "spam", "refused", "failed", "toolarge", "ham", "clean", "skipped")
+"""Results, the one that matters most first: what a message counts as when two filters looked at it."""
+
+_SCANNED: Final = frozenset(_RANK)
+_LINE_LIMIT: Final = 16_384
+_UNDER_WAY: Final = 10_000
+"""Messages for which the line of another filter may still come."""
+
+
+class Reader(Protocol):
+    """An open log."""
+
+    def readline(self, size: int, /) -> bytes: ...
+
+
+@dataclass(slots=True)
+class Message:
+    """One message. time: as logged; pairs: keys and values, escaped; filters: who logged it."""
+
+    time: str
+    session: str
+    pairs: dict[str, str]
+    filters: set[str] = field(default_factory=set)
+
+    @property
+    def result(self) -> str:
+        """What it counts as."""
+        return self.pairs.get("result", "-")
+
+    @property
+    def score(self) -> float | None:
+        """SpamAssassin's points, if it was scored."""
+        return _number(self.pairs.get("score", ""))
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(_number(self.pairs.get("size", "")) or 0)
+
+    @property
+    def sender(self) -> str:
+        """Without angle brackets."""
+        return self.pairs.get("from", "").removeprefix("<").removesuffix(">")
+
+    @property
+    def recipients(self) -> list[str]:
+        """Without angle brackets."""
+        return re.findall(r"<([^>]*)>", self.pairs.get("to", ""))
+
+    @property
+    def day(self) -> str:
+        """The date as logged."""
+        return self.time[:10] if self.time[:1].isdigit() else self.time[:6]
+
+    def add(self, filter_name: str, pairs: dict[str, str]) -> None:
+        """What another filter found out about the same message."""
+        results = sorted({self.result, pairs.get("result", "-")} & _SCANNED, key=_RANK.index)
+        self.pairs = {**pairs, **self.pairs, **({"result": results[0]} if results else {})}
+        if "reject" in pairs.get("action", ""):
+            self.pairs.update({key: pairs[key] for key in ("action", "reply", "id") if key in pairs})
+        self.filters.add(filter_name)
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"-?\d{1,12}(?:\.\d{1,6})?", text) else None
+
+
+def read(paths: Iterable[str]) -> list[Message]:
+    """The messages of some logs, in the order they were logged; ``-`` is standard input. Raises OSError."""
+    messages: list[Message] = []
+    open_ones: dict[tuple[str, str, str], Message] = {}
+    for path in paths:
+        for line in _lines(path):
+            _take(line, messages, open_ones)
+    return messages
+
+
+def _take(line: str, messages: list[Message], latest: dict[tuple[str, str, str], Message]) -> None:
+    """A line is a new message, or the same filter would have logged one message twice."""
+    found = _LINE.match(line)
+    if found is None:
+        return
+    pairs = parse_pairs(found["pairs"])
+    if pairs.get("result") not in _SCANNED:
+        return  # other filters log messages, too, when they sign them
+    name = found["name"] or found["ident"]
+    key = (found["session"], pairs.get("from", ""), pairs.get("msgid", ""))
+    message = latest.get(key)
+    if message is None or name in message.filters:
+        message = Message(found["time"], found["session"], pairs, {name})
+        messages.append(message)
+        latest.pop(key, None)
+        latest[key] = message
+        if len(latest) > _UNDER_WAY:
+            del latest[next(iter(latest))]
+    else:
+        message.add(name, pairs)
+
+
+def _lines(path: str) -> Iterator[str]:
+    with _open(path) as file:
+        try:
+            while raw := file.readline(_LINE_LIMIT):
+                yield raw.decode("utf-8", "backslashreplace").rstrip("\n")
+        except (EOFError, zlib.error) as error:
+            raise ConfigError(f"{printable(path)}: {error}") from None
+
+
+def _open(path: str) -> AbstractContextManager[Reader]:
+    if path == "-":
+        return nullcontext(sys.stdin.buffer)
+    if path.endswith(".gz"):
+        return closing(gzip.open(path, "rb"))
+    return closing(open(path, "rb"))

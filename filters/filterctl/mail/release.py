@@ -1,0 +1,98 @@
+"""Give a quarantined message back to its original recipients: SMTP to a listener of ours without filters.
+
+Only loopback addresses are taken: the listener accepts anything, so nobody else may reach it, and no password or
+header makes it an exception that somebody could forge.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from ipaddress import ip_address
+from typing import Final
+
+from filter_api.errors import ConfigError, UsageError
+from filter_api.net.endpoint import Endpoint, parse_endpoint
+from filter_api.quarantine.directory import Store, as_bytes
+from filter_api.text.escape import printable
+
+DEFAULT_ADDRESS: Final = "127.0.0.1:10026"
+DEFAULT_PORT: Final = 10026
+_SECONDS: Final = 60.0
+
+
+class NotReleased(Exception):
+    """The listener did not take the message; its text says why."""
+
+
+def parse_listener(text: str) -> Endpoint:
+    """The address of the listener. Raises UsageError for any that is not loopback."""
+    try:
+        endpoint = parse_endpoint(text, DEFAULT_PORT)
+        if not ip_address(endpoint.host).is_loopback:
+            raise UsageError(f"{printable(text)} is not a loopback address; a listener without filters must be one")
+    except ValueError:
+        raise UsageError(
+            f"a loopback address and port are wanted, like {DEFAULT_ADDRESS}, not {printable(text)}"
+        ) from None
+    return endpoint
+
+
+def release(store: Store, name: str, listener: Endpoint) -> str:
+    """Send a message again; what the listener said. Raises NotReleased, NoSuchMessage, OSError."""
+    facts = store.facts(name)
+    sender, recipients = envelope(facts)
+    with store.message(name) as file:
+        content = file.read()
+    try:
+        with closing(smtplib.SMTP(timeout=_SECONDS, local_hostname="localhost")) as client:
+            client.connect(listener.host, listener.port)
+            return _send(client, sender, recipients, content)
+    except ConnectionError as error:
+        raise ConfigError(
+            f'nobody takes mail at {listener}: smtpd.conf needs "listen on lo0 port {listener.port}" without filters'
+        ) from error
+    except (smtplib.SMTPException, TimeoutError, socket.gaierror) as error:
+        raise NotReleased(printable(str(error))) from None
+
+
+def envelope(facts: Mapping[str, object]) -> tuple[str, list[str]]:
+    """Sender and recipients of a message. Raises NotReleased if they are not all known."""
+    to, count = facts.get("to"), facts.get("recipients")
+    if not isinstance(to, list) or not to:
+        raise NotReleased("its recipients are not known")
+    if isinstance(count, int) and count > len(to):
+        raise NotReleased(f"{count - len(to)} of its {count} recipients are not known by name")
+    try:
+        return _address(facts.get("from")), [_address(recipient) for recipient in to]
+    except ValueError:
+        raise NotReleased("its envelope is damaged") from None
+
+
+def _address(value: object) -> str:
+    raw = as_bytes(value)
+    if any(byte <= 0x20 or byte in b"<>" or byte >= 0x7F for byte in raw):
+        raise ValueError(value)
+    return raw.decode("ascii")
+
+
+def _send(client: smtplib.SMTP, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    """One transaction for all recipients: all of them or none, so that nobody gets it twice."""
+    _expect(client.ehlo(), "EHLO")
+    body = " BODY=8BITMIME" if not content.isascii() and client.has_extn("8bitmime") else ""
+    _expect(client.docmd("MAIL", f"FROM:<{sender}>{body}"), f"MAIL FROM:<{sender}>")
+    for recipient in recipients:
+        _expect(client.docmd("RCPT", f"TO:<{recipient}>"), f"RCPT TO:<{recipient}>")
+    said = _expect(client.data(content), "the message")
+    client.quit()
+    return said
+
+
+def _expect(answer: tuple[int, bytes], what: str) -> str:
+    code, text = answer
+    said = f"{code} {printable(text)}"
+    if not 200 <= code <= 299:
+        raise NotReleased(f"{what} was answered {said}")
+    return said

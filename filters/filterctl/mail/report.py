@@ -1,0 +1,112 @@
+"""``filterctl report messages``: what the scanning filters did, one line a message, or a summary of each day.
+
+    filterctl report messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]
+
+The columns are those of mlog, the script many a smarthost had for amavisd, so that ``sort -n -k 10`` still sorts by
+score: date, time, size, client, sender, recipient, score, result, subject.
+"""
+
+from __future__ import annotations
+
+import getopt
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from filter_api.errors import ConfigError, UsageError
+from filter_api.quarantine.keeper import parse_bytes
+from filter_api.text.escape import printable
+from filterctl.mail import daily
+from filterctl.mail.maillog import DEFAULTS, Message, read
+from filterctl.mail.mailtext import logged, shown
+
+Condition = Callable[[Message], bool]
+
+_CONDITION: Final = re.compile(r"([a-z]+)(>=|<=|=|>|<)(.*)")
+_KEYS: Final = {
+    "score": lambda message: (message.score is not None, message.score or 0.0),
+    "size": lambda message: message.size,
+    "from": lambda message: message.sender.lower(),
+    "client": lambda message: message.pairs.get("client", ""),
+}
+
+
+def run(arguments: list[str]) -> int:
+    """The verb. Raises UsageError, ConfigError, OSError."""
+    if not arguments or arguments[0] != "messages":
+        raise UsageError("there is a report of messages")
+    try:
+        options, paths = getopt.getopt(arguments[1:], "dm:n:rs:")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    values = dict(options)
+    conditions = [_condition(value) for option, value in options if option == "-m"]
+    count = values.get("-n", "10")
+    if not (count.isascii() and count.isdigit() and 1 <= len(count) <= 4):
+        raise UsageError("-n takes a number")
+    key = values.get("-s", "time")
+    if key != "time" and key not in _KEYS:
+        raise UsageError(f"-s takes time, {', '.join(_KEYS)}; not {printable(key)}")
+    messages = [message for message in read(paths or _default()) if all(test(message) for test in conditions)]
+    if key != "time":
+        messages.sort(key=_KEYS[key])
+    if "-r" in values:
+        messages.reverse()
+    for line in daily.summary(messages, int(count)) if "-d" in values else map(_line, messages):
+        print(line)
+    return 0
+
+
+def _default() -> Sequence[str]:
+    for path in DEFAULTS:
+        if os.path.exists(path):
+            return [path]
+    raise ConfigError(f"neither {' nor '.join(DEFAULTS)} is there: name a log")
+
+
+def _condition(text: str) -> Condition:
+    """``result=spam`` (the value holds that text), ``score>=5``, ``size<100k``. Raises UsageError."""
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"-m takes key=text, score>=number or size<bytes, not {printable(text)}")
+    key, sign, value = found.groups()
+    if sign == "=":
+        wanted = value.lower()
+        return lambda message: wanted in message.pairs.get(key, "").lower()
+    if key not in {"score", "size"}:
+        raise UsageError(f"-m: only score and size can be compared by {sign}")
+    try:
+        bound = float(value) if key == "score" else parse_bytes(value)
+    except ValueError:
+        raise UsageError(f"-m: no number: {printable(value)}") from None
+    return lambda message: _compare(message.score if key == "score" else message.size, sign, bound)
+
+
+def _compare(value: float | None, sign: str, bound: float) -> bool:
+    if value is None:
+        return False
+    return {">": value > bound, "<": value < bound, ">=": value >= bound, "<=": value <= bound}[sign]
+
+
+def _line(message: Message) -> str:
+    to = message.recipients
+    first = (shown(to[0], 40) if to else "-") + (f" +{len(to) - 1}" if len(to) > 1 else "")
+    score = "      -" if message.score is None else f"{message.score:7.3f}"
+    note = message.pairs.get("virus") or message.pairs.get("id") or ""
+    outcome = f"{message.result}{'!' if 'reject' in message.pairs.get('action', '') else ''}"
+    sender = shown(message.sender[-50:], 50).replace(" ", "_") or "<>"
+    return (
+        f"{_when(message.time)}  {message.size:>9} B  {shown(message.pairs.get('client', '-'), 39):<15}  "
+        f"{sender:>30} -> {first.replace(' ', '_'):<30}  {score} hits  "
+        f'{outcome:<9} "{logged(message.pairs.get("subject", ""), 65)}"{" " + shown(note, 100) if note else ""}'
+    )
+
+
+def _when(time: str) -> str:
+    """``Nov 20 09:53:11`` in three words, whatever the log has."""
+    if not time[:1].isdigit():
+        return time
+    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+    month = int(time[5:7])
+    return f"{months[month - 1] if 1 <= month <= 12 else '???'} {int(time[8:10]):2} {time[11:19]}"

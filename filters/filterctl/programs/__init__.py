@@ -1,0 +1,1 @@
+"""Filter programs: found, started, tried; who may read what."""

@@ -1,0 +1,1 @@
+"""What smtpd and a filter tell each other, kept."""

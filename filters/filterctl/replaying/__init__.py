@@ -1,0 +1,1 @@
+"""A recording played to a filter again."""

@@ -1,0 +1,100 @@
+"""From fields: the one address, or none where there is doubt."""
+
+from __future__ import annotations
+
+import time
+from email.headerregistry import Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filter_api.dkim.mailboxes import parse_mailboxes
+
+
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        (b" a@example.org", [b"a@example.org"]),
+        (b"A. Lice <a@example.org>", [b"a@example.org"]),
+        (b'"Lice, A. <x@y>" <a@example.org>', [b"a@example.org"]),
+        (b'"\\"a\\\\" <a@Example.ORG>', [b"a@Example.ORG"]),
+        (b"a (the (inner) one \\) @x) @ (c) example . org", [b"a@example.org"]),
+        (b"\r\n\tAlice\r\n <a@example.org>\r\n", [b"a@example.org"]),
+        (b"Al\xc3\xadce <a@example.org>", [b"a@example.org"]),
+        (b"=?utf-8?q?Al=C3=ADce?= <a@example.org>", [b"a@example.org"]),
+        (b'"a b"@example.org', [b'"a b"@example.org']),
+        (b"<@relay.example,@other.example:a@example.org>", [b"a@example.org"]),
+        (b"a@[192.0.2.1]", [b"a@[192.0.2.1]"]),
+        (b"  Two  Words   <a@example.org> ", [b"a@example.org"]),
+        (b'"Q. U, oted" <a.b@example.org>\r\n', [b"a.b@example.org"]),
+        (b"Dr. A. B. Lice <a@example.org>", [b"a@example.org"]),
+        (b"a..b@example.org", None),
+        (b"x <a@example..org>", None),
+        (b"a@x, b@y", [b"a@x", b"b@y"]),
+        (b",a@x,,", [b"a@x"]),
+        (b"", []),
+        (b" (nobody) ", []),
+        (b"<>", None),
+        (b"alice", None),
+        (b"<alice>", None),
+        (b"boss@example.net <a@example.org>", None),
+        (b"a@example.org <b@example.org", None),
+        (b"a@example.org> <b@example.org>", None),
+        (b"<a@example.org> x", None),
+        (b"a@b@c", None),
+        (b"a@example.org b@example.org", None),
+        (b"Staff: a@example.org, b@example.org;", None),
+        (b'"open <a@example.org>', None),
+        (b"(open a@example.org", None),
+        (b"a@example.org)", None),
+        (b"a@.org", None),
+        (b".a@example.org", None),
+        (b"a@", None),
+        (b"@a", None),
+        (b"a\\@b@c", None),
+        (b"a@example.org\x00", None),
+        (b'a@"example.org"', None),
+    ],
+)
+def test_reading(value: bytes, addresses: list[bytes] | None) -> None:
+    assert parse_mailboxes(value) == addresses
+
+
+@given(st.binary(max_size=200))
+def test_total(value: bytes) -> None:
+    found = parse_mailboxes(value)
+    assert found is None or all(b"@" in address for address in found)
+
+
+@given(
+    name=st.text(st.characters(min_codepoint=32, max_codepoint=126)),
+    user=st.text(st.sampled_from('abc"\\ ,<>@()'), min_size=1),
+)
+def test_what_the_standard_library_writes(name: str, user: str) -> None:
+    written = str(Address(display_name=name, username=user, domain="example.org"))
+    found = parse_mailboxes(written.encode())
+    assert found is not None
+    assert [address.rpartition(b"@")[2] for address in found] == [b"example.org"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" " * 60000,
+        b"a " * 30000,
+        b" a" * 30000,
+        b"\t" * 60000,
+        b"(" * 60000,
+        b'"' * 60000,
+        b"\\" * 60000,
+        b"a." * 30000,
+        b"<" * 60000,
+        b"(\\" * 30000,
+        b"a," * 30000,
+    ],
+)
+def test_hostile_values_take_no_time(value: bytes) -> None:
+    began = time.perf_counter()
+    parse_mailboxes(value)
+    assert time.perf_counter() - began < 1.0

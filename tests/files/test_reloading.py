@@ -1,0 +1,161 @@
+"""Files that are followed: one look a second, a bad version never replaces a good one, each is logged once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from filter_api.errors import ConfigError
+from filter_api.files.reloading import Line, LineError, ReloadingFile, content_lines
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def words(lines: Sequence[Line]) -> list[bytes]:
+    for line in lines:
+        if line.text == b"bad":
+            raise LineError(line.number, '"bad" is bad')
+    return [line.text for line in lines]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "table"
+    write(file, "one\n")
+    return file
+
+
+def write(path: Path, text: str, age: int = 60) -> None:
+    """A new version that was written `age` seconds ago."""
+    path.write_text(text)
+    stamp = path.stat().st_mtime_ns - age * 1_000_000_000
+    os.utime(path, ns=(stamp, stamp))
+
+
+@pytest.mark.parametrize(
+    ("data", "lines"),
+    [
+        (b"", []),
+        (b"a\n\nb", [(1, b"a"), (3, b"b")]),
+        (b"\xef\xbb\xbfa\r\n  b \t\r\n", [(1, b"a"), (2, b"b")]),
+        (b"# all\n  # of it\na # rest\nb#c@d", [(3, b"a"), (4, b"b#c@d")]),
+        (b"a\x0bb\x85c\n", [(1, b"a\x0bb\x85c")]),
+    ],
+)
+def test_content_lines(data: bytes, lines: list[tuple[int, bytes]]) -> None:
+    assert content_lines(data) == lines
+
+
+def test_a_changed_file_is_read_again_within_a_second(path: Path) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    write(path, "one\ntwo\n")
+    clock.now += 0.9
+    assert file.current() == [b"one"]
+    clock.now += 0.1
+    assert file.current() == [b"one", b"two"]
+
+
+def test_the_file_is_looked_at_once_a_second_at_most(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    looks = []
+    real = os.stat
+
+    def counting(name: str) -> os.stat_result:
+        looks.append(name)
+        return real(name)
+
+    monkeypatch.setattr(os, "stat", counting)
+    for _ in range(30):
+        file.current()
+        clock.now += 0.1
+    assert len(looks) == 2
+
+
+def test_an_unchanged_file_is_not_read_again(path: Path) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    value = file.current()
+    clock.now += 10
+    assert file.current() is value
+
+
+def test_a_second_change_within_one_time_stamp_is_seen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same size, inode and times: a file read right after its change is read once more when it has settled."""
+    clock = Clock()
+    path.write_text("one\n")
+    file = ReloadingFile(str(path), words, clock=clock)
+    before = path.stat()
+    path.write_text("two\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    frozen = [before.st_mtime_ns + 100_000_000]
+    monkeypatch.setattr("filter_api.files.reloading.time.time_ns", lambda: frozen[0])
+    monkeypatch.setattr(os, "stat", lambda *_: before)
+    clock.now += 1
+    assert file.current() == [b"one"]
+    frozen[0] += 3_000_000_000
+    clock.now += 1
+    assert file.current() == [b"two"]
+
+
+def test_a_bad_version_keeps_the_old_one_and_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    write(path, "fine\nbad\n")
+    for _ in range(5):
+        clock.now += 1
+        assert file.current() == [b"one"]
+    assert caplog.messages == [f'{path}:2: "bad" is bad; the version read before stays in use']
+    write(path, "fine\n\nbad\n")
+    clock.now += 1
+    assert file.current() == [b"one"]
+    assert len(caplog.messages) == 2
+    write(path, "good again\n")
+    clock.now += 1
+    assert file.current() == [b"good again"]
+
+
+def test_a_file_that_vanishes_and_comes_back(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    path.unlink()
+    for _ in range(3):
+        clock.now += 1
+        assert file.current() == [b"one"]
+    assert caplog.messages == [f"{path}: No such file or directory; the version read before stays in use"]
+    caplog.set_level(logging.INFO)
+    write(path, "two\n")
+    clock.now += 1
+    assert file.current() == [b"two"]
+    assert caplog.messages[-1] == f"{path}: reloaded"
+
+
+def test_what_is_wrong_at_start_is_an_error_with_file_and_line(path: Path) -> None:
+    write(path, "\nfine\nbad\n")
+    with pytest.raises(ConfigError, match=r"/table:3: \"bad\" is bad$"):
+        ReloadingFile(str(path), words)
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "fifo"])
+def test_what_is_no_readable_file_is_an_error_at_start(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "table"
+    if kind == "directory":
+        target.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(target)
+    expected = "No such file" if kind == "missing" else "not a regular file"
+    with pytest.raises(ConfigError, match=f"/table: {expected}"):
+        ReloadingFile(str(target), words)

@@ -1,0 +1,192 @@
+"""Traps: who falls into one, for how long, and who never does."""
+
+from __future__ import annotations
+
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from filter_greylist.deciding.trap import BEAT_VALID, FIRST_SECONDS, LowPriorityMx
+from filter_greylist.deciding.upkeep import BEAT
+from filter_greylist.rules.records import FOREVER, Kind, Life, Record
+from tests.filter_greylist.smtp import Smtpd
+
+TRAPPED = "450 4.7.1 your host is trapped, please try again tomorrow"
+PRIMARY, LOW = "198.51.100.1:25", "198.51.100.2:25"
+
+
+@pytest.fixture
+def traps(tmp_path: Path) -> str:
+    path = tmp_path / "traps"
+    path.write_text("trap@example.org\n")
+    return str(path)
+
+
+def test_a_trap_address_traps_the_host_for_a_day(tmp_path: Path, traps: str) -> None:
+    with Smtpd(tmp_path, "-t", traps) as smtpd:
+        assert smtpd.offer(recipient="Trap@Example.org") == TRAPPED
+        assert smtpd.offer() == TRAPPED, "every other recipient, too"
+        assert smtpd.offer(recipient="postmaster@example.org") == ""
+        assert smtpd.offer("192.0.2.2").startswith("451"), "the address alone, not its network"
+        smtpd.hands.advance(24 * 3600)
+        assert smtpd.offer().startswith("451")
+
+
+def test_an_ipv6_host_is_trapped_with_its_64(tmp_path: Path, traps: str) -> None:
+    with Smtpd(tmp_path, "-t", traps) as smtpd:
+        smtpd.offer("2001:db8::1", recipient="trap@example.org")
+        assert smtpd.offer("2001:db8::2") == TRAPPED
+        assert smtpd.offer("2001:db8:0:1::1").startswith("451")
+
+
+def test_an_operators_trap_counts_at_once_and_stays(tmp_path: Path) -> None:
+    with Smtpd(tmp_path) as smtpd:
+        now = int(smtpd.hands.wall)
+        smtpd.put([Record(Kind.SPAMTRAP, b"trap@example.org", Life(now, now, FOREVER))])
+        smtpd.loop.run_until_complete(smtpd.filter.upkeep.sweep())
+        assert smtpd.offer(recipient="trap@example.org") == TRAPPED
+
+
+def test_a_domain_that_is_not_ours_is_a_trap(tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.write_text("example.org\n.example.com\n")
+    with Smtpd(tmp_path, "-5", "-a", str(allowed)) as smtpd:
+        assert smtpd.offer(recipient="us@sub.example.com").startswith("451")
+        assert smtpd.offer(recipient="bare").startswith("451")
+        assert smtpd.offer(recipient="x@relay.example").startswith("550 5.7.1 ")
+
+
+def test_a_null_sender_is_never_trapped(tmp_path: Path, traps: str) -> None:
+    """Whoever forges a trap's owner as a sender makes honest servers bounce to it."""
+    with Smtpd(tmp_path, "-t", traps) as smtpd:
+        client = smtpd.client()
+        client.mail_from("")
+        assert client.rcpt_to("trap@example.org").ok
+        assert client.data().reply.startswith("451")
+        client.quit()
+        assert smtpd.records(Kind.TRAPPED) == []
+
+
+def test_a_trapped_host_is_refused_its_null_sender_at_data(tmp_path: Path, traps: str) -> None:
+    with Smtpd(tmp_path, "-t", traps) as smtpd:
+        smtpd.offer(recipient="trap@example.org")
+        client = smtpd.client()
+        client.mail_from("")
+        assert client.rcpt_to("us@example.org").ok
+        assert client.data().reply == TRAPPED
+        client.quit()
+
+
+def test_whoever_must_not_be_trapped_is_not(tmp_path: Path, traps: str) -> None:
+    exempt = tmp_path / "exempt"
+    exempt.write_text("203.0.113.5\n")
+    common = tmp_path / "common"
+    common.write_text("big.example\n")
+    zone = {("big.example", "TXT"): [b"v=spf1 ip4:198.51.100.0/24 -all"]}
+    options = ("-t", traps, "-W", str(exempt), "-c", str(common), "-N", "203.0.113.128/25")
+    with Smtpd(tmp_path, *options, zone=zone) as smtpd:
+        now = int(smtpd.hands.wall)
+        smtpd.put([Record(Kind.WHITE, b"192.0.2.9", Life(now, now, now + 999))])
+        for address in ("192.0.2.9", "203.0.113.5", "198.51.100.7", "203.0.113.200", "unix"):
+            assert smtpd.offer(address, recipient="trap@example.org") == "", address
+        assert smtpd.records(Kind.TRAPPED) == []
+
+
+def test_a_forged_sender_traps_the_forger_and_not_the_forged(tmp_path: Path, traps: str) -> None:
+    zone = {("bank.example", "TXT"): [b"v=spf1 ip4:198.51.100.0/24 -all"]}
+    with Smtpd(tmp_path, "-t", traps, zone=zone) as smtpd:
+        assert smtpd.offer("192.0.2.66", "info@bank.example", "trap@example.org") == TRAPPED
+        assert smtpd.offer("198.51.100.1", "info@bank.example").startswith("451")
+        assert [record.name for record in smtpd.records(Kind.TRAPPED)] == [b"192.0.2.66"]
+
+
+def test_the_low_priority_mx_traps_who_passes_the_primary_over(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.filter.low_mx = LowPriorityMx(ip_address("198.51.100.2"), smtpd.hands.monotonic)
+        assert smtpd.offer("192.0.2.1", destination=PRIMARY).startswith("451")
+        assert smtpd.offer("203.0.113.1", destination=LOW).startswith("451"), "not in the first minute"
+        smtpd.hands.advance(61)
+        assert smtpd.offer("192.0.2.1", destination=LOW).startswith("451"), "it tried the primary first"
+        assert smtpd.offer("203.0.113.1", recipient="new@example.org", destination=LOW) == TRAPPED
+
+
+def test_an_mx_traps_only_while_its_primary_gives_signs_of_life(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.filter.low_mx = LowPriorityMx(ip_address("198.51.100.2"), smtpd.hands.monotonic)
+        smtpd.hands.advance(120)
+        assert smtpd.offer("192.0.2.1", destination=LOW).startswith("451")
+        now = int(smtpd.hands.wall)
+        smtpd.loop.run_until_complete(smtpd.filter.store.note(BEAT, b"%d" % now))
+        smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+        assert smtpd.offer("192.0.3.1", destination=LOW) == TRAPPED, "now there is one"
+        smtpd.hands.advance(61)
+        assert smtpd.offer("192.0.4.1", destination=LOW).startswith("451"), "and now it is gone"
+
+
+@pytest.mark.parametrize("other", ["127.0.0.1:25", "[2001:db8::2]:25", "198.51.100.9:587", "198.51.100.9:465"])
+def test_a_listener_that_is_no_mx_is_not_taken_for_the_primary(tmp_path: Path, other: str) -> None:
+    """The second MX has two addresses and listeners for its own users; the primary, elsewhere, is down."""
+    with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.hands.advance(120)
+        smtpd.offer(destination=other)
+        assert smtpd.offer("192.0.3.1", destination=LOW).startswith("451")
+        assert not smtpd.filter.low_mx.is_primary
+
+
+@pytest.mark.parametrize(
+    ("listener", "serves"),
+    [
+        ("198.51.100.1:25", True),
+        ("0.0.0.0:25", True),
+        ("[2001:db8::1]:2525", True),
+        ("127.0.0.1:25", False),
+        ("198.51.100.1:587", False),
+    ],
+)
+def test_a_filter_gives_signs_of_life_once_it_served_an_mx(tmp_path: Path, listener: str, serves: bool) -> None:
+    """Beside a low-priority MX there may be another filter for the host's own users, on the same store."""
+    with Smtpd(tmp_path, "-o") as smtpd:
+        assert not smtpd.filter.low_mx.is_primary
+        smtpd.client("unix").quit()
+        smtpd.offer(destination=listener)
+        assert smtpd.filter.low_mx.is_primary is serves
+
+
+def test_a_wildcard_listener_ends_option_m(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.hands.advance(120)
+        smtpd.offer(destination=PRIMARY)
+        assert smtpd.offer("192.0.3.1", destination="0.0.0.0:25").startswith("451")
+        assert smtpd.offer("192.0.4.1", destination=LOW).startswith("451")
+        assert sum("-M is off" in line for line in smtpd.log) == 1
+
+
+def test_a_heartbeat_is_believed_for_a_minute() -> None:
+    low, address = LowPriorityMx(ip_address("198.51.100.2"), 0.0), ip_address("198.51.100.2")
+    assert not low.is_primary
+    assert not low.out_of_order(address, 100.0, falling_back=False)
+    low.heard(100.0, 10.0)
+    assert low.out_of_order(address, 100.0, falling_back=False)
+    assert not low.out_of_order(address, 100.0, falling_back=True)
+    assert not low.out_of_order(ip_address("198.51.100.1"), 100.0, falling_back=False)
+    assert low.out_of_order(address, 90.0 + BEAT_VALID - 1, falling_back=False)
+    assert not low.out_of_order(address, 90.0 + BEAT_VALID, falling_back=False)
+    low.heard(100.0, BEAT_VALID)
+    low.heard(100.0, -BEAT_VALID)
+    assert not low.out_of_order(address, 90.0 + BEAT_VALID, falling_back=False), "an old beat tells nothing"
+    fresh = LowPriorityMx(address, 100.0)
+    fresh.heard(100.0, 0.0)
+    assert not fresh.out_of_order(address, 100.0 + FIRST_SECONDS - 1, falling_back=False)
+
+
+def test_trapped_clients_wait_for_their_replies(tmp_path: Path, traps: str) -> None:
+    with Smtpd(tmp_path, "-t", traps, "-s", "0.3") as smtpd:
+        begun = time.monotonic()
+        assert smtpd.offer(recipient="trap@example.org") == TRAPPED
+        assert 0.3 <= time.monotonic() - begun < 2
+        assert any("held=0.3" in line for line in smtpd.log)
+        begun = time.monotonic()
+        assert smtpd.offer("192.0.2.2").startswith("451")
+        assert time.monotonic() - begun < 0.3, "who is only greylisted does not"

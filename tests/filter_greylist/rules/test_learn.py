@@ -1,0 +1,149 @@
+"""What outgoing mail teaches, and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filter_greylist.rules.learn import DAY, NEW_PAIRS, QUEUED, OurMessages, Quota, lesson
+from filter_greylist.rules.records import Kind, pair_name
+from tests.filter_greylist.smtp import Smtpd
+
+ZONE = {
+    ("example.net", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"],
+    ("open.example", "TXT"): [b"v=spf1 +all"],
+}
+
+
+def write(smtpd: Smtpd, *theirs: str, ours: str = "us@example.org", user: str | None = "alice") -> bytes:
+    """A user of ours sends a message; its id."""
+    client = smtpd.client("unix" if user is None else "203.0.113.77")
+    if user is not None:
+        client.auth(user)
+    client.mail(b"Subject: x\r\n\r\nx\r\n", *theirs, sender=ours)
+    message_id: bytes = client._msgid
+    client.quit()
+    smtpd.settle()
+    return message_id
+
+
+def relay(smtpd: Smtpd, message_id: bytes, mx: str = "192.0.2.25", sender: bytes = b"us@example.org") -> None:
+    """smtpd delivers a message to an MX."""
+    events = [
+        b"link-connect|%(sid)b|mx|pass|198.51.100.1:4711|%(mx)b:25",
+        b"tx-begin|%(sid)b|%(id)b",
+        b"tx-mail|%(sid)b|%(id)b|ok|%(sender)b",
+        b"tx-rcpt|%(sid)b|%(id)b|ok|them@example.net",
+        b"tx-commit|%(sid)b|%(id)b|300",
+        b"tx-reset|%(sid)b|%(id)b",
+        b"link-disconnect|%(sid)b",
+    ]
+    values = {b"sid": b"00000000deadbeef", b"id": message_id, b"mx": mx.encode(), b"sender": sender}
+    for event in events:
+        smtpd.player.feed(b"report|0.7|1700000000.000000|smtp-out|" + event % values + b"\n")
+    smtpd.settle()
+
+
+def test_a_reply_to_our_user_does_not_wait_if_spf_vouches(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "them@example.net")
+        assert smtpd.offer("192.0.2.1") == ""
+        assert smtpd.offer("192.0.2.1", sender="Them+news@Example.net") == ""
+        assert smtpd.offer("198.51.100.9") != "", "a forged sender waits"
+        assert smtpd.offer("192.0.2.1", sender="other@example.net") != "", "one message teaches an address"
+        assert smtpd.offer("192.0.2.1", recipient="other@example.org") != "", "and one user of ours"
+
+
+def test_two_messages_teach_a_whole_domain(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "them@example.net", user="alice", ours="us@example.org")
+        write(smtpd, "they@example.net", user="bob", ours="bob@example.org")
+        assert smtpd.offer("192.0.2.1", sender="new@example.net", recipient="new@example.org") == ""
+        assert smtpd.offer("198.51.100.9", sender="new@example.net", recipient="new@example.org") != ""
+
+
+def test_one_message_to_two_of_a_domain_is_one_message(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "them@example.net", "they@example.net")
+        assert smtpd.offer("192.0.2.1", sender="new@example.net") != ""
+
+
+def test_a_domain_that_lets_anybody_send_is_of_no_use_to_anybody(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "them@open.example")
+        write(smtpd, "them@open.example")
+        assert smtpd.offer("192.0.2.1", sender="them@open.example") != ""
+
+
+def test_without_o_nothing_is_learned(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, zone=ZONE) as smtpd:
+        write(smtpd, "them@example.net")
+        assert smtpd.records(Kind.PAIR, Kind.DOMAIN) == []
+
+
+def test_strangers_and_bounces_teach_nothing(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        smtpd.deliver("192.0.2.1", "them@example.net", sender="us@example.org")
+        smtpd.hands.advance(1500)
+        assert smtpd.deliver("192.0.2.1", "them@example.net", sender="us@example.org"), "forwarded, say"
+        write(smtpd, "them@example.net", ours="", user=None)
+        assert smtpd.records(Kind.PAIR, Kind.DOMAIN) == []
+
+
+def test_a_user_may_teach_two_hundred_new_recipients_a_day(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, *(f"user{number}@example.net" for number in range(NEW_PAIRS + 50)))
+        assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS
+        assert any("refused=50" in line for line in smtpd.log)
+        write(smtpd, "user0@example.net", "new@example.net")
+        assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS, "a known one is renewed, a new one refused"
+        write(smtpd, "new@example.net", user="bob", ours="bob@example.org")
+        assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS + 1
+        smtpd.hands.advance(DAY)
+        smtpd.hands.advance(DAY)
+        write(smtpd, "new@example.net")
+        assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS + 2
+
+
+def test_the_host_that_takes_our_mail_is_white(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o") as smtpd:
+        relay(smtpd, write(smtpd, "them@example.net"))
+        (white,) = smtpd.records(Kind.WHITE)
+        assert white.name == b"192.0.2.25"
+        assert smtpd.offer("192.0.2.25") == ""
+
+
+def test_forwarded_mail_and_bounces_make_no_host_white(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o") as smtpd:
+        relay(smtpd, b"cafe0001")
+        message_id = write(smtpd, "them@example.net")
+        relay(smtpd, message_id, sender=b"")
+        relay(smtpd, message_id, mx="127.0.0.1")
+        assert smtpd.records(Kind.WHITE) == []
+
+
+def test_a_lesson_is_what_the_store_will_be_asked_for() -> None:
+    taught = lesson(None, b"Us@Example.org", [b"Them+x@Example.net", b"them@example.net", b"local"])
+    assert taught is not None
+    assert taught.user == b"us@example.org"
+    assert taught.pairs == (pair_name(b"them@example.net", b"us@example.org"),)
+    assert taught.domains == (b"example.net",)
+    assert lesson(b"alice", b"", [b"them@example.net"]) is None
+    assert lesson(b"alice", None, [b"them@example.net"]) is None
+
+
+def test_a_quota_begins_anew_each_day() -> None:
+    quota = Quota()
+    assert quota.take(b"alice", 150, 0) == 150
+    assert quota.take(b"alice", 100, DAY - 1) == 50
+    assert quota.take(b"alice", 1, DAY - 1) == 0
+    assert quota.take(b"bob", 1, DAY - 1) == 1
+    assert quota.take(b"alice", 1, DAY) == 1
+
+
+def test_our_messages_are_forgotten_when_the_queue_has_let_them_go() -> None:
+    ours = OurMessages()
+    ours.add(b"1", 0)
+    ours.add(b"2", QUEUED + 1)
+    assert b"1" not in ours
+    assert b"2" in ours
+    assert None not in ours

@@ -1,0 +1,78 @@
+"""The account of what is held, and the file it goes to."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from filter_api.message.spool import HeldLines, Spool, SpoolError
+from filter_api.protocol.limits import BLOCK, SPOOL_ABOVE
+
+RUN = b"\n".join([b"x" * 73] * 50)
+
+
+def fill(held: HeldLines, size: int) -> int:
+    """Hold at least so many bytes; give how many."""
+    while held.size < size:
+        held.append(RUN)
+    return held.size
+
+
+def test_the_account_is_never_less_than_what_is_held() -> None:
+    spool = Spool()
+    one, other = HeldLines(spool), HeldLines(spool)
+    fill(one, 3 * BLOCK)
+    fill(other, 100)
+    assert one.size + other.size <= spool.held < one.size + other.size + BLOCK
+    one.close()
+    assert other.size <= spool.held < other.size + BLOCK
+    other.close()
+    assert spool.held == 0
+
+
+def test_the_limit_is_met_to_the_byte() -> None:
+    held = HeldLines(Spool(limit=100))
+    held.append(b"x" * 49)
+    held.append(b"x" * 49)
+    with pytest.raises(SpoolError, match="limit"):
+        held.append(b"")
+    assert held.size == 100
+    assert b"".join(held.blocks()) == (b"x" * 49 + b"\n") * 2
+
+
+def test_one_message_gives_room_to_the_next() -> None:
+    spool = Spool(limit=BLOCK)
+    held = HeldLines(spool)
+    with pytest.raises(SpoolError):
+        fill(held, 2 * BLOCK)
+    held.close()
+    after = HeldLines(spool)
+    assert fill(after, BLOCK // 2) >= BLOCK // 2
+
+
+@pytest.mark.parametrize("can_be_nameless", [True, False])
+def test_the_file_has_no_name_and_no_other_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_be_nameless: bool
+) -> None:
+    if not can_be_nameless:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    held = HeldLines(Spool(directory=str(tmp_path)))
+    fill(held, SPOOL_ABOVE + 2 * BLOCK)
+    assert list(tmp_path.iterdir()) == []
+    assert held._file is not None
+    facts = os.fstat(held._file.fileno())
+    assert facts.st_nlink == 0
+    assert stat.S_IMODE(facts.st_mode) == 0o600
+    assert b"".join(held.blocks()) == (RUN + b"\n") * (held.size // (len(RUN) + 1))
+    held.close()
+
+
+def test_the_file_is_where_tmpdir_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    held = HeldLines(Spool())
+    with pytest.raises(SpoolError, match="missing"):
+        fill(held, SPOOL_ABOVE + BLOCK)
+    held.close()

@@ -1,0 +1,183 @@
+"""The quarantine directory: what may be one, what is in it, what a crash leaves; no link is followed anywhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from filter_api.errors import ConfigError
+from filter_api.quarantine.directory import (
+    FACTS,
+    ID,
+    MESSAGE,
+    NoSuchMessage,
+    Store,
+    as_bytes,
+    as_text,
+    dump_facts,
+    new_id,
+    time_of,
+)
+
+NOW = 1_795_168_391.5
+NAME = "20261120-095311-0a1b2c3d"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    path = tmp_path / "quarantine"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def put(directory: Path, name: str, content: bytes = b"Subject: x\r\n\r\n", **facts: object) -> None:
+    (directory / (name + MESSAGE)).write_bytes(content)
+    (directory / (name + FACTS)).write_bytes(dump_facts(facts))
+
+
+def test_an_id_tells_its_time() -> None:
+    name = new_id(NOW)
+    assert ID.fullmatch(name)
+    assert time_of(name) == int(NOW)
+    assert new_id(NOW) != name
+    assert time_of("20269999-999999-00000000") == 0
+
+
+def test_lists_shows_and_deletes(directory: Path) -> None:
+    store = Store(str(directory))
+    put(directory, NAME, b"one", score=12.5)
+    put(directory, "20261119-000000-00000000", b"two")
+    (directory / "notes.txt").write_text("an operator's own")
+    assert store.ids() == ["20261119-000000-00000000", NAME]
+    assert store.facts(NAME) == {"score": 12.5}
+    with store.message(NAME) as file:
+        assert file.read() == b"one"
+    store.delete(NAME)
+    assert store.ids() == ["20261119-000000-00000000"]
+    assert not (directory / (NAME + MESSAGE)).exists()
+    assert (directory / "notes.txt").exists()
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", NAME, NAME + "\n", "/" + NAME, "notes"])
+def test_what_is_not_there(directory: Path, name: str) -> None:
+    store = Store(str(directory))
+    for look in (store.facts, store.message, store.delete):
+        with pytest.raises(NoSuchMessage):
+            look(name)
+    store.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b"{" * 5000])
+def test_damaged_facts_are_no_facts(directory: Path, damage: bytes) -> None:
+    put(directory, NAME)
+    (directory / (NAME + FACTS)).write_bytes(damage)
+    store = Store(str(directory))
+    assert store.facts(NAME) == {}
+    store.close()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o750, 0o701])
+def test_a_directory_open_to_others_is_refused(directory: Path, mode: int) -> None:
+    directory.chmod(mode)
+    with pytest.raises(ConfigError, match=r"quarantine: mode is 07.., others could"):
+        Store(str(directory))
+
+
+def test_what_is_no_directory_is_refused(tmp_path: Path, directory: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(directory)
+    for name, why in (("none", "No such file"), ("file", "Not a directory"), ("link", "Not a directory|symbolic")):
+        with pytest.raises(ConfigError, match=why):
+            Store(str(tmp_path / name))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_somebody_else_is_refused(directory: Path) -> None:
+    """The tool of root may look; a filter that does not own the directory may not."""
+    os.chown(directory, 12345, 12345)
+    directory.parent.chmod(0o755)
+    Store(str(directory)).close()
+    child = os.fork()
+    if child == 0:
+        os.chown(directory, 0, 0)
+        directory.chmod(0o700)
+        os.seteuid(12345)
+        try:
+            Store(str(directory))
+        except ConfigError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_no_link_is_followed(tmp_path: Path, directory: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("{}")
+    store = Store(str(directory))
+    (directory / (NAME + FACTS)).symlink_to(secret)
+    (directory / (NAME + MESSAGE)).symlink_to(secret)
+    with pytest.raises(OSError, match="symbolic"):
+        store.facts(NAME)
+    with pytest.raises(OSError, match="symbolic"):
+        store.message(NAME)
+    (directory / ("." + NAME + MESSAGE)).symlink_to(secret)
+    with pytest.raises(FileExistsError):
+        store.create(NAME + MESSAGE)
+    store.delete(NAME)
+    assert secret.read_text() == "{}"
+    store.close()
+
+
+def test_a_fifo_does_not_hold_it_up(directory: Path) -> None:
+    os.mkfifo(directory / (NAME + FACTS))
+    store = Store(str(directory))
+    with pytest.raises(NoSuchMessage):
+        store.facts(NAME)
+    store.close()
+
+
+def test_files_are_for_the_owner_only(directory: Path) -> None:
+    store = Store(str(directory))
+    before = os.umask(0)
+    try:
+        os.close(store.create(NAME + MESSAGE))
+    finally:
+        os.umask(before)
+    store.finish(NAME + MESSAGE)
+    assert (directory / (NAME + MESSAGE)).stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        store.create(NAME + MESSAGE)
+    store.close()
+
+
+def test_expiry_takes_the_old_and_what_a_crash_left(directory: Path) -> None:
+    store = Store(str(directory))
+    old, young = new_id(NOW - 31 * 86400), new_id(NOW - 29 * 86400)
+    put(directory, old)
+    put(directory, young)
+    half, fresh_half = new_id(NOW - 86400), new_id(NOW)
+    left = ["." + half + MESSAGE, "." + half + FACTS, half + MESSAGE]
+    for name in [*left, "." + fresh_half + MESSAGE, "unrelated.eml"]:
+        (directory / name).write_bytes(b"")
+        os.utime(directory / name, (NOW - 7200, NOW - 7200))
+    os.utime(directory / ("." + fresh_half + MESSAGE), (NOW - 10, NOW - 10))
+    assert store.expire(30, NOW) == 1
+    assert sorted(os.listdir(directory)) == sorted(
+        ["." + fresh_half + MESSAGE, "unrelated.eml", young + MESSAGE, young + FACTS]
+    )
+    store.close()
+
+
+@pytest.mark.parametrize("value", [b"", b"a@b", b"caf\xe9\xff\x00"])
+def test_addresses_survive_the_facts_file(value: bytes) -> None:
+    assert as_bytes(as_text(value)) == value
+
+
+@pytest.mark.parametrize("value", [None, 3, ["a"], "\u20ac"])
+def test_damaged_addresses_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"not an address|encode"):
+        as_bytes(value)

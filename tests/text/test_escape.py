@@ -1,0 +1,102 @@
+"""Escaping of foreign bytes: one printable line whatever comes, and back again."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filter_api.text.escape import format_pairs, parse_pairs, printable, quote_value, unescape
+
+PRINTABLE_LINE = re.compile(r"[\x20-\x7e]*\Z")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"alice@example.org", "alice@example.org"),
+        ("plain", "plain"),
+        (b"", ""),
+        (b"a\nb", r"a\x0ab"),
+        (b"\x1b[31m", r"\x1b[31m"),
+        (b"caf\xe9", r"caf\xe9"),
+        ("café", r"caf\xc3\xa9"),
+        (b"back\\slash", r"back\\slash"),
+        (b"\x7f\x85", r"\x7f\x85"),
+        ("line\u2028end", r"line\xe2\x80\xa8end"),
+        ("\udcff", r"\xff"),
+        ("\ud800", r"\xed\xa0\x80"),
+    ],
+)
+def test_printable(value: bytes | str, expected: str) -> None:
+    assert printable(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "expected"),
+    [
+        (b"a" * 10, 10, "a" * 10),
+        (b"a" * 11, 10, "aaaaaaa..."),
+        (b"aaaaaa\n\n\n", 10, "aaaaaa..."),
+        (b"\n" * 100, 11, r"\x0a\x0a..."),
+        (b"\\" * 6, 8, "\\\\\\\\..."),
+    ],
+)
+def test_a_long_value_is_cut_with_a_mark_between_escapes(value: bytes, limit: int, expected: str) -> None:
+    assert printable(value, limit) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("word", "word"),
+        (b"<a@b>", "<a@b>"),
+        ("two words", '"two words"'),
+        ("", '""'),
+        (b"", '""'),
+        ('say "hi"', r'"say \"hi\""'),
+        ('"', r'"\""'),
+        ("a\tb", r"a\x09b"),
+        (3062, "3062"),
+        (2.7, "2.7"),
+        (-15.9, "-15.9"),
+        (True, "yes"),
+        (False, "no"),
+        (None, "-"),
+    ],
+)
+def test_quote_value(value: object, expected: str) -> None:
+    assert quote_value(value) == expected
+
+
+def test_pairs_are_written_and_read_back() -> None:
+    pairs = {"result": "spam", "score": 15.9, "subject": 'a "b" c', "user": ""}
+    line = "f9f470e4d4702127 message " + format_pairs(pairs)
+    assert line == 'f9f470e4d4702127 message result=spam score=15.9 subject="a \\"b\\" c" user=""'
+    assert parse_pairs(line) == {"result": "spam", "score": "15.9", "subject": 'a "b" c', "user": ""}
+
+
+@given(st.binary() | st.text(st.characters(codec=None)), st.integers(4, 400))
+def test_any_value_becomes_one_printable_line_within_the_limit(value: bytes | str, limit: int) -> None:
+    text = printable(value, limit)
+    assert PRINTABLE_LINE.match(text)
+    assert len(text) <= limit
+
+
+@given(st.binary(max_size=80))
+def test_what_was_not_cut_comes_back(value: bytes) -> None:
+    assert unescape(printable(value)) == value
+
+
+@given(st.dictionaries(st.from_regex("[a-z][a-z0-9_]{0,8}", fullmatch=True), st.binary(max_size=80), max_size=5))
+def test_any_pairs_survive_a_log_line(pairs: dict[str, bytes]) -> None:
+    parsed = parse_pairs("0123 what " + format_pairs(pairs))
+    assert {key: unescape(value) for key, value in parsed.items()} == pairs
+
+
+@given(st.text())
+def test_reading_a_log_line_never_raises(line: str) -> None:
+    assert isinstance(parse_pairs(line), dict)
+    assert isinstance(unescape(line), bytes)
