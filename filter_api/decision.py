@@ -14,7 +14,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias, Union
 
-from filter_api.protocol.limits import MAX_REPLY
+from filter_api.bounds import MAX_REPLY
 
 Facts: TypeAlias = Mapping[str, object]
 

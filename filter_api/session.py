@@ -18,7 +18,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from filter_api.protocol.limits import MAX_RECIPIENTS
+from filter_api.bounds import MAX_RECIPIENTS
 from filter_api.text.addresses import is_local_source, parse_source
 
 Address: TypeAlias = IPv4Address | IPv6Address

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api import Decision, Filter, Message, Proceed, Session, Verdict
-from filter_api.protocol.limits import MAX_PAYLOAD, MAX_PAYLOAD_OLD
+from filter_api.bounds import MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from filter_api.testing import Oracle, Player, Transcript, Wire, WouldMislead
 
 FILES = sorted((Path(__file__).parent / "transcripts").glob("*/*.txt"))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from filter_api.bounds import MAX_HEADER, MAX_PAYLOAD
 from filter_api.decision import AddHeader, Edit
 from filter_api.message.header import HeaderView, edit_header, parse_header, stuff, unstuff
 from filter_api.message.spool import HeldLines, Spool
-from filter_api.protocol.limits import MAX_HEADER, MAX_PAYLOAD
 
 
 class HeaderTooLong(Exception):

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from filter_api.protocol.limits import BLOCK, SPOOL_ABOVE
+from filter_api.bounds import BLOCK, SPOOL_ABOVE
 
 _STEP: Final = 16_384
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from filter_api.protocol.limits import MAX_LINE_IN
+from filter_api.bounds import MAX_LINE_IN
 
 
 class Framing:

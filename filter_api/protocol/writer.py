@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from filter_api.bounds import DATALINE_HEAD, MAX_LINE_OUT
 from filter_api.protocol.legality import is_legal, rewrite_argument
-from filter_api.protocol.limits import DATALINE_HEAD, MAX_LINE_OUT
 
 
 class LocalProtocolError(Exception):

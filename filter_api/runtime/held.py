@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from enum import Enum, auto
 from typing import Final
 
+from filter_api.bounds import BLOCK, MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from filter_api.decision import Proceed, Reject, Verdict
 from filter_api.message.message import HeaderTooLong, Message
 from filter_api.message.spool import Spool, SpoolError
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
-from filter_api.protocol.limits import BLOCK, MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from filter_api.runtime.outbox import Outbox
 from filter_api.session import Session
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter_api import AddHeader, Edit, Message, RemoveHeader, ReplaceHeader
+from filter_api.bounds import BLOCK, SPOOL_ABOVE
 from filter_api.message.message import HeaderTooLong
 from filter_api.message.spool import Spool, SpoolError
-from filter_api.protocol.limits import BLOCK, SPOOL_ABOVE
 
 RAW = b"Received: by mx\n\tid 1\nSubject: one\nX-Spam-Flag: NO\nFrom : a@b\nsubject: two\nbroken\n\n..dots\nend"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.bounds import BLOCK, SPOOL_ABOVE
 from filter_api.message.spool import HeldLines, Spool, SpoolError
-from filter_api.protocol.limits import BLOCK, SPOOL_ABOVE
 
 RUN = b"\n".join([b"x" * 73] * 50)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from filter_api.bounds import MAX_LINE_IN
 from filter_api.protocol.events import REPORTS, Config, DataLines, Event, Report, Request, Unknown
 from filter_api.protocol.framing import Framing
-from filter_api.protocol.limits import MAX_LINE_IN
 from filter_api.protocol.parser import Parser, version_tuple
 
 SID = b"3c1bba49506bc31c"

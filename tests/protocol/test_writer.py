@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from filter_api.bounds import MAX_LINE_OUT, MAX_PAYLOAD
 from filter_api.protocol import writer
 from filter_api.protocol.events import PHASES
 from filter_api.protocol.legality import LEGAL, is_legal
-from filter_api.protocol.limits import MAX_LINE_OUT, MAX_PAYLOAD
 from filter_api.protocol.writer import LocalProtocolError
 from filter_api.testing import Oracle, WouldHang, WouldKillSmtpd, WouldMislead
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from filter_api.protocol.limits import MAX_PAYLOAD, MAX_PAYLOAD_OLD
+from filter_api.bounds import MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from tools.private_smtpd import Gone, Reply, Smtpd, wait_until
 
 CONFIG = """

@@ -1,11 +1,18 @@
-"""The numbers of smtpd that a filter must respect, each with what happens beyond it.
+"""Every quantity a stranger chooses, with its bound: the one place that names them.
 
-Sources: OpenSMTPD's iobuf.c (IOBUF_MAX), lka_filter.c, smtp_session.c; seen on running daemons of 6.8 and 7.8.
+Bytes, lines, fields, recipients, sessions, names in DNS answers, records in stores, log text. Each constant says what
+lies beyond it and why it is what it is; docs/design.md, "Bounds", has the table with what each costs at its bound.
+What lies beyond is refused or cut, told once in the log, and costs nobody else.
+
+Sources of what smtpd sets: OpenSMTPD's iobuf.c (IOBUF_MAX), lka_filter.c, smtp_session.c; seen on running daemons of
+6.8 and 7.8.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+# --- the protocol ----------------------------------------------------------------------------------------------------
 
 #: A line to smtpd, newline included. One byte more and its lookup process spins for ever.
 MAX_LINE_OUT: Final = 65_535
@@ -24,6 +31,8 @@ MAX_LINE_IN: Final = 131_072
 
 #: An SMTP reply, code included (RFC 5321, 4.5.3.1.5 allows 512 with CRLF).
 MAX_REPLY: Final = 500
+
+# --- envelopes and messages ------------------------------------------------------------------------------------------
 
 #: Recipients of one transaction that are kept by name; more are counted.
 MAX_RECIPIENTS: Final = 1_000
