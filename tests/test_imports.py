@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "bounds": set(),
     "protocol": {"bounds"},
     "text": {"bounds", "protocol", "values"},
-    "names": {"bounds", "text", "files"},
+    "names": {"bounds", "text"},
     "values": {"bounds", "protocol", "text", "files", "message"},
     "files": {"bounds", "text", "values"},
     "message": {"bounds", "protocol", "text", "values"},

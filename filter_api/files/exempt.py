@@ -21,10 +21,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import NamedTuple, Protocol
 
 from filter_api.files.networks import NetworkSet, parse_network
-from filter_api.files.reloading import Clock, Line, LineError, ReloadingFile
+from filter_api.files.reloading import Clock, ReloadingFile
 from filter_api.files.rules import Rules
 from filter_api.text.addresses import strip_source_route
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 
 _KIND = re.compile(rb"(host|from|to):(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rb".*[a-z][^.]*\.?\Z", re.IGNORECASE | re.DOTALL)

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from filter_api.errors import ConfigError
-from filter_api.files.reloading import Clock, Line, LineError, ReloadingFile
+from filter_api.files.reloading import Clock, ReloadingFile
 from filter_api.text.addresses import Address, Network, plain_address
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 
 _OF_NETWORKS = frozenset("0123456789ABCDEFabcdef.:/%[]")
 _MAPPED = int(IPv6Address("::ffff:0:0")) >> 32

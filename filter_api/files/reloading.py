@@ -5,22 +5,21 @@
 file at most once a second, with one stat(2). A new version that cannot be read or parsed keeps the old one and is
 logged once, through the logger ``filter_api.files.tables``.
 
-Lines are bytes, as addresses on the wire are. ``#`` at the start of a line or after a blank begins a comment (a local
-part may hold one); blank lines, CRLF line ends and a UTF-8 byte order mark are taken as editors leave them.
+What a line is, `filter_api.text.lines` says.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import stat
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from filter_api.errors import ConfigError
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError, content_lines
 
 Value = TypeVar("Value")
 Clock = Callable[[], float]
@@ -31,33 +30,7 @@ LOOK_INTERVAL = 1.0
 SETTLED_NS = 2_000_000_000
 """A file changed less than this long ago may change again within the same time stamp: it is read once more."""
 
-_COMMENT = rb"(?s)(?:^|\s)#.*"
 _LOG = logging.getLogger("filter_api.files.tables")
-
-
-class Line(NamedTuple):
-    """A line that holds something: its number (from 1) and its bytes without comment and outer blanks."""
-
-    number: int
-    text: bytes
-
-
-class LineError(ValueError):
-    """Raised by a parse function: what is wrong with which line; the name of the file is put in front."""
-
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
-        self.number = number
-
-
-def content_lines(data: bytes) -> list[Line]:
-    """The lines of a table that hold something."""
-    found = []
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        text = (re.sub(_COMMENT, b"", raw, count=1) if b"#" in raw else raw).strip()
-        if text:
-            found.append(Line(number, text))
-    return found
 
 
 class ReloadingFile(Generic[Value]):

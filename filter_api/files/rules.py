@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from filter_api.files.reloading import Line, LineError
 from filter_api.text.addresses import split_address
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 
 Value = TypeVar("Value")
 

@@ -21,9 +21,10 @@ from typing import Generic, TypeVar
 from filter_api.errors import ConfigError
 from filter_api.files.exempt import ExemptTable
 from filter_api.files.networks import Networks, NetworkSet, parse_network
-from filter_api.files.reloading import Clock, Line, LineError, ReloadingFile
+from filter_api.files.reloading import Clock, ReloadingFile
 from filter_api.files.rules import Match, Rules
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 
 __all__ = [
     "AddressTable",

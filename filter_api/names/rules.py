@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from filter_api.files.reloading import Line, LineError
 from filter_api.names.dynamic import Item, Name
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 
 MOST_POINTS: Final = 100
 

@@ -46,10 +46,16 @@ def is_role_address(recipient: bytes) -> bool:
 
 
 def plain_address(address: Address) -> Address:
-    """An IPv4-mapped IPv6 address as the IPv4 address it stands for (RFC 4291 §2.5.5.2), others as they are."""
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+    """The address alone: an IPv4-mapped one as IPv4 (RFC 4291 §2.5.5.2), a link-local one without its scope.
+
+    The scope (``%em0``, RFC 4007 §11) names an interface of this host: it is no part of the client's address, it has
+    no meaning in DNS and SPF, and it is nothing to tell a stranger.
+    """
+    if isinstance(address, IPv4Address):
+        return address
+    if address.ipv4_mapped is not None:
         return address.ipv4_mapped
-    return address
+    return address if address.scope_id is None else IPv6Address(int(address))
 
 
 def client_network(address: Address, v4: int = 24, v6: int = 64) -> Network:
@@ -67,7 +73,8 @@ def parse_source(source: bytes) -> tuple[Address | None, int | None]:
     """Address and port of link-connect's source or destination, or of the connect request (there without a port).
 
     ``127.0.0.1:5``, ``[::1]:5``, ``[fe80::1%em0]``, ``192.0.2.1``; ``(None, None)`` for a unix socket and for
-    anything unreadable: ask `is_local_source`, too, before you take it for one of ours.
+    anything unreadable: ask `is_local_source`, too, before you take it for one of ours. The address is a plain one:
+    see `plain_address`.
     """
     text = source.decode("latin-1")
     host, _, port = text.partition(":")

@@ -22,8 +22,9 @@ from typing import Final, NamedTuple
 
 from filter_api.dkim.keys import ALGORITHMS, KeyFile, KeyProblem
 from filter_api.errors import ConfigError
-from filter_api.files.reloading import Line, LineError, ReloadingFile
+from filter_api.files.reloading import ReloadingFile
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 
 _LABEL: Final = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(_LABEL + rb"(?:\." + _LABEL + rb")*\Z")

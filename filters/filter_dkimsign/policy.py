@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from filter_api.dkim.mailboxes import parse_mailboxes
-from filter_api.files.reloading import Line, LineError
 from filter_api.session import Address, Session
 from filter_api.text.addresses import domain_of, strip_source_route
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 from filter_dkimsign.keytable import Entries, Entry, is_domain
 
 

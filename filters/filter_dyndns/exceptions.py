@@ -12,8 +12,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from filter_api.files.networks import NetworkSet, parse_network
-from filter_api.files.reloading import Line, LineError
 from filter_api.files.rules import Rules
+from filter_api.text.lines import Line, LineError
 
 
 class Exceptions(NamedTuple):

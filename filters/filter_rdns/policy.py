@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from filter_api.bases.phase import Phase
 from filter_api.decision import Disconnect, Failure, Junk, Proceed, Reject
 from filter_api.net.rdns import Finding, Reverse, looks_like_address
-from filter_api.text.addresses import Address
+from filter_api.text.addresses import Address, plain_address
 
 
 class Mailbox(enum.Enum):
@@ -98,11 +98,9 @@ def object_to_helo(identity: bytes, address: Address, our_name: bytes) -> Object
 def _literal(name: str) -> Address | None:
     text = name.removeprefix("[").removesuffix("]").removeprefix("ipv6:")
     try:
-        found = ipaddress.ip_address(text)
+        return plain_address(ipaddress.ip_address(text))
     except ValueError:
         return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
 
 
 def object_to_sender(mailbox: Mailbox, why: str = "") -> Objection | None:

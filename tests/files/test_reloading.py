@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from filter_api.errors import ConfigError
-from filter_api.files.reloading import Line, LineError, ReloadingFile, content_lines
+from filter_api.files.reloading import ReloadingFile
+from filter_api.text.lines import Line, LineError, content_lines
 
 
 class Clock:

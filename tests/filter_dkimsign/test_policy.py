@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from filter_api.files.reloading import LineError, content_lines
 from filter_api.session import Session
+from filter_api.text.lines import LineError, content_lines
 from filter_dkimsign.keytable import Entries, Entry, KeyStore
 from filter_dkimsign.policy import (
     Origin,

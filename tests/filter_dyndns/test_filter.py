@@ -45,6 +45,13 @@ def test_an_unconfirmed_name_counts_too() -> None:
         assert smtpd.connect(HOME, rdns=HOME_NAME, fcrdns="fail").mail_from().reply == REFUSAL
 
 
+@pytest.mark.parametrize("client", ["fe80::203:113%em0", "fe80::203:113%7", "fe80::203:113"])
+def test_a_link_local_client_is_judged_like_any_other(client: str) -> None:
+    with player() as smtpd:
+        assert smtpd.connect(client, rdns="dyn7.example.net").mail_from().reply == REFUSAL
+        assert smtpd.connect(client, rdns="mail.example.net").mail_from().ok
+
+
 def test_ours_pass() -> None:
     with player("-N", "203.0.113.0/24") as smtpd:
         assert smtpd.connect(HOME, rdns=HOME_NAME).mail().ok

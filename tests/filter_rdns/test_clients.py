@@ -159,3 +159,17 @@ def test_a_decision_does_not_take_long(arguments: tuple[str, ...], seconds: floa
         reply = smtpd.connect(BARE, rdns=None, fcrdns="fail").mail_from().reply
         assert reply.startswith("451 4.7.25 reverse DNS of")
         assert seconds - 0.1 <= smtpd.loop.time() - began <= seconds + 0.1
+
+
+@pytest.mark.parametrize("client", ["fe80::1%em0", "fe80::1%2", "fe80::1%vlan.100"])
+def test_a_reply_never_names_an_interface_of_ours(client: str) -> None:
+    zone = {("fe80::2", "PTR"): ["host.example.org"], ("host.example.org", "AAAA"): ["2001:db8::1"]}
+    assert refusal("-f", address=client, rdns=None, zone=zone)[1] == "550 5.7.25 no reverse DNS for fe80::1"
+    found = refusal("-f", address=client.replace("::1", "::2"), rdns="host.example.org", zone=zone)
+    assert found[1] == "550 5.7.25 reverse DNS of fe80::2 does not lead back to it"
+
+
+@pytest.mark.parametrize("scope", ["%em0", "%1", ""])
+def test_a_link_local_client_with_a_name_passes(scope: str) -> None:
+    zone = {("fe80::1", "PTR"): ["host.example.org"], ("host.example.org", "AAAA"): ["fe80::1"]}
+    assert refusal("-f", address="fe80::1" + scope, rdns=None, zone=zone) == ("proceed", "")

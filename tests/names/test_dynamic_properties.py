@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.files.reloading import content_lines
 from filter_api.names.dynamic import score
 from filter_api.names.rules import OwnRules, glob, parse_rules
+from filter_api.text.lines import content_lines
 
 ADDRESSES = st.one_of(st.none(), st.ip_addresses())
 OWN = parse_rules(

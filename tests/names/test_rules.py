@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from filter_api.files.reloading import LineError, content_lines
 from filter_api.names.dynamic import Item, score
 from filter_api.names.rules import parse_rules
+from filter_api.text.lines import LineError, content_lines
 
 
 def own(rule: str, name: str) -> list[int]:

@@ -81,7 +81,11 @@ def test_is_role_address(recipient: bytes, expected: bool) -> None:
     [
         (b"127.0.0.1:57488", "127.0.0.1", 57488),
         (b"[::1]:49758", "::1", 49758),
-        (b"[fe80::1%em0]:25", "fe80::1%em0", 25),
+        (b"[fe80::1%em0]:25", "fe80::1", 25),
+        (b"[fe80::1%em0]", "fe80::1", None),
+        (b"fe80::abcd%25", "fe80::abcd", None),
+        (b"[ff02::1%wlan0.100]:65535", "ff02::1", 65535),
+        (b"[::ffff:192.0.2.1%lo0]:25", "192.0.2.1", 25),
         (b"[::ffff:192.0.2.1]:25", "192.0.2.1", 25),
         (b"192.0.2.1", "192.0.2.1", None),
         (b"[2001:db8::1]", "2001:db8::1", None),
@@ -90,6 +94,18 @@ def test_is_role_address(recipient: bytes, expected: bool) -> None:
 )
 def test_parse_source(source: bytes, address: str, port: int | None) -> None:
     assert parse_source(source) == (ip_address(address), port)
+
+
+@pytest.mark.parametrize("text", ["fe80::1%em0", "fe80::1%1", "2001:db8::1%vlan.12", "::1%lo", "::ffff:192.0.2.1%x"])
+def test_a_plain_address_names_no_interface_of_ours(text: str) -> None:
+    plain = plain_address(ip_address(text))
+    assert "%" not in str(plain)
+    assert plain == plain_address(ip_address(text.partition("%")[0]))
+
+
+@pytest.mark.parametrize("text", ["192.0.2.1", "2001:db8::1", "fe80::1", "::1"])
+def test_a_plain_address_stays_as_it_is(text: str) -> None:
+    assert plain_address(ip_address(text)) == ip_address(text)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,18 @@ def test_a_pass_that_means_something(terms: str, strong4: bool, strong6: bool) -
     assert check(f"v=spf1 {terms}", "2001:db8::1").strong is strong6
 
 
+@pytest.mark.parametrize("terms", ["ip6:fe80::1", "exists:%{ir}.%{v}.a.example", "a", "mx"])
+def test_the_scope_of_an_address_is_no_part_of_it(terms: str) -> None:
+    reverse = ".".join(["1", *"0" * 28, "8", "e", "f"])
+    zone: Zone = {
+        ("example.org", "AAAA"): ["fe80::1"],
+        ("example.org", "MX"): [(10, "example.org")],
+        (reverse + ".ip6.a.example", "A"): ["127.0.0.2"],
+    }
+    assert check(f"v=spf1 {terms} -all", "fe80::1%em0", zone).passed
+    assert not check(f"v=spf1 {terms} -all", "fe80::2%em0", zone).passed
+
+
 @pytest.mark.parametrize("terms", ["-ip4:192.0.2.1", "~a", "?mx", "-include:strong.example"])
 def test_what_is_no_pass_is_never_strong(terms: str) -> None:
     found = check(f"v=spf1 {terms}")
