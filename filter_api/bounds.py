@@ -45,3 +45,25 @@ SPOOL_ABOVE: Final = 1_048_576
 
 #: Bytes of one block of text given to scanners, and of one step of a release.
 BLOCK: Final = 65_536
+
+# --- DNS -------------------------------------------------------------------------------------------------------------
+
+#: Records of one answer that are used, by kind. With more of them the answer is "cut": it counts for what is in it, and
+#: what is not in it is not known to be absent. A real name has a handful, a large domain some 50 TXT records.
+MAX_RECORDS: Final = {"A": 1_000, "AAAA": 1_000, "TXT": 250, "MX": 100, "PTR": 100, "NS": 100, "CNAME": 16}
+
+#: Work on one answer before it is parsed, in microseconds as `filter_api.net.dns.wire` counts them: 1,000 addresses, or
+#: 300 names of an ordinary length, or 20 names of 126 labels.
+MAX_ANSWER_WORK: Final = 25_000
+
+#: Records of the authority section: one SOA is looked for.
+MAX_AUTHORITY: Final = 8
+
+#: Room of the cache, in units of `CACHE_UNIT` bytes (about 6 MB); what was not used for longest goes first.
+MAX_CACHE_UNITS: Final = 10_000
+
+#: An entry of the cache takes one unit, with a small answer in it, and one more for every 512 bytes of it.
+CACHE_UNIT: Final = 512
+
+#: Names of one client that are looked up (RFC 7208 §4.6.4 has the same bound); with more of them absence is doubt.
+MAX_CLIENT_NAMES: Final = 10

@@ -11,14 +11,15 @@ macros), so they are checked here, before any packet is made of them.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from filter_api.text.addresses import Address
+from filter_api.bounds import MAX_RECORDS
+from filter_api.text.addresses import Address, plain_address
 
 Record: TypeAlias = Address | str | bytes | tuple[int, str]
 
-KINDS = frozenset({"A", "AAAA", "CNAME", "MX", "NS", "PTR", "TXT"})
+KINDS = frozenset(MAX_RECORDS)
 MAX_NAME = 253  # characters in text form, without the final dot (RFC 1035 §2.3.4: 255 bytes on the wire)
 MAX_LABEL = 63
 
@@ -40,12 +41,15 @@ class Answer:
     the root), MX is (preference, exchange), TXT is the bytes of one record with its strings joined.
     `ttl` is how many seconds the answer may still be believed; 0 means only now.
     `why` says in a few words what went wrong, for the log; it is empty for an answer that is certain.
+    `cut` says that there were more records than are used (`filter_api.bounds.MAX_RECORDS`, and what is read of one
+    message): what is not among them is not known to be absent.
     """
 
     status: Status
     records: tuple[Record, ...] = ()
     ttl: int = 0
     why: str = ""
+    cut: bool = False
 
     @property
     def missing(self) -> bool:
@@ -69,6 +73,14 @@ class Answer:
         return tuple(r for r in self.records if isinstance(r, bytes))
 
 
+def bounded(answer: Answer, kind: str) -> Answer:
+    """The answer with no more records than are used of that kind."""
+    limit = MAX_RECORDS[kind]
+    if len(answer.records) <= limit:
+        return answer
+    return replace(answer, records=answer.records[:limit], cut=True)
+
+
 def canonical_name(name: str | bytes, *, spaces: bool = False) -> str | None:
     """Return `name` in lower case without its final dot, or None if it cannot be a domain name.
 
@@ -88,4 +100,4 @@ def canonical_name(name: str | bytes, *, spaces: bool = False) -> str | None:
 
 def reverse_name(address: Address) -> str:
     """Return the name whose PTR records name this address (RFC 1035 §3.5, RFC 3596 §2.5)."""
-    return type(address)(int(address)).reverse_pointer  # without the scope of a link-local address
+    return plain_address(address).reverse_pointer

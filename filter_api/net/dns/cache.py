@@ -4,8 +4,9 @@
 asked for again after an hour, so that a mistake somebody mended is forgotten soon. Answers that nobody gave are kept
 for some seconds only (RFC 2308 §7, RFC 9520 §3.2), long enough not to hammer a broken server.
 
-A hostile zone can send answers of 64 KB. So the room is counted in units of about 512 bytes, not in entries, and an
-answer that would take more than a sixteenth of it is not kept.
+A hostile zone can send answers of 64 KB. So the room is counted in units of 512 bytes, not in entries: what an entry
+needs beside its records and its name is one unit, and what those need is counted as Python keeps it. An answer that
+would take more than a sixteenth of the room is not kept.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
-from filter_api.net.dns.answer import Answer, Status
+from filter_api.bounds import CACHE_UNIT, MAX_CACHE_UNITS
+from filter_api.net.dns.answer import Answer, Record, Status
 
 LONGEST = {Status.OK: 3600, Status.NXDOMAIN: 900, Status.NODATA: 900, Status.TEMPFAIL: 5}  # seconds
-UNIT = 512  # bytes
+
+# Bytes of Python for a record beside its text, and for an address.
+RECORD = 72
+ADDRESS = 96
 
 Question = tuple[str, str]  # canonical name, kind
 
@@ -26,11 +31,11 @@ Question = tuple[str, str]  # canonical name, kind
 class AnswerCache:
     """Least recently used answers go first when the room (`capacity` units) is used up."""
 
-    def __init__(self, capacity: int = 10_000, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, capacity: int = MAX_CACHE_UNITS, clock: Callable[[], float] = time.monotonic) -> None:
         self._capacity = capacity
         self._clock = clock
         self._used = 0
-        self._kept: OrderedDict[Question, tuple[float, Answer]] = OrderedDict()
+        self._kept: OrderedDict[Question, tuple[float, Answer, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -40,7 +45,7 @@ class AnswerCache:
         entry = self._kept.get(question)
         if entry is None:
             return None
-        expires, answer = entry
+        expires, answer, _ = entry
         left = expires - self._clock()
         if left <= 0:
             self._drop(question)
@@ -52,10 +57,10 @@ class AnswerCache:
         """Keep an answer for its TTL; one with a TTL of 0 is not kept."""
         self._drop(question)
         ttl = min(answer.ttl, LONGEST[answer.status])
-        size = weight(answer)
+        size = weight(question, answer)
         if ttl <= 0 or size * 16 > self._capacity:
             return
-        self._kept[question] = (self._clock() + ttl, answer)
+        self._kept[question] = (self._clock() + ttl, answer, size)
         self._used += size
         while self._used > self._capacity:
             self._drop(next(iter(self._kept)))
@@ -68,10 +73,20 @@ class AnswerCache:
     def _drop(self, question: Question) -> None:
         entry = self._kept.pop(question, None)
         if entry is not None:
-            self._used -= weight(entry[1])
+            self._used -= entry[2]
 
 
-def weight(answer: Answer) -> int:
+def weight(question: Question, answer: Answer) -> int:
     """How many units of room an answer takes."""
-    size = sum(64 + (len(record) if isinstance(record, str | bytes) else 0) for record in answer.records)
-    return 1 + size // UNIT
+    size = len(question[0]) + len(answer.why) + sum(map(_size, answer.records))
+    return 1 + size // CACHE_UNIT
+
+
+def _size(record: Record) -> int:
+    """Bytes that a record takes in memory."""
+    match record:
+        case str() | bytes():
+            return RECORD + len(record)
+        case tuple():
+            return 2 * RECORD + len(record[1])
+    return ADDRESS

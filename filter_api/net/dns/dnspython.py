@@ -4,7 +4,7 @@ dnspython does the packets: random ids and ports, the check that an answer belon
 truncated answer, the retries over all name servers. What is done here is to ask without the search list of
 resolv.conf(5), to turn its exceptions into a Status, and to bound and flatten the records.
 
-This module is the only one that imports dnspython, and it is imported at the first question.
+This module and `sockets`, which it uses, are the only ones that import dnspython, at the first question.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
+from filter_api.bounds import MAX_RECORDS
 from filter_api.net.dns.answer import Answer, Record, Status
 
 
@@ -55,13 +57,13 @@ from dns.rdtypes.IN.A import A  # noqa: E402
 from dns.rdtypes.IN.AAAA import AAAA  # noqa: E402
 from dns.rdtypes.nsbase import NSBase  # noqa: E402
 
+from filter_api.net.dns.sockets import BoundedSockets  # noqa: E402 - imports dnspython
+
 for _module in _hidden:
     del sys.modules[_module]
 
 RESOLV_CONF = "/etc/resolv.conf"
 TRY = 2.0  # seconds one name server is given before the next one is asked
-MAX_RECORDS = 1000
-MAX_NAMES = 100  # PTR and NS records: a server with more of them wants to keep somebody busy
 RECHECK = 10.0  # seconds between two looks at resolv.conf(5)
 
 
@@ -78,9 +80,10 @@ class DnspythonBackend:
     async def query(self, name: str, kind: str, timeout: float) -> Answer:
         """Ask once. Trouble is a TEMPFAIL that says why; what dnspython raises beyond its own errors goes through."""
         question = dns.name.Name([*(label.encode("ascii") for label in name.split(".")), b""])
+        sockets = BoundedSockets()
         try:
             found = await self._current().resolve(
-                question, kind, raise_on_no_answer=False, lifetime=timeout, search=False
+                question, kind, raise_on_no_answer=False, lifetime=timeout, search=False, backend=cast(Any, sockets)
             )
         except dns.resolver.NXDOMAIN as error:
             return Answer(Status.NXDOMAIN, ttl=_nxdomain_ttl(error))
@@ -89,10 +92,12 @@ class DnspythonBackend:
         if found.response.flags & dns.flags.TC:  # over TCP: what is missing could be anything
             return Answer(Status.TEMPFAIL, why="truncated")
         if found.rrset is None:
+            if sockets.cut:
+                return Answer(Status.TEMPFAIL, why="more than is read of an answer", cut=True)
             return Answer(Status.NODATA, ttl=_negative_ttl(found.response))
-        limit = MAX_NAMES if kind in ("PTR", "NS") else MAX_RECORDS
-        records = tuple(_record(rdata) for rdata in itertools.islice(found.rrset, limit))
-        return Answer(Status.OK, records, ttl=found.chaining_result.minimum_ttl)
+        records = tuple(_record(rdata) for rdata in itertools.islice(found.rrset, MAX_RECORDS[kind]))
+        cut = sockets.cut or len(found.rrset) > len(records)
+        return Answer(Status.OK, records, ttl=found.chaining_result.minimum_ttl, cut=cut)
 
     def nameservers(self) -> list[str]:
         """The addresses that are asked now."""

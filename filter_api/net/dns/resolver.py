@@ -11,6 +11,8 @@ What it promises:
   `deadline`, if that is earlier). It is the caller's own cancellation only that goes through it.
 - Answers are cached for their TTL, positive and negative; equal questions in flight are asked once; no more than
   `parallel` questions are with the name servers at a time.
+- Of an answer no more records are used than `filter_api.bounds` says, whatever a zone holds; the answer is then `cut`.
+  What a name server sends is cut before it is parsed: no message keeps the loop for more than 50 ms.
 - A name that cannot be a domain name is never sent anywhere: it is NXDOMAIN at once.
 - dnspython is imported at the first question, not before: a filter that never asks stays small.
 
@@ -24,7 +26,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from filter_api.net.dns.answer import KINDS, Answer, Record, Status, canonical_name, reverse_name
+from filter_api.bounds import MAX_CACHE_UNITS
+from filter_api.net.dns.answer import KINDS, Answer, Record, Status, bounded, canonical_name, reverse_name
 from filter_api.net.dns.cache import AnswerCache, Question
 
 __all__ = [
@@ -67,7 +70,7 @@ class Resolver:
         backend: Backend | None = None,
         timeout: float = 5.0,
         parallel: int = 128,
-        capacity: int = 10_000,
+        capacity: int = MAX_CACHE_UNITS,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._nameservers = tuple(nameservers)
@@ -125,14 +128,15 @@ class Resolver:
         try:
             async with asyncio.timeout(self._timeout), self._turn:
                 asked = True
-                answer = await self._ready_backend().query(*question, self._timeout)
+                answer = bounded(await self._ready_backend().query(*question, self._timeout), question[1])
         except TimeoutError:
             answer = Answer(Status.TEMPFAIL, why=f"no answer in {self._timeout:g} s")
         except Exception as error:  # noqa: BLE001 - whatever a hostile answer provokes below is doubt, not our end
             answer = Answer(Status.TEMPFAIL, why=f"{type(error).__name__}: {error}"[:200])
         if answer.status is Status.TEMPFAIL:
             # Having waited in vain for a turn says nothing about the name.
-            answer = Answer(Status.TEMPFAIL, ttl=DOUBT_TTL if asked else 0, why=answer.why or "no usable answer")
+            why = answer.why or "no usable answer"
+            answer = Answer(Status.TEMPFAIL, ttl=DOUBT_TTL if asked else 0, why=why, cut=answer.cut)
         self._cache.put(question, answer)
         return answer
 
