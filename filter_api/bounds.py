@@ -67,3 +67,39 @@ CACHE_UNIT: Final = 512
 
 #: Names of one client that are looked up (RFC 7208 §4.6.4 has the same bound); with more of them absence is doubt.
 MAX_CLIENT_NAMES: Final = 10
+
+# --- DKIM and ARC ----------------------------------------------------------------------------------------------------
+
+#: Signatures of one message that are judged, those near the author's domain first; the others are counted. Each costs
+#: a question to the DNS and at most 5 ms of arithmetic.
+MAX_SIGNATURES: Final = 10
+
+#: Tags of one tag list, a signature's or a key record's (RFC 6376 defines 14); a longer list is malformed.
+MAX_TAGS: Final = 64
+
+#: Names in h= of one signature that is judged: our own signer makes at most 1,010.
+MAX_SIGNED_NAMES: Final = 2_000
+
+#: Bytes of one value in base64 (b=, bh=, p=), white space included: the largest RSA key needs 2,800.
+MAX_BASE64: Final = 8_192
+
+#: Bytes of a key record with all its strings; a longer one is no key.
+MAX_KEY_RECORD: Final = 16_384
+
+#: Key records of one selector that are tried, one after the other (RFC 6376, 6.1.2).
+MAX_KEY_RECORDS: Final = 10
+
+#: Bits of an RSA key that is used for verifying: OpenSSL takes no longer one; 4.5 ms at most with the next bound.
+MAX_RSA_BITS: Final = 16_384
+
+#: Bits of its public exponent: common ones have 17, and OpenSSL takes no more than 64 for large keys.
+MAX_RSA_EXPONENT_BITS: Final = 64
+
+#: Seconds that t= may lie ahead of our clock where a receiver asks (cases K13 of mail authentication).
+SIGNED_AHEAD: Final = 300
+
+#: Characters of a domain name as text (RFC 1035, 3.1, four bytes for one at most) that is compared at all.
+MAX_NAME_TEXT: Final = 1_024
+
+#: Bytes of a From field whose addresses are read; in a longer one there is no author.
+MAX_FROM: Final = 65_536

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from filter_api import bounds
 from filter_api.dkim.keys import SigningKey
 from filter_api.text.escape import printable
 
@@ -26,33 +27,37 @@ PublicKey: TypeAlias = RSAPublicKey | Ed25519PublicKey
 
 STRING_SIZE: Final = 255  # bytes of one string in a TXT record (RFC 1035 §3.3.14)
 _TAG_NAME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9_]*\Z")
-_BLANKS: Final = b" \t\r\n"
+BLANKS: Final = b" \t\r\n"
 
 
 def parse_tags(text: bytes) -> dict[bytes, bytes]:
     """A tag list (RFC 6376 §3.2). Raises ValueError for bad syntax and for a tag that occurs twice."""
     tags: dict[bytes, bytes] = {}
-    specs = text.split(b";")
-    if not specs[-1].strip(_BLANKS):
+    specs = text.split(b";", bounds.MAX_TAGS + 1)
+    if len(specs) > bounds.MAX_TAGS + 1:
+        raise ValueError(f"a tag list of more than {bounds.MAX_TAGS} tags")
+    if not specs[-1].strip(BLANKS):
         specs.pop()
     for spec in specs:
         name, equals, value = spec.partition(b"=")
-        name = name.strip(_BLANKS)
+        name = name.strip(BLANKS)
         if not equals or not _TAG_NAME.match(name):
             raise ValueError("not a tag list")
         if name in tags:
-            raise ValueError(f"tag {name.decode()}= occurs twice")
-        tags[name] = value.strip(_BLANKS)
+            raise ValueError(f"tag {printable(name, 32)}= occurs twice")
+        tags[name] = value.strip(BLANKS)
     return tags
 
 
 def without_blanks(value: bytes) -> bytes:
     """A value whose white space means nothing."""
-    return value.translate(None, _BLANKS)
+    return value.translate(None, BLANKS)
 
 
 def decode_base64(value: bytes) -> bytes:
     """Base64 with white space in it. Raises ValueError."""
+    if len(value) > bounds.MAX_BASE64:
+        raise ValueError(f"base64 of more than {bounds.MAX_BASE64} bytes")
     try:
         return base64.b64decode(without_blanks(value), validate=True)
     except binascii.Error:
@@ -71,6 +76,8 @@ class KeyRecord:
     @classmethod
     def parse(cls, text: bytes) -> KeyRecord:
         """Read a TXT record, its strings joined. Raises ValueError."""
+        if len(text) > bounds.MAX_KEY_RECORD:
+            raise ValueError(f"the record has more than {bounds.MAX_KEY_RECORD} bytes")
         tags = parse_tags(text)
         if tags.get(b"v", b"DKIM1") != b"DKIM1" or (b"v" in tags and next(iter(tags)) != b"v"):
             raise ValueError("the record is not of version DKIM1")
@@ -104,7 +111,7 @@ def public_data(key: PublicKey) -> bytes:
 
 
 def _words(tags: Mapping[bytes, bytes], name: bytes, default: bytes) -> set[bytes]:
-    return {word.strip(_BLANKS) for word in tags.get(name, default).split(b":")}
+    return {word.strip(BLANKS) for word in tags.get(name, default).split(b":")}
 
 
 def _public_key(kind: bytes, data: bytes) -> PublicKey:

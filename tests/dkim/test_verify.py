@@ -158,7 +158,7 @@ def test_length_limits_are_pointed_out() -> None:
     field = dkim.sign(text, b"rsa", b"example.org", key, length=True)
     found = outcomes(field + text + b"appended\r\n")[0]
     assert found.passed
-    assert found.notes == ("l= leaves 10 bytes of the body unsigned",)
+    assert "l= leaves 10 bytes of the body unsigned" in found.notes
 
 
 @pytest.mark.parametrize("forms", [(b"simple", b"simple"), (b"relaxed", b"simple"), (b"relaxed", b"relaxed")])

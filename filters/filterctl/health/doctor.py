@@ -33,11 +33,12 @@ CONFIGURATIONS = (
     "/usr/pkg/etc/smtpd/smtpd.conf",
 )
 EXAMINERS = {
-    "filter-clamav": "filter_clamav.ctl",
-    "filter-dkimsign": "filter_dkimsign.ctl",
-    "filter-greylist": "filter_greylist.ctl",
-    "filter-spamassassin": "filter_spamassassin.ctl",
+    "filter-clamav": ("filter_clamav.ctl", "examine"),
+    "filter-dkimsign": ("filter_dkimsign.diagnose", "diagnose"),
+    "filter-greylist": ("filter_greylist.ctl", "examine"),
+    "filter-spamassassin": ("filter_spamassassin.ctl", "examine"),
 }
+"""Module and function that know what to ask about a filter."""
 
 Remark = tuple[str, str]
 
@@ -88,12 +89,12 @@ def _examined(command: Command, configuration: Configuration) -> Iterator[Remark
     except ValueError:
         return  # told by check
     yield from _sockets(words[1:], command)
-    module = EXAMINERS.get(os.path.basename(words[0]))
-    if module is None:
+    place = EXAMINERS.get(os.path.basename(words[0]))
+    if place is None:
         return
     said = io.StringIO()
     try:
-        examine = cast(Callable[..., Iterable[Remark]], load(module, "examine"))
+        examine = cast(Callable[..., Iterable[Remark]], load(*place))
         with contextlib.redirect_stdout(said):
             found = list(examine(words[1:], largest_message=configuration.max_message_size))
     except (UsageError, ConfigError, OSError, AttributeError) as error:

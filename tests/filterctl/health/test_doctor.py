@@ -97,7 +97,7 @@ def test_keys_the_dns_does_not_publish(run: Doctor, folder: Path, monkeypatch: p
     assert ctl.keygen(["-d", "example.org", "-s", "mail", str(key)]) == 0
     if os.geteuid() == 0:
         shutil.chown(key, "nobody")
-    monkeypatch.setattr("filter_dkimsign.examine.Resolver", lambda: Resolver(backend=FakeZone({})))
+    monkeypatch.setattr("filter_dkimsign.diagnose.Resolver", lambda: Resolver(backend=FakeZone({})))
     status, lines = run(f"filter-dkimsign -d example.org -s mail -k {key}")
     assert status == 1
     assert any("note: bad mail._domainkey.example.org" in line for line in lines), lines
@@ -114,7 +114,7 @@ def test_a_store_that_is_damaged(run: Doctor, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(doctor.EXAMINERS))
 def test_every_examiner_is_there(name: str) -> None:
-    assert callable(load(doctor.EXAMINERS[name], "examine"))
+    assert callable(load(*doctor.EXAMINERS[name]))
 
 
 def test_what_check_finds_is_told_first(run: Doctor, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 
 from filter_api.net.dns import Resolver
 from filter_api.options import parse_options
+from filter_dkimsign.check import check_entries
 from filter_dkimsign.keytable import Entry, KeyStore, KeyTable, SharedKey
 from filter_dkimsign.options import OWN_LETTERS, Settings
 
 
-def examine(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
+def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
     """Severity and text of what is found; a line for each key is printed. largest_message: not asked here.
 
     Raises UsageError and ConfigError for arguments the filter would not start with.
     """
-    from filter_dkimsign.ctl import check_entries
-
     own, _ = parse_options(OWN_LETTERS, arguments)
     settings = Settings(own)
     store = KeyStore(guard=False)  # who asks need not be the user the filter runs as

@@ -1,0 +1,73 @@
+"""filterctl dkim keygen: a new private key, and the DNS record that publishes its other half."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from filter_api.dkim.keys import MIN_BITS, parse_key
+from filter_api.dkim.record import record_text, zone_lines
+from filter_api.errors import ConfigError, UsageError
+from filter_api.text.escape import printable
+from filter_dkimsign.arguments import options_of
+from filter_dkimsign.keytable import check_names
+
+_MAX_BITS: Final = 8192
+
+
+def keygen(arguments: list[str]) -> int:
+    """Write a new private key to a file of mode 0600 and print the DNS record that publishes it."""
+    options, rest = options_of(arguments, "a:b:d:s:")
+    if len(rest) != 1 or not {"-d", "-s"} <= options.keys():
+        raise UsageError("keygen needs -d domain, -s selector and one file")
+    domain, selector = options["-d"].lower().rstrip("."), options["-s"].lower()
+    try:
+        check_names(os.fsencode(domain), os.fsencode(selector))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    pem = _new_key(options.get("-a", "rsa"), options.get("-b"))
+    _write_private(rest[0], pem)
+    sys.stdout.write(zone_lines(f"{selector}._domainkey.{domain}", record_text(parse_key(pem))))
+    sys.stdout.flush()
+    sys.stderr.write(f"{printable(rest[0])}: only its owner can read it; let the filter do so, filter-dkimsign(8)\n")
+    return 0
+
+
+def _new_key(algorithm: str, bits: str | None) -> bytes:
+    """A key in PKCS#8 PEM. Raises UsageError."""
+    kind = algorithm.removesuffix("-sha256")
+    if kind == "ed25519":
+        if bits is not None:
+            raise UsageError("an Ed25519 key has no -b")
+        return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    if kind != "rsa":
+        raise UsageError(f"-a takes rsa or ed25519, not {algorithm!r}")
+    size = bits or "2048"
+    if not (size.isascii() and size.isdigit() and len(size) < 6 and MIN_BITS <= int(size) <= _MAX_BITS):
+        raise UsageError(f"-b takes {MIN_BITS} to {_MAX_BITS}, not {size!r}")
+    return generate_private_key(65537, int(size)).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _write_private(path: str, pem: bytes) -> None:
+    """Create the file, readable by its owner only, whole or not at all. Raises ConfigError; never overwrites a key."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise ConfigError(f"{printable(path)}: there is a file already, and a key is never overwritten") from None
+    except OSError as error:
+        raise ConfigError(f"{printable(path)}: {error.strerror}") from None
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise ConfigError(f"{printable(path)}: {error.strerror}") from None
