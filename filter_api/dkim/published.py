@@ -93,6 +93,11 @@ def prove(texts: Sequence[bytes], signature: Signature, data: bytes, bits: int) 
             problems.append(problem)
         else:
             return
+    if sum(map(is_key_text, texts)) > bounds.MAX_KEY_RECORDS:
+        reason = (
+            f"more than {bounds.MAX_KEY_RECORDS} keys are published at {_where(signature)}, and those tried do not fit"
+        )
+        raise Unfit(Result.PERMERROR, reason)
     raise min(problems, key=lambda problem: _WORST_FIRST.index(problem.result))
 
 

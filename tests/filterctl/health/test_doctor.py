@@ -94,7 +94,7 @@ def test_keys_the_dns_does_not_publish(run: Doctor, folder: Path, monkeypatch: p
     from filter_dkimsign import ctl
 
     key = folder / "key.pem"
-    assert ctl.keygen(["-d", "example.org", "-s", "mail", str(key)]) == 0
+    assert ctl.run(["keygen", "-d", "example.org", "-s", "mail", str(key)]) == 0
     if os.geteuid() == 0:
         shutil.chown(key, "nobody")
     monkeypatch.setattr("filter_dkimsign.diagnose.Resolver", lambda: Resolver(backend=FakeZone({})))
