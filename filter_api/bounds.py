@@ -103,3 +103,31 @@ MAX_NAME_TEXT: Final = 1_024
 
 #: Bytes of a From field whose addresses are read; in a longer one there is no author.
 MAX_FROM: Final = 65_536
+
+# --- SPF -------------------------------------------------------------------------------------------------------------
+
+#: Bytes of an SPF record; with more it is a permanent error. RFC 7208 §3.4 advises 450; large flattened ones have 4 KB.
+MAX_SPF_RECORD: Final = 8_192
+
+#: Bytes of all records of one check: what one answer of the DNS can hold. Beyond is a permanent error.
+MAX_SPF_RECORDS: Final = 65_536
+
+#: Terms of one record; with more it is a permanent error.
+MAX_SPF_TERMS: Final = 1_000
+
+#: Macros, escapes and pieces of text in one domain of a record; with more it is a permanent error. Real ones have ten.
+MAX_SPF_PIECES: Final = 64
+
+#: Characters of what a client says (its local part, its HELO name), where a macro wants it. RFC 5321 §4.5.3.1 allows
+#: 64 and 255; beyond, the record is a permanent error for this client.
+MAX_SPF_VALUE: Final = 768
+
+#: Memory of parsed records, in bytes as `filter_api.net.spf.record` counts them; the one not used for longest goes.
+MAX_SPF_KNOWN: Final = 4_194_304
+
+#: From this prefix length on a network of an SPF record vouches for a client in it, by IP version.
+VOUCHING_PREFIX: Final = {4: 12, 6: 28}
+
+#: Addresses that the networks of a domain's records may have in all and still vouch, by IP version: two of the widest.
+#: The large providers together (Microsoft, Google, SendGrid, Mailchimp, Amazon) have half of it.
+MAX_VOUCHED_ADDRESSES: Final = {4: 2 << 20, 6: 2 << 100}

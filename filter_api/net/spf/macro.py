@@ -3,8 +3,9 @@
     spec = parse_domain_spec("%{ir}._spf.%{d2}")
     spec.expand({"i": "192.0.2.1", "d": "mail.example.org"})  ->  "1.2.0.192._spf.example.org"
 
-A macro string that is not exactly what the grammar allows raises `SpfSyntaxError`; nothing else here raises. Work is
-linear in the length of the text.
+A macro string that is not exactly what the grammar allows, or that has more pieces than `filter_api.bounds` says,
+raises `SpfSyntaxError`; nothing else here raises. Work is linear in the length of the text. An expansion is built from
+the right and no further than a name is long, as `shorten` cuts on the left.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from filter_api.bounds import MAX_SPF_PIECES
 from filter_api.net.dns.answer import MAX_NAME
+from filter_api.text.escape import printable
 
 DOMAIN_LETTERS: Final = frozenset("slodiphv")
 ALL_LETTERS: Final = DOMAIN_LETTERS | frozenset("crt")  # c, r and t only where no name is made of them (§7.2)
@@ -27,11 +30,18 @@ _PIECE = re.compile(
 )
 _ESCAPES = {"%": "%", "_": " ", "-": "%20"}
 _TOP_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]+(?<!-)")
-_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ENOUGH: Final = MAX_NAME + 2  # a name, its final dot, and what stands in front of it
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_QUOTED = {byte: f"%{byte:02X}" for byte in range(256) if byte not in _UNRESERVED}
 
 
 class SpfSyntaxError(Exception):
     """An SPF record that RFC 7208 calls a permanent error."""
+
+
+def shown(text: str) -> str:
+    """Text of a record in a message about it."""
+    return printable(text, 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class Macro:
         if self.reverse:
             pieces.reverse()
         text = ".".join(pieces[-self.parts :])
-        return _url_escape(text) if self.quoted else text
+        return text.translate(_QUOTED) if self.quoted else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,16 @@ class MacroString:
         return frozenset(piece.letter for piece in self.pieces if isinstance(piece, Macro))
 
     def expand(self, values: Mapping[str, str]) -> str:
-        """Put the values of the letters in."""
-        return "".join(piece if isinstance(piece, str) else piece.expand(values[piece.letter]) for piece in self.pieces)
+        """Put the values of the letters in; on the left, what a name has no room for is left out."""
+        found: list[str] = []
+        size = 0
+        for piece in reversed(self.pieces):
+            text = piece if isinstance(piece, str) else piece.expand(values[piece.letter])
+            found.append(text)
+            size += len(text)
+            if size >= _ENOUGH:
+                break
+        return "".join(reversed(found))
 
 
 def parse_macro_string(text: str, letters: frozenset[str] = ALL_LETTERS) -> MacroString:
@@ -82,16 +100,19 @@ def parse_domain_spec(text: str) -> MacroString:
         raise SpfSyntaxError("empty domain")
     literal = found[-1]["literal"]
     if literal and not _ends_in_top_label(literal):
-        raise SpfSyntaxError(f"not a domain: {text!r}")
+        raise SpfSyntaxError(f"not a domain: {shown(text)}")
     return MacroString(text, tuple(_piece(one, DOMAIN_LETTERS) for one in found))
 
 
 def shorten(name: str) -> str:
-    """Make an expanded name fit for a query: no final dot, and labels cut on the left beyond 253 bytes (§7.3)."""
+    """Make an expanded name fit for a query: no final dot, and labels cut on the left beyond 253 bytes (§7.3).
+
+    One whose last label is longer than that stays too long: it is no name.
+    """
     name = name.removesuffix(".")
-    while len(name) > MAX_NAME and "." in name:
-        name = name.partition(".")[2]
-    return name
+    if len(name) <= MAX_NAME:
+        return name
+    return name[name.find(".", len(name) - MAX_NAME - 1) + 1 :]
 
 
 def _scan(text: str) -> list[re.Match[str]]:
@@ -100,7 +121,9 @@ def _scan(text: str) -> list[re.Match[str]]:
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None:
-            raise SpfSyntaxError(f"bad macro in {text!r}")
+            raise SpfSyntaxError(f"bad macro in {shown(text)}")
+        if len(found) == MAX_SPF_PIECES:
+            raise SpfSyntaxError(f"more than {MAX_SPF_PIECES} pieces in {shown(text)}")
         found.append(piece)
         position = piece.end()
     return found
@@ -118,7 +141,8 @@ def _piece(found: re.Match[str], letters: frozenset[str]) -> str | Macro:
     if found["parts"] and not digits:
         raise SpfSyntaxError("a macro that keeps no part")
     parts = int(digits[:4] or "0")  # no value has a thousand parts
-    return Macro(letter, parts, bool(found["reverse"]), found["delimiters"] or ".", found["letter"].isupper())
+    delimiters = "".join(dict.fromkeys(found["delimiters"])) or "."
+    return Macro(letter, parts, bool(found["reverse"]), delimiters, found["letter"].isupper())
 
 
 def _ends_in_top_label(literal: str) -> bool:
@@ -127,10 +151,7 @@ def _ends_in_top_label(literal: str) -> bool:
 
 
 def _split(value: str, delimiters: str) -> list[str]:
-    if delimiters == ".":
-        return value.split(".")
-    return re.split(f"[{re.escape(delimiters)}]", value)
-
-
-def _url_escape(value: str) -> str:
-    return "".join(c if c in _UNRESERVED else f"%{ord(c):02X}" for c in value)
+    """Cut at every delimiter; there are seven kinds at most."""
+    for other in delimiters[1:]:
+        value = value.replace(other, delimiters[0])
+    return value.split(delimiters[0])

@@ -1,4 +1,4 @@
-"""What an SPF check comes to (RFC 7208 §2.6)."""
+"""What an SPF check comes to (RFC 7208 §2.6), and what a pass is worth."""
 
 from __future__ import annotations
 
@@ -18,13 +18,25 @@ class Result(enum.Enum):
     PERMERROR = "permerror"
 
 
+class Weakness(enum.Enum):
+    """Why a match says nothing about the client: anybody could have it."""
+
+    NONE = ""
+    ALL = "all"  # it matches every client
+    WIDE = "wide"  # the network is wide, or those of the record are many
+    PTR = "ptr"  # the client's own reverse DNS says so
+    EXISTS = "exists"  # a zone may answer every question
+    MACRO = "macro"  # the names asked for are made of what the client is or says
+
+
 @dataclass(frozen=True, slots=True)
 class SpfResult:
     """What a check came to.
 
     `mechanism` is what matched, as the record has it without its qualifier (``ip4:192.0.2.0/24``), and `domain` the
-    one whose record has it; both are empty if nothing matched. `strong` says whether a pass means anything. `ttl` is
-    for how many seconds the answers it rests on may be believed. `why` explains an error in a few words.
+    one whose record has it; both are empty if nothing matched. `strong` says whether a pass means anything, `weakness`
+    why it does not. `ttl` is for how many seconds the answers it rests on may be believed. `why` explains an error in
+    a few words.
     """
 
     result: Result
@@ -33,6 +45,7 @@ class SpfResult:
     strong: bool = False
     ttl: int = 0
     why: str = ""
+    weakness: Weakness = Weakness.NONE
 
     @property
     def passed(self) -> bool:

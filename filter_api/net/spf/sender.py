@@ -7,10 +7,18 @@ All mechanisms, macros and limits of the RFC are here (10 terms that look someth
 names each); explanations (exp=) are checked for their syntax and never fetched. Nothing is raised, whatever the
 records say and the DNS does: trouble is a result.
 
-`strong` tells a statement from a shrug. A pass counts as strong if what matched is ip4 with a prefix of /12 or longer,
-ip6 with /28 or longer, or a or mx within the same bounds; through include and redirect it is the mechanism at the end
-that counts. `+all`, ptr, exists and wide networks prove nothing: a spammer's own domain passes for a whole botnet.
-An a or mx whose name is made of the client's address or of what the client says is an exists in disguise.
+A domain that anybody passes for vouches for nobody: `strong` tells a statement from a shrug. A pass is strong if what
+matched is ip4 with a prefix of /12 or longer, ip6 with /28 or longer, or a or mx within the same bounds; through
+include and redirect it is the mechanism at the end that counts. It is weak (`weakness` says why)
+
+- by `+all`, ptr, exists or a wider network;
+- if the networks of the records that were read add up to more than two of the widest;
+- if a target on the way is made of the client's address or of what the client says (macros s, l, h, i, p): another
+  client would have come to another record. Hosted SPF (``include:%{ir}.%{v}.%{d}.spf.example``) is weak by this, as
+  nobody can tell it from a zone that says yes to everybody.
+
+What the records and the DNS may cost is bounded in `filter_api.bounds`; what lies beyond is a permanent error. The loop
+gets its turn every ten milliseconds.
 """
 
 from __future__ import annotations
@@ -23,10 +31,10 @@ from typing import Final
 from filter_api.net.dns import Resolver
 from filter_api.net.spf.check import Check, Found, TempError
 from filter_api.net.spf.macro import SpfSyntaxError
-from filter_api.net.spf.result import Result, SpfResult
+from filter_api.net.spf.result import Result, SpfResult, Weakness
 from filter_api.text.addresses import Address, plain_address, split_address
 
-__all__ = ["Result", "SpfResult", "check_host", "check_sender"]
+__all__ = ["Result", "SpfResult", "Weakness", "check_host", "check_sender"]
 
 MAX_SECONDS: Final = 20.0  # RFC 7208 §4.6.4: at least 20 seconds should be allowed
 MAX_TTL: Final = 86_400  # seconds; also of what needed no lookup at all
@@ -65,14 +73,14 @@ async def check_host(
     facts["t"] = str(int(wall()))
     check = Check(resolver, plain_address(address), facts, deadline)
     try:
-        found = await check.domain(domain)
+        found = await check.sender(domain)
     except TempError as error:
         found = Found(Result.TEMPERROR, why=str(error))
     except SpfSyntaxError as error:
         found = Found(Result.PERMERROR, why=str(error))
-    strong = found.strong and found.result is Result.PASS
+    strong = found.weakness is Weakness.NONE and found.result is Result.PASS
     ttl = 0 if found.result is Result.TEMPERROR else min(check.ttl, MAX_TTL)
-    return SpfResult(found.result, found.mechanism, found.domain, strong, ttl, found.why)
+    return SpfResult(found.result, found.mechanism, found.domain, strong, ttl, found.why, found.weakness)
 
 
 def _text(value: bytes) -> str:
