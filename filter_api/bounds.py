@@ -65,6 +65,9 @@ MAX_CACHE_UNITS: Final = 10_000
 #: An entry of the cache takes one unit, with a small answer in it, and one more for every 512 bytes of it.
 CACHE_UNIT: Final = 512
 
+#: Bytes from which on a client's name may be the head of a longer one: smtpd keeps 64 on Linux, a zero included.
+CUT_NAME: Final = 63
+
 #: Names of one client that are looked up (RFC 7208 §4.6.4 has the same bound); with more of them absence is doubt.
 MAX_CLIENT_NAMES: Final = 10
 

@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from filter_api.bases.phase import Phase
+from filter_api.bounds import CUT_NAME
 from filter_api.decision import Decision, Junk, Proceed
 from filter_api.names.dynamic import Evidence, score
 from filter_dyndns.options import Options
-
-CUT_LENGTH = 63
-"""smtpd cuts names at 64 bytes on Linux, the final zero of C included: from here on a name may not be whole."""
 
 
 class Action(enum.Enum):
@@ -25,7 +23,7 @@ class Action(enum.Enum):
 
 def needs_whole_name(name: bytes) -> bool:
     """Whether smtpd may have cut the name."""
-    return len(name) >= CUT_LENGTH
+    return len(name) >= CUT_NAME
 
 
 def whole_name(cut: bytes, names: Iterable[str]) -> list[bytes]:

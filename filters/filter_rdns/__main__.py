@@ -133,7 +133,8 @@ class ReverseDns(Filter):
         if not known.asked and session.transaction is not None:
             known = self.doubt[session]
         if not known.asked and address is not None:
-            found = await look_up(self.resolver, address, forward=self.own.forward, deadline=deadline)
+            heard = (session.rdns, session.identity)
+            found = await look_up(self.resolver, address, forward=self.own.forward, heard=heard, deadline=deadline)
             if found.finding is not Finding.DOUBT:
                 known = self.reverse[session]
             known.asked, known.objection = True, policy.object_to_reverse(found, address)

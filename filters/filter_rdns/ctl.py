@@ -87,7 +87,7 @@ async def _explain(own: Options, common: CommonOptions, client: Client, resolver
         print(f"{client.address} {exempt}: never refused")
         return 0
     report = Report(own, common)
-    await _reverse(own, client.address, resolver, report)
+    await _reverse(own, client, resolver, report)
     if own.helo and client.helo:
         objection = policy.object_to_helo(client.helo, client.address, b"")
         report.show("HELO (-H)", objection, "acceptable, unless it is our own name")
@@ -97,11 +97,12 @@ async def _explain(own: Options, common: CommonOptions, client: Client, resolver
     return int(report.refused)
 
 
-async def _reverse(own: Options, address: Address, resolver: Resolver, report: Report) -> None:
+async def _reverse(own: Options, client: Client, resolver: Resolver, report: Report) -> None:
+    address = client.address
     found = await look_up(resolver, address)
     report.show("reverse DNS", policy.object_to_reverse(found, address), f"has a name: {', '.join(found.names)}")
     if own.forward and found.finding is Finding.NAMED:
-        found = await look_up(resolver, address, forward=True)
+        found = await look_up(resolver, address, forward=True, heard=[client.helo])
         report.show("confirmed name (-f)", policy.object_to_reverse(found, address), ", ".join(found.names))
 
 

@@ -173,3 +173,25 @@ def test_a_reply_never_names_an_interface_of_ours(client: str) -> None:
 def test_a_link_local_client_with_a_name_passes(scope: str) -> None:
     zone = {("fe80::1", "PTR"): ["host.example.org"], ("host.example.org", "AAAA"): ["fe80::1"]}
     assert refusal("-f", address="fe80::1" + scope, rdns=None, zone=zone) == ("proceed", "")
+
+
+MANY: Zone = {
+    (BARE, "PTR"): [f"www{n}.example" for n in range(30)] + ["mx.example.org"],
+    ("mx.example.org", "A"): [BARE],
+}
+
+
+@pytest.mark.parametrize(("rdns", "helo"), [("mx.example.org", "other.example"), ("www1.example", "mx.example.org")])
+def test_among_many_names_the_one_that_smtpd_or_helo_gives_is_found(rdns: str, helo: str) -> None:
+    smtpd, _ = player("-f", zone=MANY)
+    with smtpd:
+        client = smtpd.connect(BARE, rdns=rdns, fcrdns="fail")
+        client.helo(helo)
+        assert client.mail_from().ok
+
+
+@pytest.mark.parametrize("arguments", [(), ("-p", "connect"), ("-p", "rcpt-to")])
+def test_among_more_names_than_are_looked_up_nobody_is_refused_for_good(arguments: tuple[str, ...]) -> None:
+    verdict, reply = refusal("-f", *arguments, address=BARE, rdns="www1.example", zone=MANY)
+    assert (verdict, reply) == ("disconnect" if "connect" in arguments else "reject", REPLIES["doubt"].format(BARE))
+    assert refusal("-f", "-F", "accept", *arguments, address=BARE, rdns="www1.example", zone=MANY)[0] == "proceed"
