@@ -114,7 +114,7 @@ def test_the_name_that_smtpd_or_the_client_gave_is_looked_up_first(heard: list[b
 
 
 def test_a_name_that_smtpd_cut_stands_for_those_that_begin_like_it() -> None:
-    long = [f"a-mail-server-with-a-name-that-is-longer-than-what-smtpd-keeps-{n}.example.org" for n in range(20)]
+    long = [f"a-mail-server-with-a-name.that-is-longer-than-what-smtpd-keeps.{n}.example.org" for n in range(20)]
     zone: Zone = {(CLIENT, "PTR"): [*TWENTY, *long[:3]], (long[2], "A"): [CLIENT]}
     assert find(zone, heard=[long[0][:63].encode()]).names == (long[2],)
     assert find(zone, heard=[long[0][:20].encode()]).finding is Finding.DOUBT
