@@ -84,9 +84,10 @@ async def look_up(
 
 def _heard_first(names: tuple[str, ...], heard: Iterable[bytes | None]) -> tuple[str, ...]:
     """The names in order, those that somebody gave, whole or cut, in front."""
-    texts = [name.decode("latin-1").removesuffix(".").lower() for name in heard if name]
+    texts = [name.decode("latin-1").lower() for name in heard if name]
+    whole = {text.removesuffix(".") for text in texts}
     heads = tuple(text for text in texts if len(text) >= CUT_NAME)
-    return tuple(sorted(names, key=lambda name: name not in texts and not name.startswith(heads)))
+    return tuple(sorted(names, key=lambda name: name not in whole and not name.startswith(heads)))
 
 
 async def _confirm(resolver: Resolver, address: Address, names: tuple[str, ...], deadline: float | None) -> Reverse:
