@@ -40,10 +40,11 @@ _GROUPS: Final = 8
 
 
 class Find(NamedTuple):
-    """Points and what was found, in words."""
+    """Points, what was found, in words, and the bytes of an address in hex: letters in them are no words."""
 
     weight: int
     reason: str
+    text: bytes = b""
 
 
 def address_evidence(host: bytes, address: IPv4Address | IPv6Address | None) -> Find | None:
@@ -74,10 +75,10 @@ def _find_v4(host: bytes, address: IPv4Address) -> Find | None:
 
 def _in_hex(host: bytes, packed: bytes) -> Find | None:
     squeezed = _SEPARATORS.sub(b"", host)
-    if packed.hex().encode() in squeezed:
-        return Find(WHOLE, "the client's address in hex")
-    if packed[::-1].hex().encode() in squeezed:
-        return Find(WHOLE, "the client's address in hex, reversed")
+    for direction, ordered in (("", packed), (", reversed", packed[::-1])):
+        text = ordered.hex().encode()
+        if text in squeezed:
+            return Find(WHOLE, "the client's address in hex" + direction, text)
     return None
 
 
@@ -107,8 +108,9 @@ def _glued(host: bytes, octets: tuple[int, ...]) -> Find | None:
 def _part_in_hex(host: bytes, packed: bytes) -> Find | None:
     squeezed = _SEPARATORS.sub(b"", host)
     for part in (packed[:3], packed[1:]):
-        if part.hex().encode() in squeezed:
-            return Find(THREE_OCTETS, "three octets of the client's address in hex")
+        text = part.hex().encode()
+        if text in squeezed:
+            return Find(THREE_OCTETS, "three octets of the client's address in hex", text)
     return None
 
 
@@ -148,8 +150,9 @@ def _find_v6(host: bytes, address: IPv6Address) -> Find | None:
     nibbles = address.packed.hex().encode()
     squeezed = _SEPARATORS.sub(b"", host)
     groups = [int(group, 16) for group in address.exploded.split(":")]
-    if nibbles in squeezed or nibbles[::-1] in squeezed:
-        return Find(WHOLE, "the client's address in hex")
+    for text in (nibbles, nibbles[::-1]):
+        if text in squeezed:
+            return Find(WHOLE, "the client's address in hex", text)
     if str(address).replace(":", "-").encode() in host:
         return Find(WHOLE, "the client's address, compressed")
     rows = _group_rows(host)

@@ -21,10 +21,14 @@ from typing import Final, NamedTuple, Protocol
 
 from filter_api.names.address import address_evidence
 from filter_api.names.words import (
+    CALLED_STATIC,
+    CHANGING,
     DATA_CENTRES,
     DOMAIN_PARTS,
     DOMAIN_WEIGHT,
+    HOSTING_REGISTRIES,
     NEUTRAL,
+    OUTWEIGHED,
     PREFIXES,
     PSEUDO_REGISTRIES,
     SECOND_LEVELS,
@@ -40,6 +44,7 @@ DEFAULT_REFUSE: Final = 5
 
 _RUNS: Final = re.compile(rb"[a-z]+")
 _ALNUM: Final = re.compile(rb"[a-z0-9]+")
+_FIXED_IP: Final = re.compile(rb"(?<![a-z])(?:fixed[-_.]?ip|ip[-_.]?fixed)(?![a-z])")
 _LONGEST_COMPOUND: Final = 24  # letters; bounds the work on one run of letters
 
 
@@ -117,12 +122,18 @@ def _below_a_registry(labels: list[bytes]) -> bool:
 
 
 def _built_in(name: Name, address: IPv4Address | IPv6Address | None) -> Iterator[Item]:
-    found = address_evidence(name.host, address)
+    host = name.host
+    found = address_evidence(host, address)
     if found is not None:
         yield Item(found.weight, "address", found.reason)
-    for kind, word in _words(name.host).items():
-        yield Item(WEIGHTS[kind], kind, word.decode("ascii"))
-    if name.domain in DATA_CENTRES or _speaks_of_servers(name.domain):
+        host = host.replace(found.text, b"-") if found.text else host  # letters of its hex form are no words
+    words = _words(host)
+    clears = name.domain in DATA_CENTRES or _speaks_of_servers(name.domain)
+    steady = "static" in words and name.domain not in CALLED_STATIC
+    outweighs = (clears or steady) and not CHANGING & words.keys()
+    for kind, word in words.items():
+        yield Item(0 if outweighs and kind in OUTWEIGHED else WEIGHTS[kind], kind, word.decode("ascii"))
+    if clears:
         yield Item(DOMAIN_WEIGHT, "domain", printable(name.domain))
 
 
@@ -131,8 +142,10 @@ def _speaks_of_servers(domain: bytes) -> bool:
 
     The one thing taken from the registered domain, as it can only clear a client.
     """
-    owner = domain.partition(b".")[0]
-    return any(owner.startswith(part) or owner.endswith(part) for part in DOMAIN_PARTS)
+    owner, _, registry = domain.partition(b".")
+    if registry in HOSTING_REGISTRIES:
+        return True
+    return owner.startswith(DOMAIN_PARTS) or owner.endswith(DOMAIN_PARTS)
 
 
 def _words(host: bytes) -> dict[str, bytes]:
@@ -144,6 +157,10 @@ def _words(host: bytes) -> dict[str, bytes]:
     for word in _ALNUM.findall(host):
         if word in WORDS:
             found.setdefault(WORDS[word], word)
+    fixed = _FIXED_IP.search(host) if "fixed" in found else None
+    if fixed is not None:
+        found.pop("fixed")
+        found.setdefault("static", fixed[0])
     return found
 
 

@@ -7,7 +7,9 @@ Weights are points; 5 is the default score of refusal. They are meant to be read
 - a technology (dsl, cable, fibre) or a mobile network is not, as businesses and their mail servers use those lines,
   too: something else must join it, mostly the client's address in the name;
 - words for customers are weak: a hoster calls its machines clients;
-- a word of a mail server, or of a line with a static address, takes away what the address in the name gave.
+- a word of a mail server, or of a line with a static address, takes away what the address in the name gave;
+- a word of a line with a static address, or for business, outweighs all words for lines and customers beside it, as a
+  static line is one of these, too; only a word that says that the address changes stands against it.
 """
 
 from __future__ import annotations
@@ -76,11 +78,14 @@ KINDS: Final = (
         "static",
         -5,
         "static staticip statique statico estatico estatica statisch statisk statikus fix fixe fisso fijo fixip fixedip"
-        " ipfixe ipfixa perm permanent biz business corp corporate company enterprise empresas bedrift firma"
+        " ipfixe ipfixa fissa fija feste sabit statyczny statyczne perm permanent"
+        " biz business b2b corp corporate company enterprise enterprises entreprise entreprises empresa empresas"
+        " empresarial bedrift firma firmen gewerbe impresa imprese azienda aziende zakelijk zakelijke foretag erhverv"
+        " yritys sme pme pyme kmu"
         # what two large cable companies call their lines with a static address
         " wsip rrcs",
     ),
-    # said of lines that do not move as often as of addresses that do not change
+    # said of lines that do not move as often as of addresses that do not change; "fixed-ip" is static
     Kind("fixed", -2, "fixed"),
     Kind(
         "server",
@@ -94,6 +99,15 @@ KINDS: Final = (
 WEIGHTS: Final[dict[str, int]] = {kind.name: kind.weight for kind in KINDS}
 
 WORDS: Final[dict[bytes, str]] = {word.encode(): kind.name for kind in KINDS for word in kind.words.split()}
+
+#: Kinds that say that the address changes; no word for a static line outweighs them.
+CHANGING: Final = frozenset({"dynamic", "dialup", "handset"})
+
+#: Kinds that count nothing beside a word for a static line, or in a domain of a hoster or for business.
+OUTWEIGHED: Final = frozenset(kind.name for kind in KINDS if kind.weight > 0) - CHANGING
+
+#: Registered domains of providers that call the lines of homes static, too: there the word outweighs nothing.
+CALLED_STATIC: Final = frozenset({b"bbox.fr"})
 
 #: Words that say nothing alone, but complete a compound: dynamic-ip, mail-out, cable-net.
 NEUTRAL: Final = frozenset(b"ip ips net out in up line host hub one de uk fr us eu".split())
@@ -122,10 +136,17 @@ PSEUDO_REGISTRIES: Final = frozenset(
 
 #: Registered domains whose generic names belong to machines in data centres.
 DATA_CENTRES: Final = frozenset(
-    b"amazonaws.com googleusercontent.com linodeusercontent.com linode.com vultrusercontent.com poneytelecom.eu"
-    b" scw.cloud pbiaas.com scaleway.com unifiedlayer.com secureserver.net ovh.net"
-    b" kimsufi.com leaseweb.com".split()
+    b"amazonaws.com googleusercontent.com azure.com linodeusercontent.com linode.com vultrusercontent.com vultr.com"
+    b" choopa.com choopa.net poneytelecom.eu scw.cloud scaleway.com pbiaas.com hosteurope.de transip.net ghst.net"
+    b" unifiedlayer.com secureserver.net websitewelcome.com hostgator.com bluehost.com dreamhost.com cprapid.com"
+    b" ovh.net ovh.ca ovh.us kimsufi.com soyoustart.com leaseweb.com leaseweb.net worldstream.nl"
+    b" hostwindsdns.com colocrossing.com racknerd.com quadranet.com psychz.net hvvc.us lstn.net softlayer.com"
+    b" wholesaleinternet.net nocix.net ramnode.com frantech.ca hstgr.io clouvider.net m247.com datapacket.com"
+    b" liquidweb.com rackspace.com selectel.ru timeweb.ru firstvds.ru fvds.ru vdsina.ru".split()
 )
+
+#: Top-level domains that say the same.
+HOSTING_REGISTRIES: Final = frozenset({b"cloud", b"hosting"})
 
 #: Parts of a registered domain that say the same: contaboserver, comcastbusiness, upcbusiness, hosting-something.
 DOMAIN_PARTS: Final = (b"server", b"hosting", b"hoster", b"vps", b"cloud", b"dedicated", b"business")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from ipaddress import ip_address
 
 import pytest
@@ -151,6 +152,114 @@ def test_static_and_the_address_is_weighed() -> None:
     assert score("static-203-0-113-57.example.net", address).total == 0
     assert score("static-203-0-113-57.dsl.example.net", address).total < DEFAULT_REFUSE
     assert score("static-203-0-113-57.dynamic.example.net", address).total == DEFAULT_REFUSE
+
+
+#: Words of access networks, one of each kind; none of them says that the address changes.
+ACCESS = {
+    "dsl": "adsl",
+    "fibre": "ftth",
+    "cable": "hfc",
+    "access": "lns",
+    "subscriber": "cust",
+    "equipment": "cpe",
+    "home": "retail",
+    "generic": "rev",
+    "broadband": "broadband",
+    "pool": "pool",
+    "mobile": "wireless",
+    "nat": "nat",
+    "residential": "residential",
+    "unassigned": "unknown",
+    "brand": "neoplus",
+}
+CHANGING_WORDS = ("dynamic", "dyn", "dhcp", "ppp", "dialup", "gprs", "lte")
+STEADY_WORDS = (
+    "static",
+    "fix",
+    "business",
+    "staticip",
+    "b2b",
+    "fixip",
+    "perm",
+    "corporate",
+    "fixed-ip",
+    "ip-fixed",
+    "pme",
+)
+
+
+def test_every_kind_of_access_network_is_among_them() -> None:
+    positive = {kind.name for kind in KINDS if kind.weight > 0}
+    assert set(ACCESS) == positive - {"dynamic", "dialup", "handset"}
+    assert all(WORDS[word.encode()] == kind for kind, word in ACCESS.items())
+
+
+@pytest.mark.parametrize("steady", STEADY_WORDS)
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 15])
+def test_a_static_or_business_line_is_none_of_a_home(steady: str, size: int) -> None:
+    address = ip_address("203.0.113.45")
+    for kinds in itertools.combinations(ACCESS, size):
+        words = ".".join(ACCESS[kind] for kind in kinds)
+        for name in (f"203-0-113-45.{steady}.{words}.example.net", f"{steady}-203-0-113-45.{words}.example.net"):
+            evidence = score(name, address)
+            assert evidence.total == 0, (name, evidence.kinds)
+            assert all(f"{kind}+0" in evidence.kinds.split(",") for kind in kinds)
+
+
+@pytest.mark.parametrize("steady", STEADY_WORDS)
+@pytest.mark.parametrize("changing", CHANGING_WORDS)
+@pytest.mark.parametrize("access", ["", "adsl.", "cust.hfc."])
+def test_a_word_for_changing_addresses_stands_against_it(steady: str, changing: str, access: str) -> None:
+    address = ip_address("203.0.113.45")
+    assert score(f"{steady}-203-0-113-45.{changing}.{access}example.net", address).total >= DEFAULT_REFUSE
+    assert score(f"203-0-113-45.{access}{steady}.{changing}.example.net", address).total >= DEFAULT_REFUSE
+
+
+@pytest.mark.parametrize(
+    "name", [f"203-0-113-45.{a}.{b}.example.net" for a in ("adsl", "cust") for b in ("ftth", "hfc")]
+)
+def test_words_of_access_networks_count_where_nothing_speaks_against_them(name: str) -> None:
+    assert score(name, ip_address("203.0.113.45")).total >= 10
+
+
+def test_a_provider_that_calls_all_lines_static_gains_nothing_by_it() -> None:
+    name = "static-203-0-113-45.ftth.abo.bbox.fr"
+    assert score(name, ip_address("203.0.113.45")).kinds == "address+5,static-5,fibre+3,subscriber+2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "client-203-0-113-45.hostwindsdns.com",
+        "hwsrv-903045.hostwindsdns.com",
+        "203-0-113-45-host.colocrossing.com",
+        "203-0-113-45.cprapid.com",
+        "rs203045.rs.hosteurope.de",
+        "rs203-0-113-45.rs.hosteurope.de",
+        "lvps203-0-113-45.dedicated.hosteurope.de",
+        "203-0-113-45.static.quadranet.com",
+        "203-0-113-45.customer.psychz.net",
+        "45.113.0.203.static.reverse.lstn.net",
+        "203.0.113.45.choopa.net",
+        "203-0-113-45.colo.transip.net",
+        "customer.203-0-113-45.users.clients.your-server.de",
+        "203-0-113-45.client.hstgr.cloud",
+        "pool-203-0-113-45.example.hosting",
+        "203-0-113-45.dsl.cust.upcbusiness.at",
+    ],
+)
+def test_the_names_that_hosters_give_are_no_names_of_homes(name: str) -> None:
+    assert score(name, ip_address("203.0.113.45")).total < DEFAULT_REFUSE - 1
+
+
+@pytest.mark.parametrize("name", ["dyn-203-0-113-45.colocrossing.com", "203-0-113-45.ppp.hosting.example"])
+def test_a_word_for_changing_addresses_counts_there_too(name: str) -> None:
+    assert score(name, ip_address("203.0.113.45")).total >= DEFAULT_REFUSE
+
+
+def test_letters_of_an_address_in_hex_are_no_words() -> None:
+    assert score("p000000bb.example.net", ip_address("0.0.0.187")).kinds == "address+5"
+    assert score("bb.p000000bb.example.net", ip_address("0.0.0.187")).kinds == "address+5,home+2"
 
 
 def test_bytes_and_text_are_alike() -> None:
