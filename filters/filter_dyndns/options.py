@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getopt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,7 +10,7 @@ from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.errors import UsageError
 from filter_api.files.reloading import ReloadingFile
 from filter_api.names.dynamic import DEFAULT_REFUSE
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, parse_options
 
 if TYPE_CHECKING:
     from filter_api.names.rules import OwnRules
@@ -61,6 +62,15 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         ),
         common,
     )
+
+
+def wants_explanation(arguments: Sequence[str]) -> bool:
+    """Whether -x is among the options; bad ones are for `parse` to complain of."""
+    try:
+        options, _ = getopt.getopt(list(arguments), LETTERS + COMMON_LETTERS)
+    except getopt.GetoptError:
+        return False
+    return ("-x", "") in options
 
 
 def _exceptions(path: str) -> ReloadingFile[Exceptions]:

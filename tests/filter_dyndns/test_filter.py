@@ -10,7 +10,7 @@ import pytest
 from filter_api.net.dns import Resolver, Status
 from filter_api.testing.dns import FakeZone
 from filter_api.testing.player import Player
-from filter_dyndns.__main__ import DynamicNames, build
+from filter_dyndns.filter import DynamicNames, build
 
 HOME = "203.0.113.57"
 HOME_NAME = "h-203-0-113-57.dyn.example.net"

@@ -8,8 +8,8 @@ import pytest
 
 from filter_api.bases.phase import Phase
 from filter_api.errors import ConfigError, UsageError
-from filter_dyndns.__main__ import build, wants_explanation
-from filter_dyndns.options import DEFAULT_TEXT, Options, parse
+from filter_dyndns.filter import build
+from filter_dyndns.options import DEFAULT_TEXT, Options, parse, wants_explanation
 
 
 def test_defaults() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from filter_api.net.dns import Record, Resolver, Status
 from filter_api.testing import FakeZone, Player, Slow
-from filter_rdns.__main__ import build
+from filter_rdns.filter import build
 
 Zone = Mapping[tuple[str, str], Sequence[Record] | Status | Slow]
 

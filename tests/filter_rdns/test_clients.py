@@ -8,7 +8,7 @@ import pytest
 
 from filter_api.net.dns import reverse_name
 from filter_api.testing import Slow
-from filter_rdns.__main__ import build
+from filter_rdns.filter import build
 from tests.filter_rdns.play import (
     BARE,
     DOWN,

@@ -8,7 +8,7 @@ import pytest
 
 from filter_api.errors import ConfigError
 from filter_api.net.dns import Status
-from filter_rdns.__main__ import build
+from filter_rdns.filter import build
 from tests.filter_rdns.play import BARE, GOOD, LIAR, NO_PTR, ZONE, Zone, player, refusal
 
 EVERYTHING = ("-f", "-H", "-S")

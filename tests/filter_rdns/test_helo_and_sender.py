@@ -6,7 +6,7 @@ import pytest
 
 from filter_api.net.dns import Resolver
 from filter_api.testing import FakeZone, Player
-from filter_rdns.__main__ import build
+from filter_rdns.filter import build
 from tests.filter_rdns.play import (
     BARE,
     GOOD,

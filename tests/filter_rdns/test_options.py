@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter_api.errors import UsageError
-from filter_rdns.__main__ import ReverseDns, build
+from filter_rdns.filter import ReverseDns, build
 from tests.filter_rdns.play import (
     BARE,
     DOWN,
