@@ -6,8 +6,8 @@
 What it promises: a key is an RSA key of at least 1024 bits (RFC 8301 §3.2; a `warning` below 2048) in PKCS#1 or
 PKCS#8, or an Ed25519 key (RFC 8463); its parts fit each other; its file is a regular one, owned by root or by the user
 the filter runs as, with no access for others and, at most, read access for a group the filter is in. A key that
-turns bad while the filter runs is logged once and the one read before stays in use. Key material never gets into an
-error text, a log line or a repr.
+turns bad while the filter runs is logged once, the one read before stays in use, and the file is tried again every
+second. A new key is logged with what signs with it. Key material never gets into an error text, a log line or a repr.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
+from weakref import WeakSet
 
 import cryptography
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -43,6 +44,8 @@ MAX_SIZE: Final = 65536  # bytes of a key file: a PEM key of 16384 bits has 13 K
 
 LOOK_INTERVAL: Final = 1.0  # seconds between two looks at a key file
 SETTLED_NS: Final = 2_000_000_000  # a file changed this lately may change again under the same time stamp
+
+NAMES_SHOWN: Final = 3  # of those who sign with a key, in a log line
 
 _SKIPS_PROOF: Final = int(cryptography.__version__.partition(".")[0]) >= 39
 _PADDING: Final = PKCS1v15()
@@ -104,10 +107,33 @@ def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-class KeyFile:
-    """A key file and the newest good key in it."""
+class Named(Protocol):
+    """What signs with a key."""
 
-    __slots__ = ("_clock", "_complaint", "_guard", "_key", "_next_look", "_version", "algorithm", "path")
+    @property
+    def record_name(self) -> str:
+        """Where the DNS publishes the key."""
+
+
+class KeyFile:
+    """A key file and the newest good key in it.
+
+    `users` are those who sign with it, for the log. `complaint` says why the file as it is now is not used, or nothing.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_guard",
+        "_key",
+        "_next_look",
+        "_tell",
+        "_version",
+        "algorithm",
+        "complaint",
+        "path",
+        "users",
+    )
 
     def __init__(
         self,
@@ -116,15 +142,18 @@ class KeyFile:
         *,
         guard: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[str], None] = _LOG.info,
     ) -> None:
         """`algorithm` is the one wanted, None takes what the key is. `guard` refuses unsafe owners and modes.
 
-        Raises KeyProblem.
+        `tell` is called with a line for the log when another key is in use. Raises KeyProblem.
         """
         self.path = path
         self._guard = guard
         self._clock = clock
-        self._complaint = ""
+        self._tell = tell
+        self.complaint = ""
+        self.users: WeakSet[Named] = WeakSet()
         self._version, self._key = _load(path, algorithm, guard)
         self.algorithm = self._key.algorithm
         self._next_look = clock() + LOOK_INTERVAL
@@ -141,15 +170,26 @@ class KeyFile:
         try:
             if _version(os.stat(self.path)) == self._version:
                 return
+            before = self._key
             self._version, self._key = _load(self.path, self.algorithm, self._guard)
-            if self._complaint:
-                _LOG.info("%s: the key is good again", printable(self.path))
-            self._complaint = ""
         except (OSError, KeyProblem) as error:
             text = str(error) if isinstance(error, KeyProblem) else _reason(self.path, error)
-            if text != self._complaint:
-                self._complaint = text
-                _LOG.warning("%s; the key read before stays in use", text)
+            if text != self.complaint:
+                self.complaint = text
+                _LOG.warning("%s; the key read before stays in use%s", text, self._for())
+            return
+        if self.complaint or before.public_data() != self._key.public_data():
+            what = "the key is good again" if self.complaint else "a new key is in use"
+            self._tell(f"{printable(self.path)}: {what}{self._for()}, {self._key}")
+        if self._key.warning and before.warning != self._key.warning:
+            _LOG.warning("%s: %s", printable(self.path), self._key.warning)
+        self.complaint = ""
+
+    def _for(self) -> str:
+        """Selector and domain of those who sign with it, for the log."""
+        names = sorted(user.record_name for user in self.users)
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        return f" for {', '.join(names[:NAMES_SHOWN])}{more}" if names else ""
 
 
 def parse_key(pem: bytes) -> SigningKey:

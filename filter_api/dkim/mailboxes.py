@@ -1,20 +1,30 @@
 """The addresses of a From field (RFC 5322 §3.4), read strictly: what a mail reader might take otherwise is no address.
 
     parse_mailboxes(b'"Doe, J." <j.doe@example.org> (home)')     -> [b"j.doe@example.org"]
+    parse_mailboxes(b"me@example.net <me@example.net>")          -> [b"me@example.net"]
     parse_mailboxes(b"boss@example.org <me@example.net>")        -> None
+    parse_mailboxes(b"Staff: a@example.org;")                    -> [b"a@example.org"]
 
-A signature vouches for the From address, so there must be no doubt which one that is. One pass of a pattern that is
-linear in its input; nothing here raises.
+A signature vouches for the From address, so there must be no doubt which one that is. What mail programs write against
+the grammar is taken where every reader comes to the same domain: an address of that domain as a display name, brackets
+in one, encoded words with an @ or a dot in them. One pass of a pattern that is linear in its input; nothing here
+raises.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
+
+from filter_api import bounds
+from filter_api.text.addresses import domain_of
+from filter_api.text.idn import a_labels
 
 _TOKEN: Final = re.compile(
     rb"[ \t\r\n]+"  # folding white space
     rb'|"[^"\\]*(?:\\.[^"\\]*)*"'  # quoted string
+    rb"|=\?[A-Za-z0-9_*-]+\?[BbQq]\?[A-Za-z0-9!#$%&'*+/=^_`{|}~@.\[\]-]*\?=(?=[ \t\r\n<]|\Z)"  # encoded word
     rb"|\[[^\[\]\\]*\]"  # domain literal
     rb"|[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\xff-]+"  # atom, 8-bit text too: display names come raw
     rb"|[().<>@,:;\\]",
@@ -34,14 +44,19 @@ _COMMON: Final = re.compile(
     + rb"))[ \t\r\n]*\Z"
 )
 _SPECIALS: Final = frozenset(b"().<>@,:;\\")
+_SPECIALS_BUT_DOT_AND_AT: Final = frozenset((b"(", b")", b"<", b">", b",", b":", b";", b"\\"))
+_MAX_LABELS: Final = 128  # of a domain name (RFC 1035 §3.1)
 _COMMENT_PART: Final = re.compile(rb"[^()\\]+|\\.|[()]", re.DOTALL)
 
 
 def parse_mailboxes(value: bytes) -> list[bytes] | None:
     """The ``local@domain`` of every mailbox in the list, comments and blanks taken out, case kept.
 
-    None if the value is no mailbox list: bad syntax, groups (RFC 6854), an address without a domain.
+    None if the value is no mailbox list: bad syntax, a group (RFC 6854) of several or of nobody, an address without a
+    domain, more than 64 KiB.
     """
+    if len(value) > bounds.MAX_FROM:
+        return None
     common = _COMMON.match(value)
     if common is not None:
         return [common[1] or common[2]]
@@ -49,7 +64,7 @@ def parse_mailboxes(value: bytes) -> list[bytes] | None:
     if tokens is None:
         return None
     found: list[bytes] = []
-    for mailbox in _split(tokens):
+    for mailbox in _split(_ungrouped(tokens)):
         if mailbox:  # RFC 5322 §4.4 lets an element of a list be empty
             address = _mailbox(mailbox)
             if address is None:
@@ -90,6 +105,16 @@ def _after_comment(value: bytes, position: int) -> int:
     return -1
 
 
+def _ungrouped(tokens: list[bytes]) -> list[bytes]:
+    """The tokens of the only member where they are a group of one: ``words : mailbox ;``."""
+    if tokens[-1:] != [b";"] or b":" not in tokens or b"," in tokens:
+        return tokens
+    start = tokens.index(b":")
+    if not start or not all(map(_is_word, tokens[:start])):
+        return tokens
+    return tokens[start + 1 : -1] or tokens
+
+
 def _split(tokens: list[bytes]) -> list[list[bytes]]:
     """The tokens between the commas outside angle brackets (a route inside them holds commas, too)."""
     elements: list[list[bytes]] = [[]]
@@ -109,12 +134,33 @@ def _mailbox(tokens: list[bytes]) -> bytes | None:
         return _address(tokens)
     start = tokens.index(b"<")
     phrase, inner = tokens[:start], tokens[start + 1 :]
-    if inner[-1:] != [b">"] or any(not _is_word(token) and token != b"." for token in phrase):
+    if inner[-1:] != [b">"]:
         return None
     inner.pop()
     if inner[:1] == [b"@"] and b":" in inner:  # an obsolete source route, to be ignored (RFC 5322 §4.4)
         inner = inner[inner.index(b":") + 1 :]
-    return _address(inner)
+    address = _address(inner)
+    return address if address is not None and _is_name_of(phrase, address) else None
+
+
+def _is_name_of(phrase: list[bytes], address: bytes) -> bool:
+    """Whether these tokens may stand before ``<address>``: words, dots, brackets; addresses of the same domain only."""
+    if all(_is_word(token) or token == b"." or token.startswith(b"[") for token in phrase):
+        return True
+    if any(token in _SPECIALS_BUT_DOT_AND_AT for token in phrase):
+        return False
+    own = a_labels(domain_of(address))
+    return all(a_labels(domain) == own for domain in _domains_in(phrase))
+
+
+def _domains_in(phrase: list[bytes]) -> Iterator[bytes]:
+    """What follows each @, as far as it can be a domain."""
+    for index, token in enumerate(phrase):
+        if token == b"@":
+            end = index + 2
+            while phrase[end : end + 1] == [b"."] and end < index + _MAX_LABELS * 2:
+                end += 2
+            yield b"".join(phrase[index + 1 : end])
 
 
 def _address(tokens: list[bytes]) -> bytes | None:
@@ -125,10 +171,12 @@ def _address(tokens: list[bytes]) -> bytes | None:
     local, domain = tokens[:at], tokens[at + 1 :]
     if not _is_dotted(local):
         return None
+    if len(domain) > 1 and domain[-1] == b".":  # the root, written: no name in mail, and no doubt about it either
+        domain = domain[:-1]
     literal = len(domain) == 1 and domain[0].startswith(b"[")
     if not literal and (not _is_dotted(domain) or any(word.startswith(b'"') for word in domain)):
         return None
-    return b"".join(tokens)
+    return b"".join([*local, b"@", *domain])
 
 
 def _is_dotted(tokens: list[bytes]) -> bool:

@@ -12,6 +12,7 @@ added later breaks the signature. There is no l= tag and no way to get one (§8.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -117,13 +118,32 @@ def cover(layout: Layout, fields: Sequence[RawField]) -> Covered:
     chosen = [fields[place] for place in places]
     data = b"".join([raw for _, raw in chosen])
     header_form = layout.header_form
-    if 0x0C in data or 0x0B in data:
-        # Text to RFC 6376 §2.8, blanks to widespread verifiers: the relaxed form of such a field is in dispute.
+    if header_form == "relaxed" and in_dispute(data):
         header_form = "simple"
     if header_form == "relaxed":
         data = b"".join([b"%b:%b\r\n" % (name, relaxed_value(raw[len(name) + 1 :])) for name, raw in chosen])
     copies = _copies(layout, fields) if layout.copies else b""
     return Covered(names, data, header_form, copies)
+
+
+_ASCII_BLANKS: Final = b"\x0b\x0c\x1c\x1d\x1e\x1f"
+_FOREIGN_BLANKS: Final = re.compile(
+    rb"[\x0b\x0c\x1c-\x1f\x85\xa0]"  # as one byte each: NEL and NBSP of Latin-1, and in the middle of UTF-8
+    rb"|\xe1\x9a\x80|\xe1\xa0\x8e|\xe2\x80[\x80-\x8d\xa8\xa9\xaf]|\xe2\x81[\x9f\xa0]|\xe3\x80\x80|\xef\xbb\xbf"
+)
+
+
+def in_dispute(data: bytes) -> bool:
+    """Whether fields hold what is text to RFC 6376 §2.8 and a blank to widespread verifiers.
+
+    Those take what their language calls white space: the form feed and the vertical tab (C), 0xA0 and U+FEFF (the \\s
+    of JavaScript, bytes read as Latin-1 or as UTF-8), 0x85 and 0x1C to 0x1F (Python, Go, Perl), the blanks of Unicode.
+    They make other relaxed forms of such a field; its simple form is the same to all. An ``à`` and the
+    Cyrillic letter Er of UTF-8 have a byte 0xA0.
+    """
+    if data.isascii():
+        return len(data.translate(None, _ASCII_BLANKS)) != len(data)
+    return _FOREIGN_BLANKS.search(data) is not None
 
 
 @lru_cache(maxsize=256)

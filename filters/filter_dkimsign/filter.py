@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import ClassVar, Final
 
@@ -21,14 +22,14 @@ from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.session import Session
-from filter_dkimsign.keytable import Entry
+from filter_dkimsign.in_use import InUse, in_use
+from filter_dkimsign.keytable import SHOWN, Entry
 from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of
 from filter_dkimsign.prepare import Outgoing, open_message
 
 AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
 BLOCKS_A_TURN: Final = 4  # blocks of 64 KiB hashed before others have their turn
 CLIENTS_REMEMBERED: Final = 1024
-NOTES_SHOWN: Final = 20
 
 
 class DkimSign(Filter):
@@ -36,19 +37,40 @@ class DkimSign(Filter):
 
     name: ClassVar[str] = "filter-dkimsign"
 
-    def __init__(self, rules: Rules, layout: Layout, notes: Sequence[str] = ()) -> None:
-        """`notes` are warnings for the log, known before there is one."""
+    def __init__(self, rules: Rules, layout: Layout, notes: Sequence[str] = (), news: deque[str] | None = None) -> None:
+        """`notes` are warnings for the log, known before there is one; `news` gets what changes about the keys."""
         self.rules = rules
         self.layout = layout
         self._notes = notes
+        self._news: deque[str] = deque() if news is None else news
         self._foreign: dict[str, None] = {}
 
     async def started(self) -> None:
-        """Log what the start found worth a warning."""
-        for note in self._notes[:NOTES_SHOWN]:
+        """Log which keys sign, and what the start found worth a warning."""
+        for note in _cut(self._notes):
             self.log.warning(None, "start", note=note)
-        if len(self._notes) > NOTES_SHOWN:
-            self.log.warning(None, "start", note=f"and {len(self._notes) - NOTES_SHOWN} more")
+        used = list(self.in_use())
+        for key in used[:SHOWN]:
+            self.log.info(
+                None,
+                "key",
+                domain=key.domain,
+                selector=key.selector,
+                algorithm=key.algorithm,
+                bits=key.bits,
+                file=key.path,
+            )
+        if len(used) > SHOWN:
+            self.log.info(None, "key", note=f"and {len(used) - SHOWN} more")
+
+    def in_use(self) -> Iterator[InUse]:
+        """What signs now, and what keeps a newer key from being used."""
+        return in_use(self.rules.sources())
+
+    def _tell_news(self) -> None:
+        """Log what has changed about the keys since the last message."""
+        while self._news:
+            self.log.info(None, "key", note=self._news.popleft())
 
     def saw_greeting(self, session: Session, hostname: bytes) -> None:
         """Wanted for `session.hostname`, which completes addresses."""
@@ -63,8 +85,10 @@ class DkimSign(Filter):
             return Verdict()
         try:
             header, blocks = open_message(message)
-            outgoing = Outgoing(header, session.hostname)
+            outgoing = Outgoing(header, session.hostname, self.server.version)
             domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"))
+            if self._news:
+                self._tell_news()
             body = body_canonicalizer(self.layout.body_form, hashlib.sha256())
             if message.wire_size > AT_ONCE:
                 return self._in_turns(blocks, body, outgoing, domain, entries)
@@ -116,6 +140,12 @@ class DkimSign(Filter):
             del self._foreign[next(iter(self._foreign))]
         self._foreign[client] = None
         self.log.info(session, "unsigned", reason="not-ours", client=client, hint=f"-N {client} would sign it")
+
+
+def _cut(notes: Sequence[str]) -> list[str]:
+    """The first notes, and how many more there are."""
+    more = len(notes) - SHOWN
+    return [*notes] if more <= 0 else [*notes[:SHOWN], f"and {more} more"]
 
 
 def _unsigned(reason: Unsigned) -> Verdict:

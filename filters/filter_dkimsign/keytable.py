@@ -9,7 +9,8 @@
 has one, else that parent. Entries sign as their own domain (d=, i=), ``*.example.org`` as example.org; several lines
 of a name make several signatures. A look-up costs one or two dictionary probes per label of the name, however long the
 table is. Every key is read and checked when the table is read, one file only once, so a bad one is reported with the
-line that names it.
+line that names it. A new version of the table that names a key which cannot be used is tried again every second, as
+the key may have become usable meanwhile; what is in use stays in use till then.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
-from filter_api.dkim.keys import ALGORITHMS, KeyFile, KeyProblem
+from filter_api.dkim.keys import ALGORITHMS, LOOK_INTERVAL, KeyFile, KeyProblem
 from filter_api.errors import ConfigError
 from filter_api.files.reloading import ReloadingFile
 from filter_api.text.escape import printable
@@ -30,13 +33,19 @@ _LABEL: Final = rb"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME: Final = re.compile(_LABEL + rb"(?:\." + _LABEL + rb")*\Z")
 _MAX_NAME: Final = 253  # RFC 1035 §3.1, as text without the final dot
 
+SHOWN: Final = 20
+"""Entries of which the log says anything at start or after a change; more are counted."""
+
+NEWS_KEPT: Final = 100
+"""Lines for the log that wait for the next message."""
+
 _RETIRED: Final = "rsa-sha1"  # the C filter took it; RFC 8301 §3.1 forbids it, so it means rsa-sha256
 
 
 class Entry:
     """A line of the table: what a signature needs."""
 
-    __slots__ = ("domain", "key", "pattern", "selector", "tags")
+    __slots__ = ("__weakref__", "domain", "key", "pattern", "selector", "tags")
 
     def __init__(self, pattern: bytes, selector: bytes, key: KeyFile) -> None:
         """Raises ValueError for names that cannot be in DNS."""
@@ -47,6 +56,7 @@ class Entry:
         check_names(self.domain, selector)
         tags = (b"a=" + key.algorithm.encode(), b"d=" + self.domain, b"i=@" + self.domain, b"s=" + selector)
         self.tags = b"; ".join(tags) + b";"
+        key.users.add(self)
 
     @property
     def record_name(self) -> str:
@@ -86,27 +96,30 @@ def parse_algorithm(text: str) -> str:
 
 
 class KeyStore:
-    """Key files by path and algorithm, each loaded once, however many domains share it."""
+    """Key files by path and algorithm, each loaded once while anything signs with it, however many domains do."""
 
     def __init__(self, *, guard: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
-        self._files: dict[tuple[str, str | None], KeyFile] = {}
+        self._files: WeakValueDictionary[tuple[str, str | None], KeyFile] = WeakValueDictionary()
         self._guard = guard
         self._clock = clock
+        self.news: deque[str] = deque(maxlen=NEWS_KEPT)
+
+    def tell(self, news: Iterable[str]) -> None:
+        """Keep what has changed for the log of the filter, which takes it from `news`."""
+        self.news.extend(news)
 
     def get(self, path: str, algorithm: str | None) -> KeyFile:
         """Raises KeyProblem."""
         wanted = (path, algorithm)
         found = self._files.get(wanted)
         if found is None:
-            found = self._files[wanted] = KeyFile(path, algorithm, guard=self._guard, clock=self._clock)
+            found = self._files[wanted] = KeyFile(
+                path, algorithm, guard=self._guard, clock=self._clock, tell=self.news.append
+            )
         return found
 
-    def keep(self, used: set[KeyFile]) -> None:
-        """Forget what no table refers to any more."""
-        self._files = {wanted: key for wanted, key in self._files.items() if key in used}
-
     def __iter__(self) -> Iterator[KeyFile]:
-        return iter(self._files.values())
+        return iter(list(self._files.values()))
 
 
 class Entries:
@@ -140,26 +153,66 @@ class Entries:
         return (entry for group in self._by_pattern.values() for entry in group)
 
 
+def changes(before: Entries | None, after: Entries) -> list[str]:
+    """What a new version of a table changes, a line each, at most `SHOWN`; nothing for the first version."""
+    if before is None:
+        return []
+    old, new = ({(entry.record_name, entry.key.path): entry for entry in version} for version in (before, after))
+    lines = [
+        f"signs as {name} with {printable(path)}, {new[name, path].key.current()}"
+        for name, path in new.keys() - old.keys()
+    ]
+    lines += [f"signs no more as {name} with {printable(path)}" for name, path in old.keys() - new.keys()]
+    more = len(lines) - SHOWN
+    return sorted(lines) if more <= 0 else [*sorted(lines)[:SHOWN], f"and {more} more changes"]
+
+
 class KeyTable:
     """The file of option -K, followed when it changes; a bad new version is logged and the old one stays."""
 
     def __init__(self, path: str, store: KeyStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises ConfigError with file:line."""
         self._store = store
+        self._path = path
         self._folder = os.path.dirname(path)
+        self._clock = clock
+        self._entries: Entries | None = None
+        self._wanted: tuple[str, str | None] | None = None  # the key that keeps a new version from being used
+        self._next_try = 0.0
+        self._read: list[Entry] = []  # of that version, so that no key is loaded twice
         self._file = ReloadingFile(path, self._parse, clock=clock)
 
     def current(self) -> Entries:
         """The newest good version."""
+        if self._wanted is not None:
+            self._try_again(*self._wanted)
         return self._file.current()
 
+    def _try_again(self, path: str, algorithm: str | None) -> None:
+        """Read the table anew if the key it lacked can be used now; asked at most once a second."""
+        now = self._clock()
+        if now < self._next_try:
+            return
+        self._next_try = now + LOOK_INTERVAL
+        try:
+            key = self._store.get(path, algorithm)
+            self._file = ReloadingFile(self._path, self._parse, clock=self._clock)
+        except (KeyProblem, ConfigError):
+            return  # told when the table was read; another key may be the next to be waited for
+        self._store.tell((f"{printable(self._path)}: reloaded, as {printable(key.path)} can be used now",))
+
     def _parse(self, lines: Sequence[Line]) -> Entries:
-        entries = [self._entry(line) for line in lines]
+        self._wanted = None
+        entries: list[Entry] = []
+        self._read = entries
+        entries.extend(map(self._entry, lines))
         _refuse_twins(entries, lines)
         if not entries:
             raise LineError(1, "the table is empty")
-        self._store.keep({entry.key for entry in entries})
-        return Entries(entries)
+        self._read = []
+        self._entries, before = Entries(entries), self._entries
+        self._store.tell(f"{printable(self._path)}: {text}" for text in changes(before, self._entries))
+        return self._entries
 
     def _entry(self, line: Line) -> Entry:
         """Raises LineError."""
@@ -169,9 +222,18 @@ class KeyTable:
         pattern, selector, path = columns[0].lower().rstrip(b"."), columns[1].lower(), os.fsdecode(columns[2])
         try:
             algorithm = parse_algorithm(columns[3].decode("ascii", "replace")) if columns[3:] else None
-            return Entry(pattern, selector, self._store.get(os.path.join(self._folder, path), algorithm))
+            return Entry(pattern, selector, self._key(os.path.join(self._folder, path), algorithm))
         except ValueError as error:  # a KeyProblem is one, too
             raise LineError(line.number, str(error)) from None
+
+    def _key(self, path: str, algorithm: str | None) -> KeyFile:
+        """Raises KeyProblem, and remembers what it was about."""
+        try:
+            return self._store.get(path, algorithm)
+        except KeyProblem:
+            self._wanted = (path, algorithm)
+            self._next_try = self._clock() + LOOK_INTERVAL
+            raise
 
 
 def _refuse_twins(entries: Sequence[Entry], lines: Sequence[Line]) -> None:
@@ -209,6 +271,9 @@ class SharedKey:
         except ValueError as error:
             raise ConfigError(f"option -d or -s: {error}") from None
         self._fixed = fixed
+        self._store = store
+        self._path = given.file or ""
+        self._listed: Entries | None = None
         self._entries = Entries(fixed)
         self._file = ReloadingFile(given.file, self._parse, clock=clock) if given.file else None
 
@@ -225,7 +290,9 @@ class SharedKey:
                 raise LineError(line.number, str(error)) from None
         if not entries:
             raise LineError(1, "there is no domain")
-        return Entries(list({entry.pattern: entry for entry in entries}.values()))
+        self._listed, before = Entries(list({entry.pattern: entry for entry in entries}.values())), self._listed
+        self._store.tell(f"{printable(self._path)}: {text}" for text in changes(before, self._listed))
+        return self._listed
 
     def _entry(self, domain: bytes) -> Entry:
         return Entry(domain.lower().rstrip(b"."), self._selector, self._key)

@@ -116,13 +116,15 @@ def build(arguments: Sequence[str]) -> DkimSign:
         return [source.current() for source in sources]
 
     rules = Rules(entries, users.current if users else lambda: None, sign_unknown=settings.sign_unknown)
-    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(store)])
+    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(entries())], store.news)
     filter_.options = common
     return filter_
 
 
-def _weak_keys(store: KeyStore) -> list[str]:
-    return [f"{key.path}: {key.current().warning}" for key in store if key.current().warning]
+def _weak_keys(sources: Sequence[Entries]) -> list[str]:
+    """A note for each weak key that signs, whatever option it came by."""
+    keys = dict.fromkeys(entry.key for source in sources for entry in source)
+    return [f"{key.path}: {key.current().warning}" for key in keys if key.current().warning]
 
 
 def _algorithm(value: str) -> str:

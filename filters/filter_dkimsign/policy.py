@@ -22,6 +22,7 @@ from filter_api.dkim.mailboxes import parse_mailboxes
 from filter_api.session import Address, Session
 from filter_api.text.addresses import domain_of, strip_source_route
 from filter_api.text.escape import printable
+from filter_api.text.idn import a_labels
 from filter_api.text.lines import Line, LineError
 from filter_dkimsign.keytable import Entries, Entry, is_domain
 
@@ -57,7 +58,7 @@ def is_loopback(address: Address | None) -> bool:
 
 
 def author_domain(values: Sequence[bytes]) -> bytes:
-    """The domain, in lower case, of the one address in the one From field. Raises Unsigned.
+    """The domain, in lower case and with A-labels, of the one address in the one From field. Raises Unsigned.
 
     values: those of all From fields.
     """
@@ -70,7 +71,7 @@ def author_domain(values: Sequence[bytes]) -> bytes:
         raise Unsigned("malformed-from")
     if len(addresses) != 1:
         raise Unsigned("several-from-addresses" if addresses else "no-from-address")
-    return domain_of(addresses[0])
+    return a_labels(domain_of(addresses[0]))
 
 
 def choose_entries(sources: Sequence[Entries], domain: bytes, *, sign_unknown: bool) -> tuple[Entry, ...]:
@@ -93,7 +94,7 @@ def _closeness(entry: Entry, domain: bytes) -> tuple[bool, int, bool]:
 def check_loopback(origin: Origin, sender: bytes | None, entries: Sequence[Entry]) -> None:
     """What comes back over loopback is signed only if its sender is in the signing domain. Raises Unsigned."""
     if origin is Origin.LOOPBACK:
-        domain = domain_of(strip_source_route(sender or b""))
+        domain = a_labels(domain_of(strip_source_route(sender or b"")))
         if any(entry.domain != domain for entry in entries):
             raise Unsigned("loopback-sender-not-in-domain")
 

@@ -16,12 +16,21 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
+from filter_api import bounds
 from filter_api.decision import AddHeader, Edit, ReplaceHeader
 from filter_api.dkim.canonical import CRLF
 from filter_api.dkim.signature import RawField
 from filter_api.message.message import Message
 from filter_dkimsign.policy import Unsigned
-from filter_dkimsign.rewrite import QUALIFIED_FIELDS, Unsettled, date_value, is_hostname, qualify
+from filter_dkimsign.rewrite import (
+    QUALIFIED_FIELDS,
+    Unsettled,
+    date_value,
+    is_complete,
+    is_hostname,
+    qualify,
+    releases_of,
+)
 
 MAX_HEADER: Final = 192 * 1024
 """Bytes of a header that is signed: the library edits no header above 256 KiB, and the signature needs room."""
@@ -31,7 +40,8 @@ MAX_FIELDS: Final = 1000
 
 # A field every verifier reads alike: RFC 5322 §2.2, without the blanks before the colon that §4.5 tolerates.
 # A dot is fastest; it takes the CR, too, and there is none but at line ends.
-_FIELD: Final = re.compile(rb"([!-9;-~]+)(:.*\n(?:[ \t].*\n)*)")
+# Fields begin lines: without the ^ a line that is no field would be tried from each of its bytes.
+_FIELD: Final = re.compile(rb"(?m)^([!-9;-~]+)(:.*\n(?:[ \t].*\n)*)")
 
 
 class Opened(NamedTuple):
@@ -66,11 +76,13 @@ def open_message(message: Message) -> Opened:
 class Outgoing:
     """The header of one message on its way out. `fields` are (lower-case name, raw bytes) from the top."""
 
-    __slots__ = ("_hostname", "edits", "fields")
+    __slots__ = ("_hostname", "_releases", "_room", "edits", "fields")
 
-    def __init__(self, header: bytes, hostname: bytes | None) -> None:
-        """Raises Unsigned."""
+    def __init__(self, header: bytes, hostname: bytes | None, version: str = "") -> None:
+        """`version` is that of smtpd. Raises Unsigned."""
         self._hostname = hostname
+        self._releases = releases_of(version)
+        self._room = bounds.MAX_REWRITTEN
         self.edits: list[Edit] = []
         found: list[tuple[bytes, bytes]] = _FIELD.findall(header)
         self.fields: list[RawField] = [(name.lower(), name + rest) for name, rest in found]
@@ -107,8 +119,13 @@ class Outgoing:
         """Complete the addresses of a field; makes an edit if that changes something."""
         name, raw = self.fields[place]
         value = raw[len(name) + 1 : -2]
+        if is_complete(value):
+            return
+        self._room -= len(value)
+        if self._room < 0:
+            raise Unsigned("unsettled-addresses")
         try:
-            done = qualify(value, self._hostname)
+            done = qualify(value, self._hostname, self._releases)
             if done == value:
                 return
             edit = ReplaceHeader(name.decode("ascii"), done, occurrence)

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Final
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 QUALIFIED_FIELDS: Final = (b"from", b"to", b"cc")
 
@@ -21,7 +23,16 @@ _ELEMENT: Final = rb'[^"(),\\:@]*(?:"[^"\\]*"[^"(),\\:@]*)*@[^"(),\\:]*'
 _COMPLETE: Final = re.compile(_ELEMENT + rb"(?:," + _ELEMENT + rb")*\Z")
 _HOSTNAME: Final = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?\Z")
 # Whether a backslash counts inside quotes: to the scan of the list, to the scan of one element. Releases differ.
-_RELEASES: Final = ((True, False), (False, False), (True, True))
+_OLD: Final = (False, False)  # seen on 6.8; OpenSMTPD issue 1242, mended for 7.5
+_NEW: Final = (True, False)  # seen on 7.6
+_TO_COME: Final = (True, True)  # what would be consequent
+_UNKNOWN: Final = (_NEW, _OLD, _TO_COME)
+_VERSION: Final = re.compile(r"(\d{1,3})\.(\d{1,3})(?!\d)")
+
+Release: TypeAlias = tuple[bool, bool]
+_MEANT: Final = b'()"\\@:<>'
+_LIST_STEP: Final = re.compile(rb'[()"\\,]|[^()"\\,\n]+')
+_ELEMENT_STEP: Final = re.compile(rb'[()"\\@:<>]|[^()"\\@:<>]+')
 _BLANKS: Final = b" \t\n\v\f\r"  # isspace(3) in the C locale
 
 MAX_VALUE: Final = 16000
@@ -40,19 +51,37 @@ def is_hostname(name: bytes | None) -> bool:
     return name is not None and _HOSTNAME.match(name) is not None
 
 
-def qualify(value: bytes, hostname: bytes | None) -> bytes:
+@lru_cache(maxsize=16)
+def releases_of(version: str) -> tuple[Release, ...]:
+    """How smtpd of this version (``7.6.0-portable``, as it says itself) may read a backslash, the likeliest first.
+
+    Releases before 7.5 might have been given the later reading by whoever packaged them, and those after 7.8 are not
+    known here.
+    """
+    match = _VERSION.match(version)
+    if match is None or (number := (int(match[1]), int(match[2]))) < (7, 5):
+        return _UNKNOWN
+    return (_NEW,) if number <= (7, 8) else (_NEW, _TO_COME)
+
+
+def is_complete(value: bytes) -> bool:
+    """Whether every release of smtpd leaves this value alone; seen at once."""
+    return _COMPLETE.match(value) is not None
+
+
+def qualify(value: bytes, hostname: bytes | None, releases: Sequence[Release] = _UNKNOWN) -> bytes:
     """The value (from after the colon, folds as CRLF, no line end) as smtpd would write it on a host of that name.
 
-    Raises Unsettled, also where a name is needed and there is none.
+    `releases` are those smtpd may be. Raises Unsettled, also where a name is needed and there is none.
     """
-    if _COMPLETE.match(value):
+    if is_complete(value):
         return value
     if len(value) > MAX_VALUE:
         raise Unsettled("a field too long for smtpd, and more than addresses in it")
     name = hostname or b""
     text = value.replace(b"\r\n", b"\n") + b"\n"
-    done = _pass(text, name, _RELEASES[0])
-    if any(_pass(done, name, release) != done for release in _RELEASES):
+    done = _pass(text, name, releases[0])
+    if any(_pass(done, name, release) != done for release in releases):
         raise Unsettled("smtpd would rewrite the addresses again")
     if done == text:
         return value
@@ -89,15 +118,15 @@ class _Marks:
         return not (self.escape or self.comment or self.quote)
 
 
-def _pass(text: bytes, hostname: bytes, release: tuple[bool, bool]) -> bytes:
+def _pass(text: bytes, hostname: bytes, release: Release) -> bytes:
     """One run of header_domain_append_callback() of a release; lines end with LF."""
     in_list, in_element = release
     marks = _Marks()
     elements: list[bytes] = []
     start = 0
-    for index, char in enumerate(text):
-        if char == 0x0A:  # line ends go by without a look
-            continue
+    for match in _LIST_STEP.finditer(text):  # line ends go by without a look
+        index = match.start()
+        char = text[index]
         marks.take(char, in_quotes=in_list)
         if char == 0x2C and marks.plain:
             elements.append(_complete(text[start:index], hostname, in_quotes=in_element))
@@ -117,8 +146,15 @@ def _place(element: bytes, *, in_quotes: bool) -> int | None:
     marks = _Marks()
     opened = False
     bracket = last = 0
-    for index, char in enumerate(element):
+    for match in _ELEMENT_STEP.finditer(element):
+        index = match.start()
+        char = element[index]
         marks.take(char, in_quotes=in_quotes)
+        if match.end() > index + 1 or char not in _MEANT:
+            text = match.group().rstrip(_BLANKS)
+            if text and not marks.comment:
+                last = index + len(text) - 1
+            continue
         if marks.plain:
             if char in b"@:":  # complete, or a group
                 return None
@@ -126,7 +162,7 @@ def _place(element: bytes, *, in_quotes: bool) -> int | None:
                 opened, bracket = True, -1
             elif char == 0x3E and opened:
                 opened, bracket = False, index
-        if not marks.comment and char not in b")" + _BLANKS:
+        if not marks.comment and char != 0x29:
             last = index
     if opened or not marks.plain or not element:
         return None
