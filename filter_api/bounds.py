@@ -77,6 +77,9 @@ MAX_CLIENT_NAMES: Final = 10
 #: a question to the DNS and at most 5 ms of arithmetic.
 MAX_SIGNATURES: Final = 10
 
+#: Signature fields of one message that are looked at for the ten to judge, from the top.
+MAX_SIGNATURE_FIELDS: Final = 500
+
 #: Tags of one tag list, a signature's or a key record's (RFC 6376 defines 14); a longer list is malformed.
 MAX_TAGS: Final = 64
 

@@ -33,6 +33,7 @@ from filter_api.text.addresses import domain_of
 from filter_api.text.idn import a_labels
 
 SIGNATURE: Final = b"dkim-signature"
+_PARSED_AT_ONCE: Final = 50
 
 
 @dataclass(slots=True)
@@ -94,7 +95,8 @@ async def judge(
     64 KiB; read only if a signature needs it. now: seconds since the epoch. deadline: time of the event loop by which
     the DNS must have answered; what is not known then is a temperror.
     """
-    candidates = _parse([raw for name, raw in fields if name == SIGNATURE])
+    raws = [raw for name, raw in fields if name == SIGNATURE]
+    candidates = await _parse(raws[: bounds.MAX_SIGNATURE_FIELDS])
     chosen = _nearest(candidates, _authors(fields))
     bodies = BodyHashes()
     for candidate in chosen:
@@ -108,10 +110,11 @@ async def judge(
     for candidate in chosen:
         await _check_proofs(candidate, fields, bodies, keys, terms)
         await asyncio.sleep(0)
-    return Verified([candidate.outcome() for candidate in chosen], len(candidates) - len(chosen))
+    return Verified([candidate.outcome() for candidate in chosen], len(raws) - len(chosen))
 
 
-def _parse(raws: Sequence[bytes]) -> list[_Candidate]:
+async def _parse(raws: Sequence[bytes]) -> list[_Candidate]:
+    """The signatures, those that are none included; the loop has its turn now and then."""
     candidates = []
     for place, raw in enumerate(raws):
         candidate = _Candidate(place, raw)
@@ -120,6 +123,8 @@ def _parse(raws: Sequence[bytes]) -> list[_Candidate]:
         except Unfit as problem:
             candidate.problem = problem
         candidates.append(candidate)
+        if not place % _PARSED_AT_ONCE:
+            await asyncio.sleep(0)
     return candidates
 
 

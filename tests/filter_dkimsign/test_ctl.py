@@ -19,6 +19,7 @@ from filter_api.dkim.keys import KeyFile
 from filter_api.errors import ConfigError, UsageError
 from filter_api.testing.player import Player
 from filter_dkimsign import ctl
+from tests.dkim.crafted import GOOD, HEADER, crafted
 from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key, write_key
 from tests.filter_dkimsign.support import MAIL, ZONE, both_keys, submit
 
@@ -26,7 +27,7 @@ from tests.filter_dkimsign.support import MAIL, ZONE, both_keys, submit
 class NameServer:
     """Answers TXT questions from a dict over UDP; what is not there is NXDOMAIN, None is SERVFAIL."""
 
-    def __init__(self, zone: dict[str, bytes | None]) -> None:
+    def __init__(self, zone: dict[str, bytes | list[bytes] | None]) -> None:
         self.zone = zone
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -50,8 +51,9 @@ class NameServer:
         elif not text:
             reply.set_rcode(dns.rcode.NXDOMAIN)
         else:
-            strings = " ".join(f'"{text[start : start + 255].decode()}"' for start in range(0, len(text), 255))
-            reply.answer.append(dns.rrset.from_text(name, 300, "IN", "TXT", strings))
+            texts = text if isinstance(text, list) else [text]
+            cut = [" ".join(f'"{one[at : at + 255].decode()}"' for at in range(0, len(one), 255)) for one in texts]
+            reply.answer.append(dns.rrset.from_text(name, 300, "IN", "TXT", *cut))
         return reply
 
     def close(self) -> None:
@@ -196,3 +198,69 @@ def test_verify_files(tmp_path: Path, server: NameServer, capsys: pytest.Capture
     assert lines[2] == f"{plain}: none: the message has no signature"
     with pytest.raises(ConfigError, match="No such file"):
         ctl.run(["verify", "-n", server.option, str(tmp_path / "none")])
+
+
+SEVERAL: list[tuple[list[bytes], int, list[str]]] = [
+    ([record(rsa_key())], 0, []),
+    ([b"v=spf1 -all", record(rsa_key())], 0, ["(1 TXT record that is no DKIM key beside it)"]),
+    ([record(rsa_key()), b"token=x", b"free text, p=1"], 0, ["(2 TXT records that are no DKIM key beside it)"]),
+    ([b"v=DMARC1; p=none", record(rsa_key())], 0, ["beside it"]),
+    ([record(rsa_key()), record(rsa_key(2048, 1))], 1, ["2 key records"]),
+    ([record(rsa_key(2048, 1)), record(rsa_key())], 1, ["2 key records"]),
+    ([b"v=DKIM1; p=", record(rsa_key())], 1, ["2 key records", "revoked"]),
+    ([record(rsa_key()), b"v=DKIM1; k=rsa; p="], 1, ["2 key records", "revoked"]),
+    ([record(rsa_key()), record(ed25519_key())], 1, ["2 key records"]),
+    ([record(rsa_key()), record(rsa_key())[9:]], 1, ["2 key records"]),
+    ([record(rsa_key()), b"v=DKIM1; k=rsa; nonsense"], 1, ["2 key records"]),
+    ([record(rsa_key()), record(ed25519_key()), b"p=QUJD", b"v=spf1"], 1, ["3 key records"]),
+    ([b"v=spf1 -all"], 1, ["not of version DKIM1"]),
+    ([b"v=DKIM1; p="], 1, ["revoked"]),
+]
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_check_where_the_name_has_several_records(
+    tmp_path: Path, server: NameServer, capsys: pytest.CaptureFixture[str], case: tuple[list[bytes], int, list[str]]
+) -> None:
+    published, status, said = case
+    key = write_key(tmp_path / "k", rsa_key())
+    for texts in (published, published[::-1]):
+        server.zone["rsa._domainkey.example.org"] = list(texts)
+        assert ctl.run(["check", "-n", server.option, "-d", "example.org", "-s", "rsa", "-k", key]) == status
+        line = capsys.readouterr().out
+        assert line.startswith("bad " if status else "ok ")
+        assert all(words in line for words in said), line
+
+
+def test_verify_names_the_tag_and_the_result(
+    tmp_path: Path, server: NameServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for tag, said in (
+        ("t=abc", "t= is not a time (dkim=neutral)"),
+        ("l=99", "l= is 99"),
+        ("q=http", "q= has no method"),
+    ):
+        (tmp_path / "m.eml").write_bytes(crafted(GOOD.replace("bh=", f"{tag}; bh=")))
+        assert ctl.run(["verify", "-n", server.option, str(tmp_path / "m.eml")]) == 1
+        line = capsys.readouterr().out
+        assert line.startswith("fail d=example.org s=rsa a=rsa-sha256: ")
+        assert said in line
+
+
+def test_verify_takes_the_key_of_the_algorithm_among_several(
+    tmp_path: Path, server: NameServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.zone["rsa._domainkey.example.org"] = [record(ed25519_key()), record(rsa_key())]
+    (tmp_path / "m.eml").write_bytes(crafted())
+    assert ctl.run(["verify", "-n", server.option, str(tmp_path / "m.eml")]) == 0
+    assert capsys.readouterr().out == "pass d=example.org s=rsa a=rsa-sha256\n"
+
+
+def test_verify_says_how_many_signatures_it_left_out(
+    tmp_path: Path, server: NameServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = crafted()
+    (tmp_path / "m.eml").write_bytes(text[: text.index(HEADER)] * 11 + text)
+    assert ctl.run(["verify", "-n", server.option, str(tmp_path / "m.eml")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["pass d=example.org s=rsa a=rsa-sha256"] * 10 + ["unknown: 2 more signatures were not judged"]
