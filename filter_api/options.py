@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, UsageError
 from filter_api.files.networks import Networks
+from filter_api.text.escape import printable
 
 if TYPE_CHECKING:
     from filter_api.files.exempt import ExemptTable
@@ -25,6 +26,7 @@ COMMON_USAGE: Final = "[-LnvV] [-F policy] [-N networks] [-T seconds] [-W file]"
 #: Ours when there is no -N; the unix socket and authenticated sessions always are.
 LOOPBACK: Final = "127.0.0.0/8,::1"
 
+_SHOWN: Final = 40  # characters of a bad value in a message
 _MAX_TIMEOUT: Final = 280.0  # smtpd's clients give up after 300 s
 
 
@@ -104,7 +106,7 @@ def _failure(value: str) -> Failure:
     try:
         return Failure(value)
     except ValueError:
-        raise UsageError(f"-F takes accept, tempfail or reject, not {value!r}") from None
+        raise UsageError(f"-F takes accept, tempfail or reject, not {printable(value, _SHOWN)!r}") from None
 
 
 def parse_seconds(option: str, value: str, most: float) -> float:
@@ -114,5 +116,16 @@ def parse_seconds(option: str, value: str, most: float) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= most:  # catches nan, too
-        raise UsageError(f"{option} takes seconds, above 0 and at most {most:g}, not {value!r}")
+        raise UsageError(f"{option} takes seconds, above 0 and at most {most:g}, not {printable(value, _SHOWN)!r}")
     return seconds
+
+
+def parse_whole(option: str, value: str, least: int, most: int, *, what: str = "a number") -> int:
+    """A whole number from `least` (0 or more) to `most`. Raises UsageError naming the option and `what` it takes.
+
+    Figures of ASCII only, however many zeros stand in front; a number of thousands of figures is no number, either.
+    """
+    figures = value.lstrip("0") if value.isascii() and value.isdigit() else None
+    if figures is None or len(figures) > len(str(most)) or not least <= int(figures or "0") <= most:
+        raise UsageError(f"{option} takes {what} from {least} to {most}, not {printable(value, _SHOWN)!r}")
+    return int(figures or "0")

@@ -18,6 +18,7 @@ from enum import Enum
 from filter_api.decision import NO_FACTS, Disconnect, Facts, Reject
 from filter_api.errors import UsageError
 from filter_api.options import CommonOptions, parse_options
+from filter_api.text.escape import printable
 
 
 class Phase(Enum):
@@ -38,7 +39,7 @@ def parse_phase(value: str) -> Phase:
     try:
         return Phase(value)
     except ValueError:
-        raise UsageError(f"-p takes connect, mail-from or rcpt-to, not {value!r}") from None
+        raise UsageError(f"-p takes connect, mail-from or rcpt-to, not {printable(value, 40)!r}") from None
 
 
 def parse_reply_text(value: str, *, option: str = "-r", enhanced: str = "5.7.25") -> str:

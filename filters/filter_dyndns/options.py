@@ -10,7 +10,7 @@ from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.errors import UsageError
 from filter_api.files.reloading import ReloadingFile
 from filter_api.names.dynamic import DEFAULT_REFUSE
-from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, parse_options, parse_whole
 
 if TYPE_CHECKING:
     from filter_api.names.rules import OwnRules
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 LETTERS = "e:f:j:mp:r:s:x"
 USAGE = (
     "filter-dyndns [-m] [-e file] [-f file] [-j score] [-p connect|mail-from|rcpt-to] [-r text] [-s score]"
-    f" {COMMON_USAGE}\n       filter-dyndns -x [-e file] [-f file] [-j score] [-s score] name [address]"
+    f" {COMMON_USAGE}\n       filter-dyndns -x [-e file] [-f file] [-j score] [-s score] name|address [address]"
 )
 DEFAULT_TEXT = "mail from residential and dynamic addresses is not accepted, use your provider's mail server"
 
-_MOST = 100
+MOST_POINTS = 100
 
 
 class Options(NamedTuple):
@@ -46,8 +46,8 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     if mark and phase is Phase.RCPT_TO:
         # Marks are made at mail-from, where no recipient is known: entries to: of -W are an error there.
         _, common = parse_options(LETTERS, arguments, allow_from=True)
-    refuse = _points("-s", values["-s"]) if "-s" in values else DEFAULT_REFUSE
-    junk = _points("-j", values["-j"]) if "-j" in values else None
+    refuse = parse_whole("-s", values["-s"], 1, MOST_POINTS, what="a score") if "-s" in values else DEFAULT_REFUSE
+    junk = parse_whole("-j", values["-j"], 1, MOST_POINTS, what="a score") if "-j" in values else None
     if junk is not None and junk >= refuse:
         raise UsageError(f"-j {junk} would never mark: it is not below the score of refusal, {refuse}")
     return (
@@ -83,9 +83,3 @@ def _own_rules(path: str) -> ReloadingFile[OwnRules]:
     from filter_api.names.rules import parse_rules
 
     return ReloadingFile(path, parse_rules)
-
-
-def _points(option: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= _MOST):
-        raise UsageError(f"{option} takes a score from 1 to {_MOST}, not {value!r}")
-    return int(value)

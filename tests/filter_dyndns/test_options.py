@@ -43,6 +43,50 @@ def test_usage_errors(arguments: list[str], message: str) -> None:
         build(arguments)
 
 
+ABSURD = ["9" * 5_000, "0" * 5_000, "1" + "0" * 4_400, "-" + "9" * 5_000, "5" * 5_000 + "x", "1e2", "1_0", ""]
+
+
+@pytest.mark.parametrize("option", ["-s", "-j"])
+@pytest.mark.parametrize("value", ABSURD)
+def test_a_score_of_thousands_of_figures_is_a_usage_error(option: str, value: str) -> None:
+    with pytest.raises(UsageError, match=f"{option} takes a score from 1 to 100") as caught:
+        build([option, value])
+    assert len(str(caught.value)) < 100
+
+
+def test_zeros_in_front_of_a_score_do_no_harm() -> None:
+    assert parse(["-s", "0" * 5_000 + "7", "-j", "003"])[0] == Options(junk=3, refuse=7)
+
+
+@pytest.mark.parametrize("value", ["9" * 5_000, "1e400", "-1", "nan", "inf", "0" * 5_000, "5" * 400 + "s"])
+def test_an_absurd_time_is_a_usage_error(value: str) -> None:
+    with pytest.raises(UsageError, match="-T takes seconds") as caught:
+        build(["-T", value])
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("arguments", [["-N", "192.0.2.0/" + "9" * 5_000], ["-p", "9" * 5_000], ["-N", "9" * 5_000]])
+def test_other_absurd_values_are_told_too(arguments: list[str]) -> None:
+    with pytest.raises((UsageError, ConfigError)):
+        build(arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("-f", "9" * 5_000 + " haus"),
+        ("-f", "-" + "0" * 5_000 + " haus"),
+        ("-e", "192.0.2.0/" + "9" * 5_000),
+        ("-e", "9" * 5_000 + ".0.0.1"),
+    ],
+)
+def test_absurd_numbers_in_a_file_are_told_with_their_line(option: str, line: str, tmp_path: Path) -> None:
+    table = tmp_path / "table"
+    table.write_text(f"# a comment\n{line}\n")
+    with pytest.raises(ConfigError, match=":2: "):
+        build([option, str(table)])
+
+
 @pytest.mark.parametrize(
     ("option", "content", "message"),
     [
