@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from filter_dkimsign.rewrite import Unsettled, qualify
+from filter_dkimsign.rewrite import Unsettled, qualify, releases_of
 from tests.filter_dkimsign.test_rewrite import HOST, SETTLED, UNTOUCHED
 from tools.private_smtpd import Smtpd
 
@@ -52,19 +52,33 @@ def smtpd(version: str) -> Iterator[Smtpd]:
         yield daemon
 
 
-def test_smtpd_does_what_was_forecast(smtpd: Smtpd) -> None:
-    sent = values()
+#: What the daemons say of themselves.
+VERSIONS = {"6.8": "6.8.0p2", "7": "7.6.0-portable"}
+
+ESCAPED = [
+    b' "\\"Acme, Inc.\\"" <a@example.org>',
+    b' "Smith \\"Jr\\", John" <a@example.org>',
+    b' "a\\", b" <c>, d@e',
+    b' "x\\\\", c@d',
+    b' "a\\" b" <c>',
+]
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_smtpd_does_what_was_forecast(smtpd: Smtpd, version: str, known: bool) -> None:
+    sent = [*values(), *ESCAPED]
+    releases = releases_of(VERSIONS.get(version, "") if known else "")
     fields = b"".join(b"To:" + value + b"\r\n" for value in sent)
     with smtpd.client() as client:
         assert client.deliver(b"From: a@example.org\r\n" + fields + b"\r\nx\r\n").code == 250
-    header = smtpd.wait_mail("bob")[0].partition(b"\n\n")[0]
+    header = smtpd.wait_mail("bob", 1 + known)[-1].partition(b"\n\n")[0]
     got = header.replace(b"\n\t", b"\r\n\t").replace(b"\n ", b"\r\n ").split(b"\nTo:")[1:]
     got[-1] = got[-1].partition(b"\nDate:")[0]
     assert len(got) == len(sent)
     settled = 0
     for value, made in zip(sent, got, strict=True):
         try:
-            forecast = qualify(value, HOST)
+            forecast = qualify(value, HOST, releases)
         except Unsettled:
             continue
         settled += 1
