@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from filter_api.runtime.main import main
-from filter_dkimsign.options import USAGE, build
+from filter_dkimsign.filter import build
+from filter_dkimsign.options import USAGE
 
 
 def run() -> NoReturn:

@@ -19,12 +19,15 @@ from filter_api.decision import AddHeader, Verdict
 from filter_api.dkim.canonical import SimpleBody, body_canonicalizer
 from filter_api.dkim.signature import FIELD_NAME, Layout, cover, sign
 from filter_api.errors import CannotCheck
+from filter_api.files.reloading import ReloadingFile
 from filter_api.filter import Filter
 from filter_api.message.message import Message
+from filter_api.options import parse_options
 from filter_api.session import Session
 from filter_dkimsign.in_use import InUse, in_use
-from filter_dkimsign.keytable import SHOWN, Entry
-from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of
+from filter_dkimsign.keytable import SHOWN, Entries, Entry, KeyStore, KeyTable, SharedKey
+from filter_dkimsign.options import OWN_LETTERS, Settings
+from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of, parse_users
 from filter_dkimsign.prepare import Outgoing, open_message
 
 AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
@@ -150,3 +153,31 @@ def _cut(notes: Sequence[str]) -> list[str]:
 
 def _unsigned(reason: Unsigned) -> Verdict:
     return Verdict(facts={"result": "unsigned", "reason": str(reason)})
+
+
+def build(arguments: Sequence[str]) -> DkimSign:
+    """The filter for a command line. Raises UsageError and ConfigError."""
+    own, common = parse_options(OWN_LETTERS, arguments)
+    settings = Settings(own)
+    given = settings.domain_list
+    store = KeyStore()
+    sources: list[KeyTable | SharedKey] = []
+    if given is not None:
+        sources.append(SharedKey(given, store))
+    if "-K" in settings.files:
+        sources.append(KeyTable(settings.files["-K"], store))
+    users = ReloadingFile(settings.files["-m"], parse_users) if "-m" in settings.files else None
+
+    def entries() -> list[Entries]:
+        return [source.current() for source in sources]
+
+    rules = Rules(entries, users.current if users else lambda: None, sign_unknown=settings.sign_unknown)
+    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(entries())], store.news)
+    filter_.options = common
+    return filter_
+
+
+def _weak_keys(sources: Sequence[Entries]) -> list[str]:
+    """A note for each weak key that signs, whatever option it came by."""
+    keys = dict.fromkeys(entry.key for source in sources for entry in source)
+    return [f"{key.path}: {key.current().warning}" for key in keys if key.current().warning]

@@ -1,7 +1,6 @@
 """The command line: every letter of the C filter with its meaning, and those this one adds.
 
-`build(arguments)` reads it into a filter ready to run; whatever is wrong is a UsageError (the command line) or a
-ConfigError (a file, with its line), both before smtpd is told anything.
+`Settings` is what it says; what is wrong with it is a UsageError.
 """
 
 from __future__ import annotations
@@ -12,11 +11,8 @@ from typing import Final
 
 from filter_api.dkim.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
 from filter_api.errors import UsageError
-from filter_api.files.reloading import ReloadingFile
-from filter_api.options import COMMON_USAGE, parse_options
-from filter_dkimsign.filter import DkimSign
-from filter_dkimsign.keytable import DomainList, Entries, KeyStore, KeyTable, SharedKey, parse_algorithm
-from filter_dkimsign.policy import Rules, parse_users
+from filter_api.options import COMMON_USAGE
+from filter_dkimsign.keytable import DomainList, parse_algorithm
 
 OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:os:tux:zAS"
 USAGE: Final = (
@@ -97,34 +93,6 @@ class Settings:
         if missing:
             raise UsageError(f"{' and '.join(missing)} is missing: give -d (or -D), -s and -k together, or -K")
         return DomainList(tuple(self.domains), files.get("-D"), files["-s"], files["-k"], self.algorithm)
-
-
-def build(arguments: Sequence[str]) -> DkimSign:
-    """The filter for a command line. Raises UsageError and ConfigError."""
-    own, common = parse_options(OWN_LETTERS, arguments)
-    settings = Settings(own)
-    given = settings.domain_list
-    store = KeyStore()
-    sources: list[KeyTable | SharedKey] = []
-    if given is not None:
-        sources.append(SharedKey(given, store))
-    if "-K" in settings.files:
-        sources.append(KeyTable(settings.files["-K"], store))
-    users = ReloadingFile(settings.files["-m"], parse_users) if "-m" in settings.files else None
-
-    def entries() -> list[Entries]:
-        return [source.current() for source in sources]
-
-    rules = Rules(entries, users.current if users else lambda: None, sign_unknown=settings.sign_unknown)
-    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(entries())], store.news)
-    filter_.options = common
-    return filter_
-
-
-def _weak_keys(sources: Sequence[Entries]) -> list[str]:
-    """A note for each weak key that signs, whatever option it came by."""
-    keys = dict.fromkeys(entry.key for source in sources for entry in source)
-    return [f"{key.path}: {key.current().warning}" for key in keys if key.current().warning]
 
 
 def _algorithm(value: str) -> str:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from filter_api.testing.client import Client
 from filter_api.testing.player import Player
-from filter_dkimsign.filter import DkimSign
-from filter_dkimsign.options import build
+from filter_dkimsign.filter import DkimSign, build
 from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key, write_key
 
 DOMAIN = "example.org"

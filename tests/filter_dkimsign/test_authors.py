@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.testing.player import Player
-from filter_dkimsign.options import build
+from filter_dkimsign.filter import build
 from filter_dkimsign.policy import Unsigned
 from filter_dkimsign.prepare import Outgoing
 from filter_dkimsign.rewrite import Unsettled, qualify, releases_of

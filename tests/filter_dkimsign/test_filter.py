@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.testing.player import Player
-from filter_dkimsign.options import build
+from filter_dkimsign.filter import build
 from tests.filter_dkimsign.keyring import rsa_key, write_key
 from tests.filter_dkimsign.oracles import both
 from tests.filter_dkimsign.support import MAIL, ZONE, both_keys, login, one_key, signatures, submit

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from filter_api.testing.player import Player
-from filter_dkimsign.filter import DkimSign
+from filter_dkimsign.filter import DkimSign, build
 from filter_dkimsign.keytable import KeyStore, KeyTable
-from filter_dkimsign.options import build
 from tests.filter_dkimsign.keyring import ed25519_key, rsa_key, write_key
 from tests.filter_dkimsign.oracles import both
 from tests.filter_dkimsign.support import MAIL, ZONE, one_key, signatures, submit

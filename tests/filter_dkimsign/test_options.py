@@ -11,9 +11,8 @@ import pytest
 
 from filter_api.dkim.signature import DEFAULT_NAMES, OVERSIGNED
 from filter_api.errors import UsageError
-from filter_dkimsign.filter import DkimSign
+from filter_dkimsign.filter import DkimSign, build
 from filter_dkimsign.keytable import Entry
-from filter_dkimsign.options import build
 from filter_dkimsign.policy import choose_entries
 from tests.filter_dkimsign.keyring import ed25519_key, rsa_key, write_key
 from tests.filter_dkimsign.support import one_key
