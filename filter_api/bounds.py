@@ -80,6 +80,9 @@ MAX_SIGNATURES: Final = 10
 #: Signature fields of one message that are looked at for the ten to judge, from the top.
 MAX_SIGNATURE_FIELDS: Final = 500
 
+#: Sets of an ARC chain; with more of them the chain fails (RFC 8617, 5.2).
+MAX_ARC_SETS: Final = 50
+
 #: Tags of one tag list, a signature's or a key record's (RFC 6376 defines 14); a longer list is malformed.
 MAX_TAGS: Final = 64
 

@@ -17,7 +17,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from filter_api import bounds
 from filter_api.dkim.body import BodyHashes
@@ -54,6 +54,16 @@ class _Candidate:
         return Outcome(domain, selector, algorithm, result, reason, tuple(self.signature.notes))
 
 
+class Companion(Protocol):
+    """Who wants hashes of the same body, and keys."""
+
+    def want(self, bodies: BodyHashes) -> None:
+        """Ask for body hashes, before the body."""
+
+    async def conclude(self, bodies: BodyHashes, keys: Keys) -> None:
+        """After the body: come to a result. Never raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """The outcomes of the signatures that were judged, from the top; how many more there are."""
@@ -88,12 +98,14 @@ async def judge(
     now: float | None = None,
     terms: Terms = PLAIN,
     deadline: float | None = None,
+    also: Sequence[Companion] = (),
 ) -> Verified:
     """Judge the signatures of a message.
 
     fields: the header, `(name in lower case, raw bytes with CRLF)`. body: blocks with CRLF line ends, of at most
     64 KiB; read only if a signature needs it. now: seconds since the epoch. deadline: time of the event loop by which
-    the DNS must have answered; what is not known then is a temperror.
+    the DNS must have answered; what is not known then is a temperror. also: others that want hashes of this body, such
+    as an `ArcChain`.
     """
     raws = [raw for name, raw in fields if name == SIGNATURE]
     candidates = await _parse(raws[: bounds.MAX_SIGNATURE_FIELDS])
@@ -101,6 +113,8 @@ async def judge(
     bodies = BodyHashes()
     for candidate in chosen:
         _check_syntax(candidate, bodies, time.time() if now is None else now, terms)
+    for companion in also:
+        companion.want(bodies)
     if bodies.start():
         for block in body:
             bodies.update(block)
@@ -110,6 +124,8 @@ async def judge(
     for candidate in chosen:
         await _check_proofs(candidate, fields, bodies, keys, terms)
         await asyncio.sleep(0)
+    for companion in also:
+        await companion.conclude(bodies, keys)
     return Verified([candidate.outcome() for candidate in chosen], len(raws) - len(chosen))
 
 

@@ -1,0 +1,180 @@
+"""ARC chains beyond the public suite; what the sealer of these tests makes is held against dkimpy's verifier, too."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import functools
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Mapping
+
+import dkim
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from filter_api import bounds
+from filter_api.dkim.arc import ArcChain
+from filter_api.dkim.fields import split
+from filter_api.dkim.results import RECEIVER
+from filter_api.dkim.verify import Verified, blocks_of, judge
+from filter_api.net.dns import Resolver, Status
+from filter_api.testing.dns import FakeZone
+from tests.dkim.crafted import BODY, HEADER, NAME, NOW, Published, crafted
+from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
+
+LIST = "arc._domainkey.list.example"
+KEYS: Mapping[str, Iterable[bytes]] = {LIST: [record(rsa_key())], NAME: [record(rsa_key())]}
+
+
+def relaxed(raw: bytes) -> bytes:
+    name, _, value = raw.partition(b":")
+    return name.lower() + b":" + re.sub(rb"[ \t]+", b" ", value.replace(b"\r\n", b"")).strip() + b"\r\n"
+
+
+def signed(field: bytes, data: bytes) -> bytes:
+    """The field, which ends with b=, with its signature."""
+    value = rsa_key().sign(data + relaxed(field + b"\r\n")[:-2], PKCS1v15(), SHA256())
+    return field + base64.b64encode(value) + b"\r\n"
+
+
+def seal(message: bytes, times: int = 1) -> bytes:
+    """More sets on top, as relays that checked the chain would put them; the fields of others are all distinct."""
+    fields, body = split(message)
+    body_hash = base64.b64encode(hashlib.sha256(body).digest())
+    named = dict(fields)
+    chain = b""
+    for number in range(1, times + 1):
+        tags = b" a=rsa-sha256; d=list.example; s=arc; t=%d;" % NOW
+        results = b"ARC-Authentication-Results: i=%d; list.example;\r\n\tdkim=pass header.d=example.org\r\n" % number
+        own = signed(
+            b"ARC-Message-Signature: i=%d; c=relaxed/relaxed;%b\r\n\th=from:to:subject; bh=%b; b="
+            % (number, tags, body_hash),
+            b"".join(relaxed(named[name]) for name in (b"from", b"to", b"subject")),
+        )
+        chain += relaxed(results) + relaxed(own)
+        outer = signed(b"ARC-Seal: i=%d;%b cv=%b; b=" % (number, tags, b"none" if number == 1 else b"pass"), chain)
+        chain += relaxed(outer)
+        message = outer + own + results + message
+    return message
+
+
+@functools.cache
+def sealed(times: int) -> bytes:
+    return seal(HEADER + b"\r\n" + BODY, times=times)
+
+
+def judged(message: bytes, published: Published = KEYS) -> tuple[ArcChain, Verified]:
+    content = {
+        (name, "TXT"): list(value) if not isinstance(value, Status) else value for name, value in published.items()
+    }
+    fields, body = split(message)
+    chain = ArcChain(fields)
+
+    async def inside() -> Verified:
+        resolver = Resolver(backend=FakeZone(content))
+        return await judge(fields, blocks_of(body), resolver, now=NOW, terms=RECEIVER, also=[chain])
+
+    return chain, asyncio.run(inside())
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 7])
+def test_a_good_chain_passes_here_and_at_dkimpy(times: int) -> None:
+    zone = {name.encode() + b".": next(iter(texts)) for name, texts in KEYS.items()}
+    verdict, _, reason = dkim.arc_verify(sealed(times), dnsfunc=lambda name, timeout=5: zone.get(name))
+    assert verdict == b"pass", reason
+    chain, _ = judged(sealed(times))
+    assert (chain.result, chain.reason) == ("pass", "")
+    assert [one.instance for one in chain.sets] == list(range(1, times + 1))
+    assert {one.sealer for one in chain.sets} == {b"list.example"}
+    assert b"dkim=pass header.d=example.org" in chain.sets[0].results
+    assert not chain.sets[0].results.lstrip().startswith(b"i=")
+
+
+def test_one_pass_of_the_body_serves_signature_and_chain() -> None:
+    chain, verified = judged(seal(crafted(), times=2))
+    assert chain.result == "pass"
+    assert [outcome.passed for outcome in verified.outcomes] == [True]
+
+
+def test_a_message_without_a_chain_is_none() -> None:
+    for message in (HEADER + b"\r\n" + BODY, b"", b"\r\n", crafted()):
+        assert judged(message)[0].result == "none"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"world", b"World", "instance 3: the body hash does not match"),
+        (b"Subject: test", b"Subject: toast", "ARC-Message-Signature of instance 3: the signature does not match"),
+        (b"header.d=example.org", b"header.d=example.net", "the signature does not match"),
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=4;", "not complete"),
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=3;", "occurs twice"),
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=x;", "i= is not a number"),
+        (b"ARC-Seal: i=2;", b"X-Seal: i=2;", "not complete"),
+        (b"ARC-Authentication-Results: i=1;", b"ARC-Authentication-Results: j=1;", "does not begin with i="),
+        (b"cv=none", b"cv=pass", "cv= must be none"),
+        (b"cv=pass", b"cv=none", "cv= must be pass"),
+        (b"a=rsa-sha256", b"a=rsa-sha1", "not a safe algorithm"),
+        (b"d=list.example", b"d=other.example", "no key is published"),
+        (b"d=list.example", b"d=list.example.", "d= is not a name"),
+    ],
+)
+def test_a_chain_that_was_changed_fails_and_says_where(old: bytes, new: bytes, reason: str) -> None:
+    message = sealed(3)
+    assert old in message
+    chain, _ = judged(message.replace(old, new, 1))
+    assert chain.result == "fail"
+    assert reason in chain.reason
+
+
+def test_a_chain_that_had_failed_before_asks_for_no_key() -> None:
+    message = sealed(2).replace(b"cv=pass", b"cv=fail", 1)
+    chain, _ = judged(message, {LIST: Status.TEMPFAIL})
+    assert (chain.result, chain.reason) == ("fail", "the chain had failed before: cv=fail")
+
+
+def test_a_key_that_cannot_be_had_is_a_fail_that_names_it() -> None:
+    chain, _ = judged(sealed(2), {LIST: Status.TEMPFAIL})
+    assert chain.result == "fail"
+    assert LIST in chain.reason
+
+
+def test_each_key_of_a_selector_is_tried() -> None:
+    chain, _ = judged(sealed(2), {LIST: [record(ed25519_key()), record(rsa_key(2048, 1)), record(rsa_key())]})
+    assert chain.result == "pass"
+
+
+def test_the_order_of_the_fields_does_not_matter() -> None:
+    fields, body = split(sealed(3))
+    assert judged(b"".join(raw for _, raw in reversed(fields[:9])) + HEADER + b"\r\n" + body)[0].result == "pass"
+
+
+def test_fifty_sets_are_judged_and_one_more_is_a_fail() -> None:
+    message = sealed(bounds.MAX_ARC_SETS)
+    began = time.process_time()
+    assert judged(message)[0].result == "pass"
+    assert time.process_time() - began < 0.5
+    chain, _ = judged(b"ARC-Seal: i=51; cv=pass\r\n" + message)
+    assert (chain.result, chain.reason) == ("fail", "more than 50 sets")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"ARC-Seal: i=1; " + b"x=;" * 100_000 + b"\r\n",
+        b"ARC-Seal: x\r\n" * 20_000,
+        b"ARC-Authentication-Results: i=1; " + b"(" * 300_000 + b"\r\n",
+        b"ARC-Authentication-Results:" + b" \r\n\t" * 75_000 + b"\r\n",
+        b"ARC-Message-Signature: i=1; h=" + b"a:" * 150_000 + b"\r\n",
+        b"".join(b"ARC-Seal: i=%d; b=%s\r\n" % (number, b"A" * 6_000) for number in range(1, 51)),
+    ],
+)
+def test_huge_arc_fields_fail_at_once(fields: bytes) -> None:
+    began = time.process_time()
+    chain, _ = judged(fields + sealed(1))
+    assert chain.result == "fail"
+    assert chain.reason.isprintable()
+    assert time.process_time() - began < 0.15
