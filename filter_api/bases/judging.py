@@ -76,7 +76,7 @@ class JudgingFilter(Filter):
 
         helo = session.identity or b""
         spf = await check_sender(self.resolver, session.address, sender, helo, deadline=deadline)
-        if spf.passed and spf.strong:
+        if spf.vouches():
             return Proceed()
         return self.in_doubt(spf.why, phase) if spf.result is Result.TEMPERROR else decision
 

@@ -51,3 +51,12 @@ class SpfResult:
     def passed(self) -> bool:
         """Is the result pass, strong or not?"""
         return self.result is Result.PASS
+
+    def vouches(self, *, listed: bool = False) -> bool:
+        """Does a pass say something about the client?
+
+        `listed`: the domain is one that the operator has listed for nothing worse than not waiting. Then a name made
+        of what the client is or says is believed, too, as hosted SPF works by such names: whoever serves them is chosen
+        by the domain, which the operator trusts.
+        """
+        return self.passed and (self.strong or (listed and self.weakness is Weakness.MACRO))

@@ -1,8 +1,9 @@
 """Does SPF vouch for a client? For the domain of its sender, or for one of the common domains of option -c.
 
 Only a strong pass counts (see `filter_api.net.spf`): by an address or a network that names this client, not by a
-catch-all that would vouch for a botnet. What was found is believed as long as the DNS says, within an hour; where the
-DNS does not answer in time, nobody vouches, and the client is judged by its network.
+catch-all that would vouch for a botnet. For a common domain, which the operator has chosen, names made of the client's
+address count, too: hosted SPF works by them. What was found is believed as long as the DNS says, within an hour; where
+the DNS does not answer in time, nobody vouches, and the client is judged by its network.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Vouching:
             ttl = max(DOUBT_TTL, spf.ttl)  # a record of TTL 0 need not be asked for by every recipient of a message
             # Without a record it is the same for every client; anything else may depend on the client and the sender.
             subject: Subject = (None, domain) if spf.result is Result.NONE else (address, sender or domain)
-            known = self._remember(subject, ttl, vouched=spf.passed and spf.strong)
+            known = self._remember(subject, ttl, vouched=spf.vouches())
         return known
 
     async def common(self, address: Address, helo: bytes, deadline: float) -> bool:
@@ -85,7 +86,7 @@ class Vouching:
                 )
             )
             for domain, spf in zip(domains[start:], found, strict=False):
-                if spf.passed and spf.strong:
+                if spf.vouches(listed=True):
                     return domain, max(spf.ttl, DOUBT_TTL)
                 shortest = min(shortest, DOUBT_TTL if spf.result is Result.TEMPERROR else max(spf.ttl, DOUBT_TTL))
         return None, shortest

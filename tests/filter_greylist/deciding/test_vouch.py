@@ -89,6 +89,22 @@ def test_a_list_of_common_domains_that_changes_counts_at_once(tmp_path: Path) ->
     assert asked.common(OTHER)[0] is False
 
 
+def test_hosted_spf_vouches_for_a_common_domain_and_not_for_a_sender(tmp_path: Path) -> None:
+    path = tmp_path / "common"
+    path.write_text("hosted.example\nanybody.example\n")
+    zone: dict[tuple[str, str], object] = {
+        ("hosted.example", "TXT"): [b"v=spf1 include:%{i}._ip.%{d}._spf.host.example -all"],
+        ("192.0.2.1._ip.hosted.example._spf.host.example", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"],
+        ("198.51.100.1._ip.hosted.example._spf.host.example", "TXT"): [b"v=spf1 -all"],
+        ("anybody.example", "TXT"): [b"v=spf1 +all"],
+    }
+    asked = Asked(zone, DomainTable(str(path)))
+    assert asked.common(ONE)[0] is True
+    assert asked.common(OTHER)[0] is False
+    assert asked.sender(ONE, b"a@hosted.example")[0] is False
+    assert asked.sender(ONE, b"a@anybody.example")[0] is False
+
+
 def test_what_is_remembered_is_bounded() -> None:
     asked = Asked({("example.net", "TXT"): RECORD})
     for number in range(CAPACITY + 10):

@@ -258,3 +258,29 @@ def test_ipv6_networks_add_up_too() -> None:
     assert check(zone, "192.0.2.1").strong
     zone = {("evil.example", "TXT"): [f"v=spf1 {wide.rpartition(' ')[0]} -all"]}
     assert check(zone, "2a00::1").strong
+
+
+def of_record(terms: str, **named: str) -> Zone:
+    return {**records(top=f"v=spf1 {terms}", **named), ("evil.example", "A"): [OTHER]}
+
+
+@pytest.mark.parametrize(
+    ("zone", "client", "vouches", "if_listed"),
+    [
+        (PROVIDERS, "35.190.247.1", True, True),
+        (DISGUISED["hosted, as the large hosts of SPF do it"], BOT, False, True),
+        (DISGUISED["redirect by address"], BOT, False, True),
+        (MANY["three of the widest"], "16.0.0.66", False, False),
+        (of_record("+all"), BOT, False, False),
+        (of_record("exists:evil.example -all"), BOT, False, False),
+        (of_record("ip4:203.0.113.66 -all"), OTHER, False, False),
+        (of_record("~ip4:203.0.113.66"), BOT, False, False),
+        (of_record("-include:%{l}.evil.example", joe=NAMED), BOT, False, False),
+        ({}, BOT, False, False),
+    ],
+)
+def test_hosted_spf_counts_only_for_a_domain_that_the_operator_has_listed(
+    zone: Zone, client: str, vouches: bool, if_listed: bool
+) -> None:
+    found = check(zone, client)
+    assert (found.vouches(), found.vouches(listed=True)) == (vouches, if_listed)
