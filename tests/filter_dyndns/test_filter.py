@@ -233,3 +233,20 @@ def test_doubt_is_not_remembered() -> None:
         assert isinstance(filter_, DynamicNames)
         filter_.reload()
         assert client.mail_from().reply == REFUSAL
+
+
+@pytest.mark.parametrize("count", [20, 100, 101, 500])
+def test_a_client_with_more_names_than_are_looked_at_is_refused_for_now_at_most(count: int) -> None:
+    """A name that was left out may be milder; where all are known, the mildest counts."""
+    zone = {(HOME, "PTR"): [LONG_NAME, *(f"{n}.{LONG_NAME}" for n in range(count - 1))]}
+    with player(zone=zone) as smtpd:
+        client = smtpd.connect(HOME, rdns=LONG_NAME[:63], fcrdns="fail")
+        replies = [client.mail_from().reply for _ in range(2)]
+    assert replies == [REFUSAL if count <= 100 else "451 4.7.1 the DNS does not answer, try again later"] * 2
+
+
+def test_a_mild_name_among_very_many_is_enough() -> None:
+    mild = "mail.of-a-company-with-a-very-long-name.somewhere-in-a-hall.example.net"
+    zone = {(HOME, "PTR"): [mild, *(f"{mild[:63]}{n}.dyn.example.net" for n in range(500))]}
+    with player(zone=zone) as smtpd:
+        assert smtpd.connect(HOME, rdns=mild[:63], fcrdns="fail").mail_from().ok

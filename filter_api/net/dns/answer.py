@@ -11,6 +11,7 @@ macros), so they are checked here, before any packet is made of them.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -21,7 +22,9 @@ Record: TypeAlias = Address | str | bytes | tuple[int, str]
 
 KINDS = frozenset(MAX_RECORDS)
 MAX_NAME = 253  # characters in text form, without the final dot (RFC 1035 §2.3.4: 255 bytes on the wire)
-MAX_LABEL = 63
+_LABEL = r"[!-\-/-\[\]-~]{1,63}+"  # visible ASCII but the dot and the backslash
+_NAME = re.compile(rf"(?:{_LABEL}\.)*+{_LABEL}")
+_NAME_WITH_BLANKS = re.compile(_NAME.pattern.replace("!", " "))
 
 
 class Status(enum.Enum):
@@ -90,10 +93,7 @@ def canonical_name(name: str | bytes, *, spaces: bool = False) -> str | None:
     """
     text = name.decode("latin-1") if isinstance(name, bytes) else name
     text = text.removesuffix(".")
-    lowest = " " if spaces else "!"
-    if len(text) > MAX_NAME or not all(lowest <= c <= "~" and c != "\\" for c in text):
-        return None
-    if not all(0 < len(label) <= MAX_LABEL for label in text.split(".")):
+    if len(text) > MAX_NAME or not (_NAME_WITH_BLANKS if spaces else _NAME).fullmatch(text):
         return None
     return text.lower()
 

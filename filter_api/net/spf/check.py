@@ -107,7 +107,11 @@ class Check:
             return Found(Result.NONE, why="no SPF record")
         if way.passing:
             self._reach.add_record(name, record.addresses)
+        version, number = self._address.version, int(self._address)
         for directive in record.directives:
+            network = directive.network
+            if network is not None and (network.version != version or number >> network.shift != network.bits):
+                continue  # as nearly all of them
             found = await self._match(directive, name, way)
             if found is not None:
                 return found
@@ -126,7 +130,8 @@ class Check:
         if self._bytes > MAX_SPF_RECORDS:
             raise SpfSyntaxError(f"records of more than {MAX_SPF_RECORDS} bytes in all")
         record = parse_record(text)
-        await self._give_way()
+        if time.perf_counter() - self._turn > SLICE:
+            await self._give_way()
         return record
 
     async def _redirect(self, spec: MacroString, domain: str, way: Way) -> Found:
@@ -140,18 +145,16 @@ class Check:
     async def _match(self, directive: Directive, domain: str, way: Way) -> Found | None:
         """The result if this directive matches, None if the next one has to be tried."""
         result = _OF_QUALIFIER[directive.qualifier]
-        way = Way(way.theirs, way.passing and result is Result.PASS)
         if directive.name == "all":
             return Found(result, "all", domain, Weakness.ALL)
-        if directive.network is not None:
-            if not directive.network.holds(self._address):
-                return None
+        if directive.network is not None:  # which holds the client
             return Found(result, directive.text, domain, self._weakness(directive.network.prefixlen, way))
         self._count_term()
-        target = domain
+        target, theirs = domain, way.theirs
         if directive.domain is not None:
             target = await self._expand(directive.domain, domain)
-            way = Way(way.theirs or self._is_theirs(directive.domain), way.passing)
+            theirs = theirs or self._is_theirs(directive.domain)
+        way = Way(theirs, way.passing and result is Result.PASS)
         found = await self._matchers[directive.name](directive, target, way)
         if found is None:
             return None
@@ -221,10 +224,13 @@ class Check:
         return bool(spec.letters & self._clients_words)
 
     async def _expand(self, spec: MacroString, domain: str) -> str:
+        letters = spec.letters
+        if not letters:
+            return shorten(spec.expand({}))
         values = self._facts | {"d": domain}
-        if "p" in spec.letters:
+        if "p" in letters:
             values["p"] = await self._best_name(domain)
-        for letter in spec.letters:
+        for letter in letters:
             if len(values[letter]) > MAX_SPF_VALUE:
                 raise SpfSyntaxError(f"the value of %{{{letter}}} is longer than {MAX_SPF_VALUE}")
         return shorten(spec.expand(values))
@@ -254,7 +260,8 @@ class Check:
         if canonical_name(name, spaces=True) is None:
             return Answer(Status.NXDOMAIN)  # as if it did not exist (§4.3, §4.8); nothing was looked up
         answer = await self._resolver.resolve(name, kind, deadline=self._deadline, spaces=True)
-        await self._give_way()
+        if time.perf_counter() - self._turn > SLICE:
+            await self._give_way()
         if answer.status is Status.TEMPFAIL and answer.cut:
             raise SpfSyntaxError(f"{kind} of {name}: {answer.why}")  # it will not be smaller the next time
         if answer.status is Status.TEMPFAIL:
@@ -267,10 +274,9 @@ class Check:
         return answer
 
     async def _give_way(self) -> None:
-        """Let the loop do something else, if it could not for a while."""
-        if time.perf_counter() - self._turn > SLICE:
-            await asyncio.sleep(0)
-            self._turn = time.perf_counter()
+        """Let the loop do something else."""
+        await asyncio.sleep(0)
+        self._turn = time.perf_counter()
 
     def _count_term(self) -> None:
         self._terms += 1

@@ -65,15 +65,11 @@ class Macro:
 
 @dataclass(frozen=True, slots=True)
 class MacroString:
-    """Literal text and macros in turn."""
+    """Literal text and macros in turn, and the letters whose values an expansion needs."""
 
     text: str
     pieces: tuple[str | Macro, ...]
-
-    @property
-    def letters(self) -> frozenset[str]:
-        """The letters whose values an expansion needs."""
-        return frozenset(piece.letter for piece in self.pieces if isinstance(piece, Macro))
+    letters: frozenset[str]
 
     def expand(self, values: Mapping[str, str]) -> str:
         """Put the values of the letters in; on the left, what a name has no room for is left out."""
@@ -90,7 +86,7 @@ class MacroString:
 
 def parse_macro_string(text: str, letters: frozenset[str] = ALL_LETTERS) -> MacroString:
     """Parse text that may be empty; macros other than `letters` are errors."""
-    return MacroString(text, tuple(_piece(found, letters) for found in _scan(text)))
+    return _made(text, [_piece(found, letters) for found in _scan(text)])
 
 
 def parse_domain_spec(text: str) -> MacroString:
@@ -101,7 +97,11 @@ def parse_domain_spec(text: str) -> MacroString:
     literal = found[-1]["literal"]
     if literal and not _ends_in_top_label(literal):
         raise SpfSyntaxError(f"not a domain: {shown(text)}")
-    return MacroString(text, tuple(_piece(one, DOMAIN_LETTERS) for one in found))
+    return _made(text, [_piece(one, DOMAIN_LETTERS) for one in found])
+
+
+def _made(text: str, pieces: list[str | Macro]) -> MacroString:
+    return MacroString(text, tuple(pieces), frozenset(each.letter for each in pieces if isinstance(each, Macro)))
 
 
 def shorten(name: str) -> str:

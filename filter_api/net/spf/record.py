@@ -29,7 +29,7 @@ _NETWORK = re.compile(r":(?P<address>[0-9A-Fa-f.:]+)(?:/(?P<prefix>0|[1-9][0-9]{
 # Bytes of memory, about: of what is kept of any record, of a term, and of a piece of a domain.
 _BASE: Final = 600
 _TERM: Final = 300
-_PIECE: Final = 130
+_PIECE: Final = 180
 
 
 @dataclass(frozen=True, slots=True)

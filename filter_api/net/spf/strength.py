@@ -19,22 +19,27 @@ BITS: Final = {4: 32, 6: 128}
 
 
 class Network(NamedTuple):
-    """A network in a twentieth of the memory of `ipaddress.ip_network`: `bits` are its first `prefixlen` ones."""
+    """A network in a twentieth of the memory of `ipaddress.ip_network`.
+
+    An address of the same IP version is in it if its number, `shift` bits to the right, is `bits`.
+    """
 
     version: int
     bits: int
-    prefixlen: int
+    shift: int
 
-    def holds(self, address: Address) -> bool:
-        """Whether an address is in it."""
-        return address.version == self.version and int(address) >> (BITS[self.version] - self.prefixlen) == self.bits
+    @property
+    def prefixlen(self) -> int:
+        """The length of the prefix in bits."""
+        return BITS[self.version] - self.shift
 
 
 def network_of(address: Address, prefixlen: int) -> Network:
     """The network of that length an address is in. Raises ValueError where there is no such length."""
-    if not 0 <= prefixlen <= address.max_prefixlen:
+    shift = address.max_prefixlen - prefixlen
+    if not 0 <= shift <= address.max_prefixlen:
         raise ValueError(prefixlen)
-    return Network(address.version, int(address) >> (address.max_prefixlen - prefixlen), prefixlen)
+    return Network(address.version, int(address) >> shift, shift)
 
 
 def addresses_in(networks: Iterable[Network]) -> dict[int, int]:
