@@ -34,8 +34,14 @@ MAX_REPLY: Final = 500
 
 # --- envelopes and messages ------------------------------------------------------------------------------------------
 
-#: Recipients of one transaction that are kept by name; more are counted.
+#: Recipients of one transaction that are kept by name; more are counted, and the list is then known to be incomplete.
 MAX_RECIPIENTS: Final = 1_000
+
+#: Bytes of all of them together: 1,000 of the longest usual ones. smtpd takes addresses of up to 2,000 bytes.
+MAX_RECIPIENT_BYTES: Final = 262_144
+
+#: Bytes of the longest address that smtpd reports (its buffer has 256, with the angle bracket and a zero).
+MAX_REPORTED_ADDRESS: Final = 254
 
 #: A header block that is looked at; what is longer is body to the filters.
 MAX_HEADER: Final = 262_144

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from filter_api.session import Session, Transaction
+from filter_api.text.addresses import login
 
 #: Reports every filter subscribes to: what `Session` is folded from.
 FOLDED: Final = (
@@ -24,6 +25,7 @@ FOLDED: Final = (
     "link-disconnect",
     "tx-begin",
     "tx-mail",
+    "tx-envelope",
     "tx-rcpt",
     "tx-reset",
 )
@@ -55,7 +57,7 @@ def _link_tls(session: Session, parts: list[bytes]) -> None:
 
 def _link_auth(session: Session, parts: list[bytes]) -> None:
     if parts[6] == b"pass":
-        session.user = parts[7]
+        session.user = login(parts[7])
 
 
 def _tx_begin(session: Session, parts: list[bytes]) -> None:
@@ -68,14 +70,24 @@ def _tx_mail(session: Session, parts: list[bytes]) -> None:
         if transaction is None or transaction.id != parts[6]:
             transaction = _running(session, parts[6])
         transaction.sender = parts[8]
+    else:
+        mail_from_refused(session)
 
 
 def _tx_rcpt(session: Session, parts: list[bytes]) -> None:
-    if parts[7] == b"ok":
-        transaction = session.transaction
-        if transaction is None or transaction.id != parts[6]:
-            transaction = _running(session, parts[6])
-        transaction.add_recipient(parts[8])
+    transaction = session.transaction
+    if transaction is None or transaction.id != parts[6]:
+        if parts[7] != b"ok":
+            return  # refused in a transaction we know nothing of
+        transaction = _running(session, parts[6])
+    transaction.recipient_told(parts[8], accepted=parts[7] == b"ok")
+
+
+def _tx_envelope(session: Session, parts: list[bytes]) -> None:
+    transaction = session.transaction
+    if transaction is None or transaction.id != parts[6]:
+        transaction = _running(session, parts[6])
+    transaction.envelope_made()
 
 
 def _running(session: Session, message_id: bytes) -> Transaction:
@@ -96,6 +108,7 @@ FOLD: Final[dict[bytes, Callable[[Session, list[bytes]], None]]] = {
     b"link-auth": _link_auth,
     b"tx-begin": _tx_begin,
     b"tx-mail": _tx_mail,
+    b"tx-envelope": _tx_envelope,
     b"tx-rcpt": _tx_rcpt,
 }
 
@@ -115,6 +128,12 @@ def mail_from_request(session: Session, sender: bytes) -> None:
         transaction = session.transaction = Transaction()
     if transaction.sender is None:
         transaction.sender = sender
+
+
+def rcpt_to_request(session: Session, recipient: bytes) -> None:
+    """The request carries a recipient of any length, before smtpd knows what becomes of it."""
+    if session.transaction is not None:
+        session.transaction.recipient_asked(recipient)
 
 
 def mail_from_refused(session: Session) -> None:

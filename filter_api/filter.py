@@ -30,6 +30,15 @@ PHASES_OF: Final[dict[str, tuple[str, ...]]] = {
     "on_message": ("data-line", "commit"),
 }
 
+#: Who decides about whole messages must know their envelopes, and only these requests carry addresses of any length.
+ENVELOPE_PHASES: Final[dict[str, tuple[str, ...]]] = {
+    "on_rcpt_to": ("mail-from",),
+    "on_data": ("mail-from", "rcpt-to"),
+    "on_message": ("mail-from", "rcpt-to"),
+    "on_commit": ("mail-from", "rcpt-to"),
+    "saw_commit": ("mail-from", "rcpt-to"),
+}
+
 REPORT_OF: Final[dict[str, str]] = {
     "saw_connect": "link-connect",
     "saw_greeting": "link-greeting",
@@ -91,8 +100,9 @@ class Filter:
 
     @classmethod
     def phases(cls) -> list[str]:
-        """The phases to register for, derived from the hooks."""
-        wanted = [phase for hook, phases in PHASES_OF.items() if cls.overrides(hook) for phase in phases]
+        """The phases to register for, derived from the hooks, with those that carry the facts they need."""
+        tables = (ENVELOPE_PHASES, PHASES_OF)
+        wanted = [p for table in tables for hook, phases in table.items() if cls.overrides(hook) for p in phases]
         return list(dict.fromkeys(wanted))
 
     @classmethod

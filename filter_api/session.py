@@ -18,7 +18,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from filter_api.bounds import MAX_RECIPIENTS
+from filter_api.bounds import MAX_RECIPIENT_BYTES, MAX_RECIPIENTS, MAX_REPORTED_ADDRESS
 from filter_api.text.addresses import is_local_source, parse_source
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -29,11 +29,27 @@ class Transaction:
     """One mail transaction (RFC 5321, 3.3): from the mail-from request or tx-begin to tx-reset.
 
     id: smtpd's message id (8 hex digits) once tx-begin told it. sender: the reverse-path without angle brackets,
-    ``b""`` for the null sender, None while unknown (smtpd sends no tx-mail for one over 254 bytes, but the mail-from
-    request carries it). recipients: those smtpd accepted, in order, the first 1,000; recipient_count counts them all.
+    ``b""`` for the null sender, None while unknown. recipients: those smtpd accepted, in order, as far as
+    `filter_api.bounds` goes; recipient_count counts them all.
+
+    smtpd reports no address over 254 bytes, though it delivers to it. The requests carry such addresses, but a filter
+    before this one may have answered them. So ask `sender_known` and `recipients_complete` before you conclude
+    anything from what is *not* here.
     """
 
-    __slots__ = ("_state", "id", "recipient_count", "recipients", "sender")
+    __slots__ = (
+        "_asked",
+        "_envelopes",
+        "_envelopes_told",
+        "_hidden",
+        "_kept_bytes",
+        "_long_asked",
+        "_state",
+        "id",
+        "recipient_count",
+        "recipients",
+        "sender",
+    )
 
     def __init__(self) -> None:
         self.id: bytes | None = None
@@ -41,12 +57,69 @@ class Transaction:
         self.recipients: list[bytes] = []
         self.recipient_count = 0
         self._state: dict[object, Any] | None = None
+        self._asked: bytes | None = None  # the recipient of the last request, until its report
+        self._envelopes = 0  # since the last RCPT TO that smtpd told of, where there was no request
+        self._envelopes_told = False
+        self._hidden = False
+        self._long_asked = False
+        self._kept_bytes = 0
+
+    @property
+    def sender_known(self) -> bool:
+        """Whether `sender` is the sender; if not, smtpd did not tell it."""
+        return self.sender is not None
+
+    @property
+    def recipients_complete(self) -> bool:
+        """Whether `recipients` are certainly all of them, each reported by smtpd.
+
+        False as soon as one is longer than smtpd reports, even if a request told it, or may have been hidden by a
+        filter before this one, or is beyond the bounds.
+        """
+        kept = self.recipient_count == len(self.recipients)
+        seen = self._envelopes == 0 and (self._envelopes_told or not self._long_asked)
+        return kept and seen and not self._hidden
 
     def add_recipient(self, recipient: bytes) -> None:
-        """Keep an accepted recipient, or only count it beyond the bound."""
+        """Keep an accepted recipient, or only count it beyond the bounds."""
         self.recipient_count += 1
-        if len(self.recipients) < MAX_RECIPIENTS:
+        self._kept_bytes += len(recipient)
+        if len(self.recipients) < MAX_RECIPIENTS and self._kept_bytes <= MAX_RECIPIENT_BYTES:
             self.recipients.append(recipient)
+
+    def recipient_asked(self, recipient: bytes) -> None:
+        """smtpd asks for a decision on RCPT TO. Its outcome follows, unless the address is too long for a report."""
+        self._settle()
+        self._asked = recipient
+        self._long_asked = self._long_asked or len(recipient) > MAX_REPORTED_ADDRESS
+
+    def envelope_made(self) -> None:
+        """smtpd made an envelope: the recipient of this RCPT TO is as good as accepted (one or more for each)."""
+        self._envelopes_told = True
+        if self._asked is None:
+            self._envelopes += 1
+        elif len(self._asked) > MAX_REPORTED_ADDRESS:
+            self._hidden = True
+            self.add_recipient(self._asked)
+            self._asked = None
+
+    def recipient_told(self, recipient: bytes, *, accepted: bool) -> None:
+        """smtpd reports the outcome of an RCPT TO.
+
+        Two envelopes without a request may be those of an alias, or of a recipient that is not reported and this one.
+        """
+        if self._envelopes > int(accepted):
+            self._hidden = True
+        self._envelopes = 0
+        self._asked = None
+        if accepted:
+            self.add_recipient(recipient)
+
+    def _settle(self) -> None:
+        """Another RCPT TO begins: envelopes nobody was named for are those of a recipient that is not reported."""
+        if self._envelopes:
+            self._hidden = True
+            self._envelopes = 0
 
 
 class Session:
@@ -57,7 +130,8 @@ class Session:
     ``error`` or ``""``. source, destination: as reported (``192.0.2.1:4711``, ``[2001:db8::1]:25``,
     ``unix:/var/run/smtpd.sock``); destination is the address the listener was configured with. hostname: what the
     greeting said (only for filters with `saw_greeting`). identity: the HELO/EHLO argument. tls: version and cipher.
-    user: the authenticated user name. connected_at: monotonic seconds.
+    user: the authenticated user name as smtpd compares it, in lower case (vis(3) encoded, as it is reported).
+    connected_at: monotonic seconds.
     """
 
     __slots__ = (
@@ -97,7 +171,7 @@ class Session:
 
     @property
     def address(self) -> Address | None:
-        """The client's address; None on the unix socket, or when smtpd said nothing readable."""
+        """The client's address; None on the unix socket, or where smtpd cannot tell it (`filter_api.trust`)."""
         if self._address is None or self._address[0] != self.source:
             self._address = (self.source, parse_source(self.source)[0])
         return self._address[1]
@@ -114,8 +188,12 @@ class Session:
 
     @property
     def local(self) -> bool:
-        """Whether the client came through smtpd's unix socket: sendmail(8), and smtpd's own bounces."""
-        return is_local_source(self.source)
+        """Whether the client came through smtpd's unix socket: sendmail(8), and smtpd's own bounces.
+
+        A client behind a proxy (proxy-v2) that spoke with the proxy over a unix socket looks the same, except that
+        smtpd confirms no name for it.
+        """
+        return is_local_source(self.source) and self.fcrdns not in {"fail", "error"}
 
     @property
     def sender(self) -> bytes | None:

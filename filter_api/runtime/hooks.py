@@ -19,11 +19,11 @@ def _text(field: bytes) -> str:
 
 
 def asks(filter_: Filter) -> dict[bytes, Ask]:
-    """Phase → the call that asks the filter; every phase it registered for, but data-line.
+    """Phase → the call that asks the filter; every phase it registered for, except data-line.
 
-    Two questions tell a fact with their argument, and are there for every filter.
+    The arguments of connect, mail-from and rcpt-to also carry session facts, so these phases are always in the table.
     """
-    on_connect, on_mail_from = filter_.on_connect, filter_.on_mail_from
+    on_connect, on_mail_from, on_rcpt_to = filter_.on_connect, filter_.on_mail_from, filter_.on_rcpt_to
 
     def connect(session: Session, argument: bytes) -> object:
         facts.connect_request(session, argument)
@@ -33,10 +33,13 @@ def asks(filter_: Filter) -> dict[bytes, Ask]:
         facts.mail_from_request(session, sender)
         return on_mail_from(session, sender)
 
+    def rcpt_to(session: Session, recipient: bytes) -> object:
+        facts.rcpt_to_request(session, recipient)
+        return on_rcpt_to(session, recipient)
+
     table: dict[str, Ask] = {
         "on_helo": filter_.on_helo,
         "on_starttls": lambda session, _argument: filter_.on_starttls(session),
-        "on_rcpt_to": filter_.on_rcpt_to,
         "on_data": lambda session, _argument: filter_.on_data(session),
         "on_commit": lambda session, _argument: filter_.on_commit(session),
     }
@@ -46,7 +49,7 @@ def asks(filter_: Filter) -> dict[bytes, Ask]:
         if filter_.overrides(hook)
         for phase in PHASES_OF[hook]
     }
-    return {b"connect": connect, b"mail-from": mail_from, **wanted}
+    return {b"connect": connect, b"mail-from": mail_from, b"rcpt-to": rcpt_to, **wanted}
 
 
 def _size(field: bytes) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from filter_api.bounds import MAX_REPORTED_ADDRESS
+
 if TYPE_CHECKING:
     from filter_api.testing.player import Player
 
@@ -62,6 +64,7 @@ class Client:
         self.last = PASSED
         self.gone = False
         self._message = 0
+        self._envelopes = 0
         self._sender = b""
         name = _NOBODY if rdns is None else _bytes(rdns)
         host = _bracketed(address)
@@ -141,7 +144,7 @@ class Client:
         if reply.ok:
             self._message += 1
             self.report("tx-begin", self._msgid)
-            if len(self._sender) <= 254:
+            if len(self._sender) <= MAX_REPORTED_ADDRESS:
                 self.report("tx-mail", self._msgid, *self._ordered(b"ok", self._sender))
         return reply
 
@@ -149,7 +152,10 @@ class Client:
         """RCPT TO; result is what smtpd itself says where the filter lets it through."""
         reply = self._ask(b"rcpt-to", _bytes(recipient))
         said = result.encode("ascii") if reply.ok else b"permfail" if reply.reply[:1] == "5" else b"tempfail"
-        if len(_bytes(recipient)) <= 254:
+        if said == b"ok":
+            self._envelopes += 1
+            self.report("tx-envelope", self._msgid, self._msgid + b"%08x" % self._envelopes)
+        if len(_bytes(recipient)) <= MAX_REPORTED_ADDRESS:
             self.report("tx-rcpt", self._msgid, *self._ordered(said, _bytes(recipient)))
         return reply
 
@@ -169,7 +175,7 @@ class Client:
         if received:
             lines = [
                 b"Received: from client.example.net (client.example.net [192.0.2.1])",
-                b"\tby mx.example.org",
+                b"\tby mx.example.org (OpenSMTPD) with ESMTP id " + self._msgid + b";",
                 *lines,
             ]
         return self.send([b"." + line if line.startswith(b".") else line for line in lines])

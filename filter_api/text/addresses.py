@@ -6,6 +6,7 @@ smtpd hands addresses on as the client typed them: not lower-cased, not normalis
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import AF_INET, inet_pton
 
@@ -13,6 +14,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _ROLES = (b"postmaster", b"abuse")
+_NO_ESCAPE = re.compile(rb"\\(?:M[-^].|\^.|.)|[A-Z]+", re.DOTALL)
 
 
 def strip_source_route(address: bytes) -> bytes:
@@ -43,6 +45,14 @@ def is_role_address(recipient: bytes) -> bool:
     local, domain = split_address(strip_source_route(recipient))
     local = local.lower()
     return local in _ROLES and (bool(domain) or local == b"postmaster")
+
+
+def login(user: bytes) -> bytes:
+    """A user name of link-auth as smtpd compares it with its table: ASCII letters in lower case.
+
+    The name comes encoded by vis(3); in what that made of other bytes (``\\M-C``, ``\\^A``) case means something.
+    """
+    return _NO_ESCAPE.sub(lambda found: found[0] if found[0].startswith(b"\\") else found[0].lower(), user)
 
 
 def plain_address(address: Address) -> Address:

@@ -62,9 +62,13 @@ def player(kind: type[Nobody], *arguments: str, zone: Zone | None = None) -> Pla
     return Player(filter_)
 
 
-@pytest.mark.parametrize(("kind", "phase"), [(AtMailFrom, "mail-from"), (AtConnect, "connect"), (AtRcptTo, "rcpt-to")])
-def test_what_is_asked_is_what_the_class_is_for(kind: type[Nobody], phase: str) -> None:
-    assert kind.phases() == [phase]
+@pytest.mark.parametrize(
+    ("kind", "phases"),
+    [(AtMailFrom, ["mail-from"]), (AtConnect, ["connect"]), (AtRcptTo, ["mail-from", "rcpt-to"])],
+)
+def test_what_is_asked_is_what_the_class_is_for(kind: type[Nobody], phases: list[str]) -> None:
+    """At rcpt-to the sender is wanted, too, which only the request at mail-from tells whatever its length."""
+    assert kind.phases() == phases
 
 
 def test_at_mail_from_the_sender_is_known() -> None:

@@ -40,12 +40,12 @@ def test_everything(tmp_path: Path) -> None:
     own.scan.keeper.store.close()
 
 
-def test_rcpt_to_is_asked_only_where_it_is_decided() -> None:
+def test_recipients_are_decided_on_only_with_one_user_a_message() -> None:
     plain, alone = build(["-u", "rcpt:localpart"]), build(["-E", "-u", "rcpt:localpart"])
     assert type(plain) is SpamAssassin
     assert type(alone) is OneUserAMessage
-    assert "rcpt-to" not in plain.phases()
-    assert "rcpt-to" in alone.phases()
+    assert not plain.overrides("on_rcpt_to")
+    assert alone.overrides("on_rcpt_to")
 
 
 @pytest.mark.parametrize(

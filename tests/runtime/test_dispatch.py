@@ -501,9 +501,12 @@ def test_long_senders_are_known_from_the_request() -> None:
 
 
 def test_an_unknown_sender_is_not_logged_as_the_null_sender() -> None:
-    """smtpd tells of no sender over 254 bytes; a filter of messages does not ask at mail-from."""
+    """smtpd reports no sender over 254 bytes, and a filter before this one may have answered the request."""
     with Player(at_message(lambda _: Verdict(Reject(554, "5.7.1", "no")))) as smtpd:
-        smtpd.connect().mail(BODY, sender="x" * 300 + "@example.org")
+        client = smtpd.connect()
+        client.report("tx-begin", b"00100000")
+        client.report("tx-rcpt", b"00100000", b"ok", b"recipient@example.org")
+        client.message(BODY)
         smtpd.connect().mail(BODY, sender="")
         unknown, null = smtpd.log
     assert " from=- " in unknown
@@ -541,12 +544,13 @@ def test_what_is_overridden_is_registered() -> None:
         def on_message(self, session: Session, message: Message) -> Verdict:
             return Verdict()
 
-    assert Chatty.phases() == ["data-line", "commit"]
+    assert Chatty.phases() == ["mail-from", "rcpt-to", "data-line", "commit"]
     assert ("smtp-out", "link-connect") in Chatty.reports()
     assert ("smtp-in", "protocol-client") in Chatty.reports()
-    assert ("smtp-in", "tx-envelope") not in Chatty.reports()
+    assert ("smtp-in", "tx-envelope") in Chatty.reports()
+    assert ("smtp-in", "tx-data") not in Chatty.reports()
     assert len(Chatty.reports()) == len(set(Chatty.reports()))
-    assert Counting.phases() == ["helo", "ehlo", "rcpt-to"]
+    assert Counting.phases() == ["mail-from", "rcpt-to", "helo", "ehlo"]
 
 
 def test_what_one_smtpd_says_stays_with_its_filter() -> None:

@@ -14,6 +14,7 @@ from filter_api.text.addresses import (
     domain_of,
     is_local_source,
     is_role_address,
+    login,
     parse_source,
     plain_address,
     split_address,
@@ -145,3 +146,28 @@ def test_client_network(address: str, network: str) -> None:
 def test_client_network_with_other_prefixes() -> None:
     assert client_network(ip_address("192.0.2.77"), v4=32) == ip_network("192.0.2.77/32")
     assert client_network(ip_address("2001:db8:1:2::1"), v6=48) == ip_network("2001:db8:1::/48")
+
+
+@pytest.mark.parametrize(
+    ("reported", "compared"),
+    [
+        (b"ALICE", b"alice"),
+        (b"Alice@Example.ORG", b"alice@example.org"),
+        (b"alice", b"alice"),
+        (b"BOB|X", b"bob|x"),
+        (rb"TWO\040WORDS", rb"two\040words"),
+        (rb"\M-CB\M-cB", rb"\M-Cb\M-cb"),
+        (rb"\M^A\^AA", rb"\M^A\^Aa"),
+        (rb"BACK\\SLASH", rb"back\\slash"),
+        (b"END\\", b"end\\"),
+        (b"", b""),
+    ],
+)
+def test_a_login_is_compared_as_smtpd_does_it(reported: bytes, compared: bytes) -> None:
+    assert login(reported) == compared
+    assert login(compared) == compared
+
+
+def test_two_logins_that_differ_in_eight_bit_letters_stay_two() -> None:
+    """vis(3) makes ``\\M-C`` of 0xC3 and ``\\M-c`` of 0xE3; smtpd lowers ASCII letters only."""
+    assert login(rb"\M-C") != login(rb"\M-c")
