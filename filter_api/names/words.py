@@ -81,7 +81,8 @@ KINDS: Final = (
         " ipfixe ipfixa fissa fija feste sabit statyczny statyczne perm permanent"
         " biz business b2b corp corporate company enterprise enterprises entreprise entreprises empresa empresas"
         " empresarial bedrift firma firmen gewerbe impresa imprese azienda aziende zakelijk zakelijke foretag erhverv"
-        " yritys sme pme pyme kmu"
+        " yritys sme pme pyme kmu geschaeft geschaeftskunde geschaeftskunden firmenkunde firmenkunden"
+        " leased leasedline"
         # what two large cable companies call their lines with a static address
         " wsip rrcs",
     ),
@@ -149,5 +150,5 @@ DATA_CENTRES: Final = frozenset(
 HOSTING_REGISTRIES: Final = frozenset({b"cloud", b"hosting"})
 
 #: Parts of a registered domain that say the same: contaboserver, comcastbusiness, upcbusiness, hosting-something.
-DOMAIN_PARTS: Final = (b"server", b"hosting", b"hoster", b"vps", b"cloud", b"dedicated", b"business")
+DOMAIN_PARTS: Final = tuple(b"server servers host hosts hosting hoster vps cloud dedicated business".split())
 DOMAIN_WEIGHT: Final = -4
