@@ -86,13 +86,15 @@ class Outgoing:
         self.edits: list[Edit] = []
         found: list[tuple[bytes, bytes]] = _FIELD.findall(header)
         self.fields: list[RawField] = [(name.lower(), name + rest) for name, rest in found]
-        if sum([len(raw) for _, raw in self.fields]) != len(header):
+        if sum([len(name) + len(rest) for name, rest in found]) != len(header):
             raise Unsigned("malformed-header")
         if len(found) > MAX_FIELDS:
             raise Unsigned("header-too-long")
-        for wanted in QUALIFIED_FIELDS:
-            places = [place for place, (name, _) in enumerate(self.fields) if name == wanted]
-            for occurrence, place in enumerate(places):
+        seen: dict[bytes, int] = {}
+        for place, (name, _) in enumerate(self.fields):
+            if name in QUALIFIED_FIELDS:
+                occurrence = seen.get(name, 0)
+                seen[name] = occurrence + 1
                 self._qualify(place, occurrence)
 
     def values(self, wanted: bytes) -> list[bytes]:
@@ -119,7 +121,7 @@ class Outgoing:
         """Complete the addresses of a field; makes an edit if that changes something."""
         name, raw = self.fields[place]
         value = raw[len(name) + 1 : -2]
-        if is_complete(value):
+        if is_complete(value):  # nearly all are
             return
         self._room -= len(value)
         if self._room < 0:
