@@ -78,6 +78,9 @@ class JudgingFilter(Filter):
         spf = await check_sender(self.resolver, session.address, sender, helo, deadline=deadline)
         if spf.vouches():
             return Proceed()
+        if spf.passed or spf.result is Result.PERMERROR:  # somebody who lists a sender would wonder
+            why = f"weak: {spf.weakness.value}" if spf.passed else spf.why
+            self.log.info(session, "not-vouched", sender=sender, spf=spf.result.value, why=why)
         return self.in_doubt(spf.why, phase) if spf.result is Result.TEMPERROR else decision
 
     def in_doubt(self, why: str, phase: Phase) -> Decision:

@@ -120,18 +120,27 @@ def listed(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("record", "reply"),
+    ("record", "reply", "told"),
     [
-        ("v=spf1 ip4:192.0.2.1 -all", ""),
-        ("v=spf1 +all", "550 5.7.1 no"),
-        ("v=spf1 -all", "550 5.7.1 no"),
-        ("v=spf1 " + "a " * 9_000, "550 5.7.1 no"),
+        ("v=spf1 ip4:192.0.2.1 -all", "", ""),
+        ("v=spf1 -all", "550 5.7.1 no", ""),
+        ("v=spf1 +all", "550 5.7.1 no", 'spf=pass why="weak: all"'),
+        ("v=spf1 redirect=%{i}.partner.example", "550 5.7.1 no", 'spf=pass why="weak: macro"'),
+        ("v=spf1 " + "a " * 9_000, "550 5.7.1 no", 'spf=permerror why="a record of 18007 bytes; 8192 are read"'),
+        ("v=spf1 a:%{q}.example", "550 5.7.1 no", "spf=permerror why="),
     ],
 )
-def test_a_sender_in_the_list_is_spared_if_spf_vouches_for_it(listed: str, record: str, reply: str) -> None:
-    with player(AtMailFrom, "-W", listed, zone={("partner.example", "TXT"): [record]}) as smtpd:
+def test_a_sender_in_the_list_is_spared_if_spf_vouches_for_it(listed: str, record: str, reply: str, told: str) -> None:
+    zone: Zone = {
+        ("partner.example", "TXT"): [record],
+        ("192.0.2.1.partner.example", "TXT"): ["v=spf1 ip4:192.0.2.1 -all"],
+    }
+    with player(AtMailFrom, "-W", listed, zone=zone) as smtpd:
         assert smtpd.connect(CLIENT).mail_from("joe@partner.example").reply == reply
         assert smtpd.connect(CLIENT).mail_from("joe@other.example").reply == "550 5.7.1 no"
+        lines = [line for line in smtpd.log if " not-vouched " in line]
+    assert len(lines) == bool(told)
+    assert all(told in line and "sender=joe@partner.example" in line for line in lines)
 
 
 def test_doubt_about_it_is_the_business_of_the_failure_policy(listed: str) -> None:
