@@ -110,7 +110,7 @@ MAX_RSA_BITS: Final = 16_384
 #: Bits of its public exponent: common ones have 17, and OpenSSL takes no more than 64 for large keys.
 MAX_RSA_EXPONENT_BITS: Final = 64
 
-#: Seconds that t= may lie ahead of our clock where a receiver asks (cases K13 of mail authentication).
+#: Seconds that t= may lie ahead of our clock where a receiver asks; with more the signature does not count.
 SIGNED_AHEAD: Final = 300
 
 #: Characters of a domain name as text (RFC 1035, 3.1, four bytes for one at most) that is compared at all.
