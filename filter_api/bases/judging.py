@@ -49,7 +49,7 @@ class JudgingFilter(Filter):
         return self._resolver
 
     def reload(self) -> None:
-        """SIGHUP: somebody may have mended a zone."""
+        """SIGHUP: a zone may have been corrected."""
         if self._resolver is not None:
             self._resolver.forget()
 

@@ -1,1 +1,1 @@
-"""What the name and address of a client tell of the line behind it. Pure."""
+"""What the name and the address of a client say about the line behind it. Pure."""

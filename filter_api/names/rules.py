@@ -58,7 +58,7 @@ class OwnRules:
 
 
 def parse_rules(lines: Sequence[Line]) -> OwnRules:
-    """The patterns of a file; LineError for a line that is none."""
+    """The patterns of a file; LineError for a line that holds no pattern."""
     return OwnRules([_rule(line) for line in lines])
 
 

@@ -1,7 +1,7 @@
 """The answers of the last minutes, bounded in number, size and age.
 
 `AnswerCache.put` keeps an answer for its TTL, but never longer than the caps below: a record that says "a week" is
-asked for again after an hour, so that a mistake somebody mended is forgotten soon. Answers that nobody gave are kept
+asked for again after an hour, so that a mistake that was corrected is forgotten soon. Answers that nobody gave are kept
 for some seconds only (RFC 2308 §7, RFC 9520 §3.2), long enough not to hammer a broken server.
 
 A hostile zone can send answers of 64 KB. So the room is counted in units of 512 bytes, not in entries: what an entry

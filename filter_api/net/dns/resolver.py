@@ -123,7 +123,7 @@ class Resolver:
             del self._flying[question]
 
     async def _ask(self, question: Question) -> Answer:
-        """Ask the backend once, inside the total deadline; never raises but for cancellation."""
+        """Ask the backend once, inside the total deadline; never raises, except when it is cancelled."""
         asked = False
         try:
             async with asyncio.timeout(self._timeout), self._turn:

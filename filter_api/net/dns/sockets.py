@@ -40,7 +40,7 @@ class BoundedSockets:
 
 
 class _Socket:
-    """One of dnspython's sockets, but for what it receives."""
+    """One of dnspython's sockets; what it receives is cut."""
 
     def __init__(self, inner: Any, owner: BoundedSockets) -> None:  # noqa: ANN401
         self._inner = inner

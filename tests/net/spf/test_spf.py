@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from filter_api.net.dns import Record, Resolver, Status
 from filter_api.net.spf import Result, SpfResult, check_host, check_sender
-from filter_api.net.spf.macro import SpfSyntaxError, parse_domain_spec, parse_macro_string, shorten
 from filter_api.testing.dns import FakeZone, Slow
 
 Zone = Mapping[tuple[str, str], Sequence[Record] | Status | Slow]
@@ -181,42 +180,3 @@ def test_any_record_made_of_true_pieces_gives_a_result(pieces: list[str]) -> Non
 def test_any_domain_and_sender_gives_a_result(sender: bytes) -> None:
     found = asyncio.run(check_sender(Resolver(backend=FakeZone({})), ip_address("::1"), sender, sender))
     assert found.result in (Result.NONE, Result.PERMERROR)
-
-
-@pytest.mark.parametrize(
-    ("text", "value", "expanded"),
-    [
-        ("%{d}", "a.b.c", "a.b.c"),
-        ("%{d2}", "a.b.c", "b.c"),
-        ("%{d9}", "a.b.c", "a.b.c"),
-        ("%{d99999999999}", "a.b.c", "a.b.c"),
-        ("%{dr}", "a.b.c", "c.b.a"),
-        ("%{d1r}", "a.b.c", "a"),
-        ("%{dr-}", "a-b-c", "c.b.a"),
-        ("%{d+,}", "a+b,c.d", "a.b.c.d"),
-        ("%{D}", "a b&c", "a%20b%26c"),
-        ("x%%%_%-y.%{D2R}", "a.b", "x% %20y.b.a"),
-    ],
-)
-def test_macros(text: str, value: str, expanded: str) -> None:
-    assert parse_domain_spec(text).expand({"d": value}) == expanded
-
-
-BAD = """% %{ %{d %{} %{x}.org %{d0} %{d00r} %{c} %{r} %{t} %(d) org org. a.-b a.b- a.1 a.. %{d}org a.org/24 a.o:g"""
-
-
-@pytest.mark.parametrize("text", [*BAD.split(), "", "a. b", "caf\xe9.org"])
-def test_what_is_no_domain_spec(text: str) -> None:
-    with pytest.raises(SpfSyntaxError):
-        parse_domain_spec(text)
-
-
-def test_a_macro_string_may_be_empty_and_have_the_letters_of_explanations() -> None:
-    assert parse_macro_string("").expand({}) == ""
-    assert parse_macro_string("%{c}%{R}%{t}").expand({"c": "1", "r": "2", "t": "3"}) == "123"
-
-
-def test_a_name_too_long_loses_labels_on_the_left() -> None:
-    name = ".".join(["abcdefghi"] * 30)
-    assert len(shorten(name)) == 249
-    assert name.endswith(shorten(name))
