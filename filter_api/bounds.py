@@ -56,10 +56,10 @@ BLOCK: Final = 65_536
 
 #: Records of one answer that are used, by kind. With more of them the answer is "cut": it counts for what is in it, and
 #: what is not in it is not known to be absent. A real name has a handful, a large domain some 50 TXT records.
-MAX_RECORDS: Final = {"A": 1_000, "AAAA": 1_000, "TXT": 250, "MX": 100, "PTR": 100, "NS": 100, "CNAME": 16}
+MAX_RECORDS: Final = {"A": 1_000, "AAAA": 500, "TXT": 250, "MX": 100, "PTR": 100, "NS": 100, "CNAME": 16}
 
 #: Work on one answer before it is parsed, in microseconds as `filter_api.net.dns.wire` counts them: 1,000 addresses, or
-#: 300 names of an ordinary length, or 20 names of 126 labels.
+#: 200 names of an ordinary length, or 14 names of 126 labels.
 MAX_ANSWER_WORK: Final = 25_000
 
 #: Records of the authority section: one SOA is looked for.

@@ -17,7 +17,7 @@ from typing import Final
 
 from filter_api.bounds import MAX_ANSWER_WORK, MAX_AUTHORITY
 
-NS, CNAME, SOA, PTR, MX, TXT = 2, 5, 6, 12, 15, 16
+NS, CNAME, SOA, PTR, MX, TXT, AAAA = 2, 5, 6, 12, 15, 16, 28
 IN = 1
 PRIVATE_USE: Final = (65_280).to_bytes(2, "big")  # RFC 6895 §3.1: no parser knows this type
 
@@ -29,8 +29,9 @@ _MAX_LABELS: Final = 127  # what fits into the 255 bytes of a name
 # What dnspython needs for a part of a message, in microseconds, with a margin.
 _RECORD: Final = 20
 _OWNER_LABEL: Final = 1
-_DATA_LABEL: Final = 10
+_DATA_LABEL: Final = 14
 _STRING: Final = 2
+_IPV6: Final = 20  # more than an IPv4 address
 
 
 class _Malformed(Exception):
@@ -101,7 +102,7 @@ class _Walk:
         if kind == TXT:
             return _STRING * self._strings(data, data + length, most // _STRING)
         if kind not in _NAME_AT:
-            return 0
+            return _IPV6 if kind == AAAA else 0
         end, labels = self._name(data + _NAME_AT[kind])
         if kind == SOA:
             labels += self._name(end)[1]

@@ -132,7 +132,7 @@ def test_answers_live_as_long_as_their_ttl() -> None:
     ("kind", "make", "used"),
     [
         ("A", lambda n: ip_address(0x0A000000 + n), 1000),
-        ("AAAA", lambda n: ip_address((0x20010DB8 << 96) + n), 1000),
+        ("AAAA", lambda n: ip_address((0x20010DB8 << 96) + n), 500),
         ("TXT", lambda n: b"%d" % n, 250),
         ("MX", lambda n: (n, "mx.example"), 100),
         ("PTR", lambda n: f"host{n}.example", 100),
