@@ -150,3 +150,14 @@ VOUCHING_PREFIX: Final = {4: 12, 6: 28}
 #: Addresses that the networks of a domain's records may have in all and still vouch, by IP version: two of the widest.
 #: The large providers together (Microsoft, Google, SendGrid, Mailchimp, Amazon) have half of it.
 MAX_VOUCHED_ADDRESSES: Final = {4: 2 << 20, 6: 2 << 100}
+
+# --- who vouches -----------------------------------------------------------------------------------------------------
+
+#: Answers of SPF about clients and senders that are remembered, some 500 bytes each; that not used for longest goes.
+MAX_VOUCHED: Final = 2_048
+
+#: Seconds for which they are believed at most, whatever the DNS says.
+VOUCHED_SECONDS: Final = 3_600
+
+#: Seconds for which they are believed at least; and doubt, where the DNS did not answer, is believed no longer.
+DOUBT_SECONDS: Final = 30

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Final
 
+from filter_api import trust
 from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.facts import FOLDED
 from filter_api.log import Logger
@@ -127,18 +128,20 @@ class Filter:
         return self.tempfail if self.failure is Failure.TEMPFAIL else self.permfail
 
     def ours(self, session: Session) -> bool:
-        """Whether the client is one of ours: authenticated, on the unix socket, or in -N."""
-        return session.user is not None or session.local or session.address in self.options.ours
+        """Whether the client is one of ours: authenticated, on the unix socket, or in -N (`filter_api.trust`)."""
+        return trust.is_ours(session, self.options.ours)
 
     def exempt(self, session: Session, recipient: bytes | None = None) -> bool:
         """Whether -W exempts this client, or this recipient where it is known."""
         table = self.options.exempt
-        return table is not None and table.matches(session, recipient)
+        if table is None:
+            return False
+        return trust.client_is_exempt(table, session) or (recipient is not None and table.recipient(recipient))
 
     def exempt_if_vouched(self, sender: bytes | None) -> bool:
         """Whether -W exempts this sender, provided that SPF vouches for it, which the caller asks; never ``<>``."""
         table = self.options.exempt
-        return bool(sender) and table is not None and table.sender_if_spf_passes(sender or b"")
+        return table is not None and trust.sender_is_listed(table, sender)
 
     def unchecked(self) -> Sequence[Edit]:
         """Edits that mark a message accepted without its check, under the policy accept."""

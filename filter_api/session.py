@@ -190,10 +190,10 @@ class Session:
     def local(self) -> bool:
         """Whether the client came through smtpd's unix socket: sendmail(8), and smtpd's own bounces.
 
-        A client behind a proxy (proxy-v2) that spoke with the proxy over a unix socket looks the same, except that
-        smtpd confirms no name for it.
+        A client that spoke with a proxy (proxy-v2) over a unix socket looks the same, except that smtpd tries to look
+        up its name, which fails.
         """
-        return is_local_source(self.source) and self.fcrdns not in {"fail", "error"}
+        return is_local_source(self.source) and self.fcrdns != "error"
 
     @property
     def sender(self) -> bytes | None:

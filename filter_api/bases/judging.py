@@ -16,50 +16,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
 
+from filter_api import trust
 from filter_api.bases.phase import Phase
+from filter_api.bases.trusting import TrustingFilter
 from filter_api.decision import Decision, Proceed
 from filter_api.errors import CannotCheck
-from filter_api.filter import Filter
 from filter_api.session import Session
 from filter_api.text.addresses import is_role_address
-
-if TYPE_CHECKING:
-    from filter_api.net.dns import Resolver
 
 DNS_SECONDS = 5.0
 """For all lookups of one decision; less if -T leaves less."""
 
 
-class JudgingFilter(Filter):
+class JudgingFilter(TrustingFilter):
     """What all phases share."""
-
-    def __init__(self, resolver: Resolver | None = None) -> None:
-        """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
-        self._resolver = resolver
-
-    @property
-    def resolver(self) -> Resolver:
-        """Made at the first question: some filters ask seldom."""
-        if self._resolver is None:
-            from filter_api.net.dns import Resolver
-
-            self._resolver = Resolver()
-        return self._resolver
-
-    def reload(self) -> None:
-        """SIGHUP: a zone may have been corrected."""
-        if self._resolver is not None:
-            self._resolver.forget()
 
     def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision | Awaitable[Decision]:
         """Decide on a client; at once, where nothing has to be looked up. `sender` is None where none is known yet."""
         raise NotImplementedError
 
+    def judge_told(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision | Awaitable[Decision]:
+        """Judge a client whose address is known. Raises CannotCheck for another: -F answers."""
+        if trust.is_untold(session) and not self.ours(session):
+            raise CannotCheck(trust.UNTOLD)
+        return self.judge(session, phase, sender)
+
     def left_alone(self, session: Session) -> bool:
-        """Whether this client is not judged at all: it has no address, is one of ours, or is in -W."""
-        return session.address is None or self.ours(session) or self.exempt(session)
+        """Whether this client is not judged at all: it is one of ours, or is in -W."""
+        return self.ours(session) or self.exempt(session)
 
     def deadline(self) -> float:
         """When to give up asking, on the event loop's clock."""
@@ -70,18 +55,10 @@ class JudgingFilter(Filter):
         self, session: Session, sender: bytes, decision: Decision, phase: Phase, deadline: float
     ) -> Decision:
         """The decision, unless SPF vouches for `sender`, which is in -W, or cannot be asked."""
-        if session.address is None:
-            return decision
-        from filter_api.net.spf import Result, check_sender  # most installations never need it
-
-        helo = session.identity or b""
-        spf = await check_sender(self.resolver, session.address, sender, helo, deadline=deadline)
-        if spf.vouches():
+        found = await self.vouched(session, sender, deadline)
+        if found:
             return Proceed()
-        if spf.passed or spf.result is Result.PERMERROR:  # somebody who lists a sender would wonder
-            why = f"weak: {spf.weakness.value}" if spf.passed else spf.why
-            self.log.info(session, "not-vouched", sender=sender, spf=spf.result.value, why=why)
-        return self.in_doubt(spf.why, phase) if spf.result is Result.TEMPERROR else decision
+        return self.in_doubt(found.doubt, phase) if found.doubt else decision
 
     def in_doubt(self, why: str, phase: Phase) -> Decision:
         """What to do if SPF of a sender in -W cannot be asked; by default the failure policy (-F) says."""
@@ -93,7 +70,7 @@ class AtMailFrom(JudgingFilter):
 
     def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
         """Authentication is known by now, and the log can name the sender."""
-        return self.judge(session, Phase.MAIL_FROM, sender)
+        return self.judge_told(session, Phase.MAIL_FROM, sender)
 
 
 class AtConnect(JudgingFilter):
@@ -101,7 +78,7 @@ class AtConnect(JudgingFilter):
 
     def on_connect(self, session: Session) -> Decision | Awaitable[Decision]:
         """Nothing is known but the address and its name."""
-        return self.judge(session, Phase.CONNECT)
+        return self.judge_told(session, Phase.CONNECT)
 
 
 class AtRcptTo(JudgingFilter):
@@ -111,4 +88,4 @@ class AtRcptTo(JudgingFilter):
         """Postmaster and abuse hear everybody (RFC 5321 §4.5.1, RFC 2142)."""
         if is_role_address(recipient) or self.exempt(session, recipient):
             return Proceed()
-        return self.judge(session, Phase.RCPT_TO, session.sender)
+        return self.judge_told(session, Phase.RCPT_TO, session.sender)

@@ -17,16 +17,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from filter_api.bases.trusting import TrustingFilter
 from filter_api.decision import Facts, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck, UsageError
-from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
 from filter_api.net.backend import Backend, Backends
 from filter_api.net.endpoint import parse_endpoint
 from filter_api.quarantine.directory import Store, as_text
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_bytes, parse_limits
-from filter_api.session import Session
+from filter_api.session import PerTransaction, Session
 from filter_api.text.addresses import client_network
 from filter_api.text.escape import printable
 
@@ -39,6 +39,9 @@ MARGIN: Final = 0.2
 """Seconds before the filter's own deadline at which a scan is given up: what follows needs a moment, too."""
 
 _MOST_SCANS: Final = 1000
+
+IN_DOUBT: Final = Reject(451, "4.7.1", "sender cannot be verified now, try again later")
+"""Instead of a refusal from which SPF might spare a message, if the DNS did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +104,15 @@ def _count(option: str, value: str) -> int:
     return int(value)
 
 
-class ScanningFilter(Filter):
+class ScanningFilter(TrustingFilter):
     """Base of a filter that decides by what a daemon says of a whole message."""
 
+    #: What could not be asked about a message and might have spared it.
+    doubts = PerTransaction(list[str])
+
     def __init__(self, settings: ScanSettings, resolver: Resolver | None = None) -> None:
+        super().__init__(resolver)
         self.settings = settings
-        self._resolver = resolver
 
     async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""
@@ -144,48 +150,30 @@ class ScanningFilter(Filter):
         return 0 < limit < message.wire_size or 0 < limit < message.size
 
     async def is_exempt(self, session: Session, deadline: float) -> bool:
-        """Whether -W exempts this message: its client, each of its recipients, or its sender if SPF vouches for it."""
-        table, transaction = self.options.exempt, session.transaction
-        if table is None:
-            return False
-        if table.client(session):
-            return True
-        if transaction is None:
-            return False
-        if 0 < transaction.recipient_count == len(transaction.recipients) and all(
-            map(table.recipient, transaction.recipients)
-        ):
-            return True
-        sender = transaction.sender
-        return bool(sender and table.sender_if_spf_passes(sender)) and await self.is_vouched(session, deadline)
+        """Whether -W exempts this message: its client, each of its recipients, or its sender if SPF vouches for it.
 
-    async def is_vouched(self, session: Session, deadline: float) -> bool:
-        """Whether the sender is who it says: the client authenticated, or SPF passes strongly for it."""
-        if session.user is not None:
-            return True
-        if session.address is None or session.sender is None:
-            return False
-        from filter_api.net.dns import Resolver  # most installations never need either
-        from filter_api.net.spf import check_sender
-
-        if self._resolver is None:
-            self._resolver = Resolver()
-        helo = session.identity or b""
-        result = await check_sender(self._resolver, session.address, session.sender, helo, deadline=deadline)
-        return result.passed and result.strong
+        If SPF could not be asked it is not exempt, and `refuse` will refuse it for now only.
+        """
+        found = await self.is_message_exempt(session, deadline)
+        if found.doubt:
+            self.doubts[session].append(found.doubt)
+        return found.vouched
 
     async def refuse(
         self, session: Session, message: Message, refusal: Reject, facts: Facts, deadline: float
     ) -> Verdict:
         """Refuse a message and keep it, if there is a quarantine; its id is in the reply and in the log.
 
-        deadline: the scan's. A message that cannot be kept is refused all the same.
+        deadline: the scan's. A message that cannot be kept is refused all the same. While it is in doubt whether its
+        sender would spare it, it is refused for now, and not kept: it will come again.
         """
+        if session in self.doubts:
+            return Verdict(IN_DOUBT, facts={**facts, "doubt": self.doubts[session][0]})
         keeper = self.settings.keeper
         if keeper is None or self.options.observe:
             return Verdict(refusal, facts=facts)
         about = {"time": int(self.wall()), "program": self.name, **facts, **_facts_of(session, message)}
-        network = "local" if session.address is None else str(client_network(session.address))
+        network = _client(session) if session.address is None else str(client_network(session.address))
         try:
             async with asyncio.timeout_at(deadline + MARGIN / 2):
                 name = await keeper.keep(message.text(), message.size, about, network=network)
@@ -197,22 +185,29 @@ class ScanningFilter(Filter):
 
 
 def _client(session: Session) -> str:
-    return "local" if session.address is None else str(session.address)
+    if session.address is not None:
+        return str(session.address)
+    return "local" if session.local else "unknown"
 
 
 def _facts_of(session: Session, message: Message) -> Mapping[str, object]:
-    """What an operator wants to know of a message, and what is needed to give it back to its recipients."""
+    """What an operator wants to know of a message, and what is needed to give it back to its recipients.
+
+    from: None if it is not known. complete: whether sender and recipients are certainly all there is of the envelope.
+    """
     transaction = session.transaction
     recipients = [] if transaction is None else transaction.recipients
+    sender = session.sender
     header = message.header
     return {
         "session": as_text(session.id),
         "client": _client(session),
         "rdns": as_text(session.rdns or b""),
         "helo": as_text(session.identity or b""),
-        "from": as_text(session.sender or b""),
+        "from": None if sender is None else as_text(sender),
         "to": [as_text(recipient) for recipient in recipients],
         "recipients": 0 if transaction is None else transaction.recipient_count,
+        "complete": sender is not None and transaction is not None and transaction.recipients_complete,
         "subject": as_text((header.get("Subject") or b"")[:1000]),
         "msgid": as_text((header.get("Message-ID") or b"")[:1000]),
     }

@@ -82,10 +82,6 @@ class ExemptTable:
         """Whether mail of this sender is exempt *if* SPF passes strongly for the client, which the caller checks."""
         return self._file.current().senders.find_address(strip_source_route(sender)) is not None
 
-    def matches(self, session: Client, recipient: bytes | None = None) -> bool:
-        """Whether the client, or the recipient where it is known, is exempt."""
-        return self.client(session) or (recipient is not None and self.recipient(recipient))
-
 
 def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entries:
     networks = []

@@ -9,6 +9,7 @@ from filter_api import facts
 from filter_api.filter import PHASES_OF, REPORT_OF, Filter
 from filter_api.protocol.parser import FIELDS
 from filter_api.session import Session
+from filter_api.trust import UNTOLD, is_untold
 
 Ask: TypeAlias = Callable[[Session, bytes], object]
 Saw: TypeAlias = Callable[[Session, list[bytes]], None]
@@ -85,10 +86,22 @@ def saws(filter_: Filter) -> dict[bytes, Saw]:
 
 def told(filter_: Filter, failed: Callable[[Session, str, BaseException], None]) -> dict[bytes, Saw]:
     """Report → the call that takes it in, a line split at ``|``: the facts first, then the hook behind its barrier."""
-    table: dict[bytes, Saw] = dict(facts.FOLD)
+    table: dict[bytes, Saw] = {**facts.FOLD, b"link-connect": _connected(filter_)}
     for name, saw in saws(filter_).items():
-        table[name] = _guarded(name.decode("ascii"), facts.FOLD.get(name), saw, failed)
+        table[name] = _guarded(name.decode("ascii"), table.get(name), saw, failed)
     return table
+
+
+def _connected(filter_: Filter) -> Saw:
+    """link-connect, with a line in the log where smtpd cannot tell who the client is: what judges it cannot."""
+    fold = facts.FOLD[b"link-connect"]
+
+    def connected(session: Session, parts: list[bytes]) -> None:
+        fold(session, parts)
+        if is_untold(session) and not session.outgoing:
+            filter_.log.warning(session, "untold", source=session.source, reason=UNTOLD)
+
+    return connected
 
 
 def _guarded(name: str, fold: Saw | None, saw: Saw, failed: Callable[[Session, str, BaseException], None]) -> Saw:

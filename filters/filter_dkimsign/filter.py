@@ -24,10 +24,11 @@ from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.options import parse_options
 from filter_api.session import Session
+from filter_api.trust import Origin, origin_of
 from filter_dkimsign.in_use import InUse, in_use
 from filter_dkimsign.keytable import SHOWN, Entries, Entry, KeyStore, KeyTable, SharedKey
 from filter_dkimsign.options import OWN_LETTERS, Settings
-from filter_dkimsign.policy import Origin, Rules, Unsigned, origin_of, parse_users
+from filter_dkimsign.policy import Rules, Unsigned, parse_users
 from filter_dkimsign.prepare import Outgoing, open_message
 
 AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
@@ -82,14 +83,15 @@ class DkimSign(Filter):
         """Sign the message if it is ours. Raises CannotCheck when a key fails."""
         if self.exempt(session):
             return Verdict()
-        origin = origin_of(session, self.ours(session))
-        if origin is Origin.FOREIGN:
-            self._mention(session)
+        origin = origin_of(session, self.options.ours)
+        if not origin.is_ours:
+            if origin is Origin.FOREIGN:
+                self._mention(session)
             return Verdict()
         try:
             header, blocks = open_message(message)
             outgoing = Outgoing(header, session.hostname, self.server.version)
-            domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"))
+            domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"), outgoing.values(b"received"))
             if self._news:
                 self._tell_news()
             body = body_canonicalizer(self.layout.body_form, hashlib.sha256())
@@ -136,7 +138,7 @@ class DkimSign(Filter):
 
     def _mention(self, session: Session) -> None:
         """Say once for a client why its mail passes unsigned, and how that is changed."""
-        client = str(session.address) if session.address is not None else session.source.decode("ascii", "replace")
+        client = str(session.address)
         if client in self._foreign:
             return
         if len(self._foreign) >= CLIENTS_REMEMBERED:
@@ -171,7 +173,7 @@ def build(arguments: Sequence[str]) -> DkimSign:
     def entries() -> list[Entries]:
         return [source.current() for source in sources]
 
-    rules = Rules(entries, users.current if users else lambda: None, sign_unknown=settings.sign_unknown)
+    rules = Rules(entries, users.current if users else lambda: None, settings.sign_unknown, settings.reinjectors)
     filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(entries())], store.news)
     filter_.options = common
     return filter_

@@ -13,12 +13,13 @@ from filter_api.dkim.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
 from filter_api.errors import UsageError
 from filter_api.options import COMMON_USAGE
 from filter_dkimsign.keytable import DomainList, parse_algorithm
+from filter_dkimsign.policy import parse_reinjectors
 
-OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:os:tux:zAS"
+OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:oR:s:tux:zAS"
 USAGE: Final = (
     "filter-dkimsign [-otuz] [-a algorithm] [-c canonicalization] [-D file]\n"
-    "\t[-d domain] [-h headers] [-K file] [-k key] [-m file] [-s selector]\n"
-    f"\t[-x seconds] {COMMON_USAGE}"
+    "\t[-d domain] [-h headers] [-K file] [-k key] [-m file] [-R reinjectors]\n"
+    f"\t[-s selector] [-x seconds] {COMMON_USAGE}"
 )
 
 _FORMS: Final = re.compile(r"(simple|relaxed)(?:/(simple|relaxed))?")
@@ -41,6 +42,7 @@ class Settings:
         self.names = DEFAULT_NAMES
         self.lifetime = 0
         self.files: dict[str, str] = {}
+        self.reinjectors = parse_reinjectors([value for letter, value in options if letter == "-R"])
         self.notes: list[str] = []  # for the log, once it is there
         for letter, value in options:
             self._take(letter, value)

@@ -7,54 +7,32 @@ The rules, in the order they are asked:
 2. From holds exactly one address; its domain decides which entries of the key table sign (option -u: the first entry
    signs what no entry matches).
 3. A login listed in -m signs for its domains only.
-4. On loopback, where list servers and content filters hand mail of others back to smtpd, the domain of the envelope
-   sender must be the signing domain, too.
+4. On loopback and the unix socket, where list servers, content filters, Sieve and procmail hand mail of others back to
+   smtpd, only what is sent from here is signed: mail without a Received of an earlier hop. Programs that re-inject what
+   is to be signed all the same are named with -R.
+5. On loopback, and for what -R lets through, the domain of the envelope sender must be the signing domain, too.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from filter_api.dkim.mailboxes import parse_mailboxes
-from filter_api.session import Address, Session
-from filter_api.text.addresses import domain_of, strip_source_route
+from filter_api.errors import UsageError
+from filter_api.files.networks import NetworkSet, parse_network
+from filter_api.session import Session
+from filter_api.text.addresses import domain_of, login, parse_source, strip_source_route
 from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
 from filter_api.text.lines import Line, LineError
+from filter_api.trust import Origin, is_sent_from_here
 from filter_dkimsign.keytable import Entries, Entry, is_domain
-
-
-class Origin(enum.Enum):
-    """How a client came to us."""
-
-    AUTHENTICATED = "authenticated"
-    SOCKET = "socket"
-    LOOPBACK = "loopback"
-    NETWORK = "network"
-    FOREIGN = "foreign"
 
 
 class Unsigned(Exception):
     """This message passes unsigned; the text is the reason as the log shows it."""
-
-
-def origin_of(session: Session, ours: bool) -> Origin:
-    """The origin of a session; `ours` is what the library says of it."""
-    if session.user is not None:
-        return Origin.AUTHENTICATED
-    if session.local:
-        return Origin.SOCKET
-    if not ours:
-        return Origin.FOREIGN
-    return Origin.LOOPBACK if is_loopback(session.address) else Origin.NETWORK
-
-
-def is_loopback(address: Address | None) -> bool:
-    """Whether a client runs on this host."""
-    return address is not None and address.is_loopback
 
 
 def author_domain(values: Sequence[bytes]) -> bytes:
@@ -91,12 +69,65 @@ def _closeness(entry: Entry, domain: bytes) -> tuple[bool, int, bool]:
     return entry.pattern == domain, len(entry.domain), entry.pattern != entry.domain
 
 
-def check_loopback(origin: Origin, sender: bytes | None, entries: Sequence[Entry]) -> None:
-    """What comes back over loopback is signed only if its sender is in the signing domain. Raises Unsigned."""
-    if origin is Origin.LOOPBACK:
-        domain = a_labels(domain_of(strip_source_route(sender or b"")))
+def check_way(
+    session: Session, origin: Origin, received: Sequence[bytes], entries: Sequence[Entry], reinjectors: Reinjectors
+) -> None:
+    """On loopback and the socket, sign what is sent from here and what a known program hands back. Raises Unsigned.
+
+    received: the values of the Received fields. Anybody can choose the envelope sender of mail that comes back, so it
+    is a condition only, never a proof.
+    """
+    if origin not in {Origin.SOCKET, Origin.LOOPBACK}:
+        return
+    transaction = session.transaction
+    from_here = is_sent_from_here(received, None if transaction is None else transaction.id)
+    if not from_here and not reinjectors.has(session):
+        raise Unsigned("re-injected")
+    if origin is Origin.LOOPBACK or not from_here:
+        domain = domain_of(strip_source_route(session.sender or b""))
         if any(entry.domain != domain for entry in entries):
-            raise Unsigned("loopback-sender-not-in-domain")
+            raise Unsigned("loopback-sender-not-in-domain" if origin is Origin.LOOPBACK else "sender-not-in-domain")
+
+
+@dataclass(frozen=True, slots=True)
+class Reinjectors:
+    """Option -R: the programs of this host whose mail is signed though it was received before.
+
+    networks: by their address. ports: by the port of the listener they come to. socket: all that use the unix socket.
+    """
+
+    networks: NetworkSet = field(default_factory=NetworkSet)
+    ports: frozenset[int] = frozenset()
+    socket: bool = False
+
+    def has(self, session: Session) -> bool:
+        """Whether a client is one of them."""
+        if session.local:
+            return self.socket
+        return session.address in self.networks or parse_source(session.destination)[1] in self.ports
+
+
+def parse_reinjectors(values: Sequence[str]) -> Reinjectors:
+    """The values of -R: comma lists of ``socket``, addresses, networks, ``:port`` of a listener. Raises UsageError."""
+    networks, ports, socket = [], set(), False
+    for item in (item for value in values for item in value.split(",")):
+        if item == "socket":
+            socket = True
+        elif item.startswith(":") and not item.startswith("::"):
+            ports.add(_port(item))
+        else:
+            try:
+                networks.append(parse_network(item))
+            except ValueError as error:
+                raise UsageError(f"-R takes socket, :port, addresses and networks: {error}") from None
+    return Reinjectors(NetworkSet(networks), frozenset(ports), socket)
+
+
+def _port(item: str) -> int:
+    number = item[1:]
+    if not (number.isascii() and number.isdigit() and len(number) <= 5 and 0 < int(number) <= 65535):
+        raise UsageError(f"-R: {printable(item)} is no port of a listener")
+    return int(number)
 
 
 UserDomains: TypeAlias = dict[bytes, frozenset[bytes]]
@@ -119,14 +150,18 @@ def _parents(domain: bytes) -> Sequence[bytes]:
 
 
 def parse_users(lines: Sequence[Line]) -> UserDomains:
-    """The file of -m: ``user domain…`` lines; ``*.domain`` is every name below, ``*`` everything or everybody."""
+    """The file of -m: ``user domain…`` lines; ``*.domain`` is every name below, ``*`` everything or everybody.
+
+    Users are compared as smtpd does it, in lower case.
+    """
     users: UserDomains = {}
     for line in lines:
-        user, *domains = line.text.split()
+        name, *domains = line.text.split()
+        user = login(name)
         if not domains:
-            raise LineError(line.number, f'"{printable(user)}" has no domain')
+            raise LineError(line.number, f'"{printable(name)}" has no domain')
         if user in users:
-            raise LineError(line.number, f'"{printable(user)}" is listed twice')
+            raise LineError(line.number, f'"{printable(name)}" is listed twice')
         users[user] = frozenset(_pattern(line.number, domain.lower().rstrip(b".")) for domain in domains)
     return users
 
@@ -144,11 +179,14 @@ class Rules:
     sources: Callable[[], Sequence[Entries]]
     users: Callable[[], UserDomains | None]
     sign_unknown: bool = False
+    reinjectors: Reinjectors = field(default_factory=Reinjectors)
 
-    def choose(self, session: Session, origin: Origin, from_values: Sequence[bytes]) -> tuple[bytes, tuple[Entry, ...]]:
-        """From domain and entries for a message of ours. Raises Unsigned."""
+    def choose(
+        self, session: Session, origin: Origin, from_values: Sequence[bytes], received: Sequence[bytes]
+    ) -> tuple[bytes, tuple[Entry, ...]]:
+        """From domain and entries for a message of ours; the values are those of its fields. Raises Unsigned."""
         domain = author_domain(from_values)
         entries = choose_entries(self.sources(), domain, sign_unknown=self.sign_unknown)
         check_login(self.users(), session.user, domain)
-        check_loopback(origin, session.sender, entries)
+        check_way(session, origin, received, entries, self.reinjectors)
         return domain, entries

@@ -12,11 +12,13 @@ import time
 from collections.abc import Awaitable, Coroutine
 from typing import ClassVar
 
+from filter_api import trust
 from filter_api.decision import Decision, Failure, Proceed, Reject
 from filter_api.errors import CannotCheck
 from filter_api.filter import Filter
 from filter_api.net.breaker import Breaker
 from filter_api.net.dns import Resolver
+from filter_api.net.vouching import Vouching
 from filter_api.session import PerTransaction, Session
 from filter_api.text.addresses import Address, is_role_address, parse_source
 from filter_greylist.deciding.clock import SteadyClock
@@ -24,7 +26,6 @@ from filter_greylist.deciding.judge import Case, Judge
 from filter_greylist.deciding.tarpit import Tarpit
 from filter_greylist.deciding.trap import LowPriorityMx, Traps
 from filter_greylist.deciding.upkeep import Upkeep
-from filter_greylist.deciding.vouch import Vouching
 from filter_greylist.options import Options
 from filter_greylist.rules import policy
 from filter_greylist.rules.key import normal_recipient
@@ -38,6 +39,9 @@ DNS_SECONDS = 4.0
 
 NULL_RECIPIENTS = 100
 """Recipients of a null sender that are looked at; a bounce has one."""
+
+UNREPORTED = b"?"
+"""Stands for the recipients of a null sender that smtpd did not report."""
 
 TASKS = 1000
 """Writes after commit that may be under way; more are dropped, as they only refresh what is known."""
@@ -75,7 +79,7 @@ class Greylist(Filter):
         self.resolver = resolver or Resolver()
         self.clock = SteadyClock()
         self.breaker = Breaker("greylist store")
-        self.vouching = Vouching(self.resolver, self.own.common)
+        self.vouching = Vouching(self.resolver, self._monotonic, self.own.common)
         self.judge = Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
         self.traps = Traps(self.own.traps, self.own.allowed)
         self.low_mx = LowPriorityMx(self.own.low_mx, time.monotonic())
@@ -108,6 +112,9 @@ class Greylist(Filter):
         """SIGHUP: somebody may have mended a zone."""
         self.vouching.forget()
 
+    def _monotonic(self) -> float:
+        return self.monotonic()  # the clock is given after this filter is made
+
     def _store_says(self, text: str) -> None:
         self.log.warning(None, "store", note=text)
 
@@ -120,32 +127,33 @@ class Greylist(Filter):
         if self.low_mx.saw(*parse_source(session.destination)):
             self.log.error(None, "option-M", note="listeners on the wildcard address cannot be told apart; -M is off")
 
-    def on_mail_from(self, session: Session, sender: bytes) -> Decision:
-        """Only the request carries a sender of any length; `session.sender` keeps it."""
-        return Proceed()
-
     def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision | Awaitable[Decision]:
         """Whoever is ours or exempt is not asked to wait, and the roles of RFC 5321 §4.5.1 hear everybody."""
-        address = session.address
-        if address is None or session.sender == b"" or self._let_alone(session, recipient):
+        if session.sender == b"" or self._let_alone(session, recipient):
             return Proceed()
-        return self._decide(session, address, [recipient])
+        return self._decide(session, [recipient])
 
     def on_data(self, session: Session) -> Decision | Awaitable[Decision]:
-        """A null sender is judged here."""
-        address, transaction = session.address, session.transaction
-        if address is None or transaction is None or transaction.sender != b"":
+        """A null sender is judged here. So is a recipient that smtpd did not report, as if all of them were one."""
+        transaction = session.transaction
+        if transaction is None or transaction.sender != b"":
             return Proceed()
         recipients = [each for each in transaction.recipients if not self._let_alone(session, each)]
-        return self._decide(session, address, recipients[:NULL_RECIPIENTS]) if recipients else Proceed()
+        recipients = recipients[:NULL_RECIPIENTS]
+        if not transaction.recipients_complete and not (self.ours(session) or self.exempt(session)):
+            recipients.append(UNREPORTED)
+        return self._decide(session, recipients) if recipients else Proceed()
 
     def _let_alone(self, session: Session, recipient: bytes) -> bool:
         return self.ours(session) or is_role_address(recipient) or self.exempt(session, recipient)
 
     # --- the decision --------------------------------------------------------------------------------------------
 
-    async def _decide(self, session: Session, address: Address, recipients: list[bytes]) -> Decision:
+    async def _decide(self, session: Session, recipients: list[bytes]) -> Decision:
         """Judge the delivery to each recipient (several for a null sender only); the worst outcome decides."""
+        address = session.address
+        if address is None:
+            raise CannotCheck(trust.UNTOLD)
         if not self.breaker.admits():
             raise CannotCheck("the store is down")
         overdue = asyncio.get_running_loop().time() + 0.9 * self._seconds

@@ -151,10 +151,6 @@ class AtConnectAndMailFrom(AtConnect, AtMailFrom):
 class AtRcptTo(ReverseDns, judging.AtRcptTo):
     """-p rcpt-to."""
 
-    def on_mail_from(self, session: Session, sender: bytes) -> Decision:
-        """Only the request carries a sender of any length; `session.sender` keeps it."""
-        return Proceed()
-
 
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> ReverseDns:
     """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from filter_api import trust
 from filter_api.bases.scanning import ScanningFilter
 from filter_api.decision import Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
 from filter_api.message.message import Message
 from filter_api.runtime.main import main
-from filter_api.session import Session
+from filter_api.session import PerTransaction, Session
 from filter_spamassassin import headers, policy, spamd
 from filter_spamassassin.options import USAGE, Options, parse
 from filter_spamassassin.policy import Judgement
@@ -36,6 +37,9 @@ class SpamAssassin(ScanningFilter):
     default_failure: ClassVar[Failure] = Failure.ACCEPT
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "message cannot be checked for spam now, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.1", "message cannot be checked for spam")
+
+    #: Points that -s gives the sender, where SPF could not be asked whether they count.
+    unproven = PerTransaction(float)
 
     def __init__(self, own: Options, resolver: Resolver | None = None) -> None:
         super().__init__(own.scan, resolver)
@@ -72,16 +76,17 @@ class SpamAssassin(ScanningFilter):
             "tests": ",".join(chief.tests) or "none",
         }
         if policy.refused([judgements[user] for user in users], self.own.refuse):
+            self._note_doubt(session, [scans[user] for user in users])
             return await self.refuse(session, message, policy.REFUSAL, facts, deadline)
         return Verdict(edits=self.edits(message, chief, scans[shown]), facts=facts)
 
     def users_of(self, session: Session) -> tuple[list[str], str]:
         """Whose verdicts count, and whose scan is shown in the header.
 
-        Only recipients smtpd accepted count; one that is not kept by name any more makes it the default user's.
+        Only recipients smtpd accepted count; if they are not all known for certain it is the default user's.
         """
         rule, transaction = self.own.users, session.transaction
-        if transaction is None or transaction.recipient_count > len(transaction.recipients):
+        if transaction is None or not transaction.recipients_complete:
             return [rule.default], rule.default
         users = rule.of_all(transaction.recipients)
         if len(users) == 1:
@@ -109,17 +114,28 @@ class SpamAssassin(ScanningFilter):
 
     async def points(self, session: Session, deadline: float) -> float | None:
         """What -s says of the sender, if it may be believed."""
-        if self.own.scores is None or not session.sender:
+        sender = session.sender
+        if self.own.scores is None or not sender:
             return None
-        found = self.own.scores.find_address(session.sender)
+        found = self.own.scores.find_address(sender)
         if found is None:
             return None
-        if found.value.needs_proof:
+        if found.value.needs_proof and not trust.login_vouches(session, sender):
             until = min(deadline, asyncio.get_running_loop().time() + SPF_SECONDS)
-            if not await self.is_vouched(session, until):
-                self.log.debug(session, "sender-score", entry=found.entry, reason="sender not proven")
+            vouched = await self.vouched(session, sender, until)
+            if vouched.doubt:
+                self.unproven[session] = found.value.points
+            if not vouched:
+                self.log.debug(session, "sender-score", entry=found.entry, reason=vouched.doubt or "sender not proven")
                 return None
         return found.value.points
+
+    def _note_doubt(self, session: Session, scans: Sequence[spamd.Scan]) -> None:
+        """Whether points of which nobody knows if they count would have kept a message from being refused."""
+        if session in self.unproven:
+            spared = [policy.judge(scan, self.unproven[session]) for scan in scans]
+            if not policy.refused(spared, self.own.refuse):
+                self.doubts[session].append("points of the sender")
 
     def edits(self, message: Message, judgement: Judgement, scan: spamd.Scan) -> list[Edit]:
         """The header fields of a message that goes on."""

@@ -2,7 +2,7 @@
 
     bad.example.com         10          this domain
     .bad.example.net        5           this domain and all below
-    newsletter@example.org  -5          counts only if SPF passes strongly, or the client authenticated
+    newsletter@example.org  -5          counts only if SPF vouches for it, or a login of its domain
     partner.example.org     -3 unverified       counts always: anybody can write this sender
 
 The most specific line wins. The points are added to spamd's score before any threshold.

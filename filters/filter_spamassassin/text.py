@@ -16,7 +16,7 @@ from filter_api.message.message import Message
 
 _ENVELOPE: Final = (b"x-envelope-from", b"return-path")
 _NOT_ADDRESS: Final = re.compile(rb"[^!-;=?-~]")
-_SENDER_LIMIT: Final = 320
+_SENDER_LIMIT: Final = 2_048  # bytes; smtpd takes no longer command line
 
 
 class Copy:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from filter_api.session import Session
+from filter_api.errors import UsageError
+from filter_api.files.networks import Networks
+from filter_api.session import Session, Transaction
 from filter_api.text.lines import LineError, content_lines
+from filter_api.trust import origin_of
 from filter_dkimsign.keytable import Entries, Entry, KeyStore
 from filter_dkimsign.policy import (
-    Origin,
     Unsigned,
     author_domain,
     check_login,
-    check_loopback,
+    check_way,
     choose_entries,
-    is_loopback,
-    origin_of,
+    parse_reinjectors,
     parse_users,
 )
 from tests.filter_dkimsign.keyring import ed25519_key, write_key
+
+OURS = Networks("127.0.0.0/8,::1,192.0.2.1")
 
 
 def session(source: bytes, user: bytes | None = None) -> Session:
@@ -29,31 +31,6 @@ def session(source: bytes, user: bytes | None = None) -> Session:
     made.source = source
     made.user = user
     return made
-
-
-@pytest.mark.parametrize(
-    ("source", "user", "ours", "origin"),
-    [
-        (b"unix:/var/run/smtpd.sock", None, True, Origin.SOCKET),
-        (b"127.0.0.1:5", None, True, Origin.LOOPBACK),
-        (b"[::1]:5", None, True, Origin.LOOPBACK),
-        (b"[::ffff:127.0.0.1]:5", None, True, Origin.LOOPBACK),
-        (b"127.0.0.1:5", None, False, Origin.FOREIGN),
-        (b"127.0.0.1:5", b"alice", True, Origin.AUTHENTICATED),
-        (b"198.51.100.1:5", b"alice", True, Origin.AUTHENTICATED),
-        (b"192.0.2.1:5", None, True, Origin.NETWORK),
-        (b"192.0.2.1:5", None, False, Origin.FOREIGN),
-        (b"rubbish", None, False, Origin.FOREIGN),
-    ],
-)
-def test_origins(source: bytes, user: bytes | None, ours: bool, origin: Origin) -> None:
-    assert origin_of(session(source, user), ours) is origin
-
-
-def test_loopback_addresses() -> None:
-    assert is_loopback(ip_address("127.9.9.9"))
-    assert not is_loopback(ip_address("192.0.2.1"))
-    assert not is_loopback(None)
 
 
 @pytest.mark.parametrize(
@@ -88,25 +65,87 @@ def test_unknown_domains(entry: Entry) -> None:
         choose_entries([entries], b"elsewhere.example", sign_unknown=False)
 
 
+SENDERS = [
+    (b"a@example.org", True),
+    (b"a@EXAMPLE.org.", True),
+    (b"@relay.example:a@example.org", True),
+    (b"a@sub.example.org", False),
+    (b"a@example.net", False),
+    (b"", False),
+    (None, False),
+]
+"""Envelope senders, and whether they are in example.org."""
+
+OWN = b" from x (x [127.0.0.1])\r\n\tby mx (OpenSMTPD) with ESMTP id 0a1b2c3d;\r\n\tdate"
+EARLIER = b" from evil.example ([203.0.113.9])\r\n\tby mx (OpenSMTPD) with ESMTPS id ffffffff;\r\n\tdate"
+
+
+def offered(source: bytes, sender: bytes | None, destination: bytes = b"127.0.0.1:25") -> Session:
+    made = session(source)
+    made.destination = destination
+    made.transaction = Transaction()
+    made.transaction.id = b"0a1b2c3d"
+    made.transaction.sender = sender
+    return made
+
+
+def way(client: Session, entry: Entry, received: list[bytes], *options: str) -> str:
+    """Why a message is not signed; empty if it is."""
+    origin = origin_of(client, OURS)
+    try:
+        check_way(client, origin, received, [entry], parse_reinjectors(options))
+    except Unsigned as reason:
+        return str(reason)
+    return ""
+
+
+@pytest.mark.parametrize(("sender", "in_domain"), SENDERS)
+def test_loopback_asks_for_the_envelope_sender(entry: Entry, sender: bytes | None, in_domain: bool) -> None:
+    reason = "" if in_domain else "loopback-sender-not-in-domain"
+    assert way(offered(b"127.0.0.1:5", sender), entry, [OWN]) == reason
+    for source in (b"unix:/run/smtpd.sock", b"192.0.2.1:5"):
+        assert way(offered(source, sender), entry, [OWN]) == ""
+
+
+@pytest.mark.parametrize(("sender", "in_domain"), SENDERS)
+@pytest.mark.parametrize("received", [[OWN, EARLIER], [EARLIER], [OWN, b" by hand"], [EARLIER, EARLIER, EARLIER]])
+def test_what_was_received_before_is_not_signed_unless_its_program_is_named(
+    entry: Entry, sender: bytes | None, in_domain: bool, received: list[bytes]
+) -> None:
+    """Whatever the envelope says: a stranger chose it."""
+    for source, options in ((b"127.0.0.1:5", ["-"]), (b"[::1]:5", ["-"]), (b"unix:/run/smtpd.sock", ["socket"])):
+        client = offered(source, sender)
+        assert way(client, entry, received) == "re-injected"
+        named = options if options != ["-"] else ["127.0.0.1,::1"]
+        assert bool(way(client, entry, received, *named)) is not in_domain
+    assert way(offered(b"192.0.2.1:5", sender), entry, received) == "", "-N names relays of ours, too"
+
+
 @pytest.mark.parametrize(
-    ("sender", "signed"),
+    ("options", "source", "destination", "named"),
     [
-        (b"a@example.org", True),
-        (b"a@EXAMPLE.org.", True),
-        (b"@relay.example:a@example.org", True),
-        (b"a@sub.example.org", False),
-        (b"a@example.net", False),
-        (b"", False),
-        (None, False),
+        (["socket"], b"unix:/run/smtpd.sock", b"unix:/run/smtpd.sock", True),
+        (["socket"], b"127.0.0.1:5", b"127.0.0.1:25", False),
+        (["127.0.0.1"], b"unix:/run/smtpd.sock", b"unix:/run/smtpd.sock", False),
+        (["127.0.0.1"], b"127.0.0.1:5", b"127.0.0.1:25", True),
+        (["127.0.0.2"], b"127.0.0.1:5", b"127.0.0.1:25", False),
+        (["127.0.0.0/8"], b"127.0.0.9:5", b"127.0.0.1:25", True),
+        (["::1"], b"[::1]:5", b"[::1]:25", True),
+        ([":10027"], b"127.0.0.1:5", b"127.0.0.1:10027", True),
+        ([":10027"], b"127.0.0.1:10027", b"127.0.0.1:25", False),
+        ([":10027", "socket"], b"unix:/run/smtpd.sock", b"unix:/run/smtpd.sock", True),
+        ([":10026,:10027"], b"[::1]:5", b"[::1]:10027", True),
+        ([":10027"], b"unix:/run/smtpd.sock", b"unix:/run/smtpd.sock", False),
     ],
 )
-def test_loopback_asks_for_the_envelope_sender(entry: Entry, sender: bytes | None, signed: bool) -> None:
-    for origin in Origin:
-        if origin is Origin.LOOPBACK and not signed:
-            with pytest.raises(Unsigned, match="loopback-sender-not-in-domain"):
-                check_loopback(origin, sender, [entry])
-        else:
-            check_loopback(origin, sender, [entry])
+def test_programs_that_hand_mail_back(options: list[str], source: bytes, destination: bytes, named: bool) -> None:
+    assert parse_reinjectors(options).has(offered(source, b"", destination)) is named
+
+
+@pytest.mark.parametrize("value", ["", "sockets", ":", ":0", ":65536", ":smtp", "127.0.0.1/7", "localhost", "socket,"])
+def test_mistakes_in_the_programs_that_hand_mail_back(value: str) -> None:
+    with pytest.raises(UsageError, match="-R"):
+        parse_reinjectors([value])
 
 
 USERS = parse_users(content_lines(b"alice Example.org. *.example.net\nroot *\n* example.com\n"))
@@ -124,7 +163,6 @@ USERS = parse_users(content_lines(b"alice Example.org. *.example.net\nroot *\n* 
         (b"root", b"any.example", True),
         (b"bob", b"example.com", True),
         (b"bob", b"example.org", False),
-        (b"Alice", b"example.org", False),
         (None, b"example.org", True),
     ],
 )
@@ -137,9 +175,18 @@ def test_logins(login: bytes | None, domain: bytes, allowed: bool) -> None:
             check_login(USERS, login, domain)
 
 
+def test_logins_are_listed_in_any_case() -> None:
+    users = parse_users(content_lines(b"Alice@Example.ORG example.org\nBOB example.net\n"))
+    check_login(users, b"alice@example.org", b"example.org")
+    check_login(users, b"bob", b"example.net")
+    with pytest.raises(Unsigned):
+        check_login(users, b"bob", b"example.org")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        (b"alice a.example\nALICE b.example\n", '"ALICE" is listed twice'),
         (b"alice\n", '"alice" has no domain'),
         (b"alice a.example\nalice b.example\n", '"alice" is listed twice'),
         (b"alice exa_mple..org\n", "is not a domain name"),

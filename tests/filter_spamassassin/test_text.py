@@ -88,7 +88,8 @@ def test_a_large_message_with_forged_fields() -> None:
         (b"a@b", b"<a@b>"),
         (b"a\r\nBcc: x@y", b"<a??Bcc:?x@y>"),
         (b"a>b<c\xe9\0", b"<a?b?c??>"),
-        (b"x" * 1000, b"<" + b"x" * 320 + b">"),
+        (b"x" * 1000, b"<" + b"x" * 1000 + b">"),
+        (b"x" * 3000, b"<" + b"x" * 2048 + b">"),
     ],
 )
 def test_senders(sender: bytes, shown: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Whose word about itself is believed: SPF that passes strongly, or authentication; nobody's else."""
+"""Whose word about itself is believed: SPF that passes strongly, for points also a login of the sender's domain."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ def session(sender: bytes, *, user: bytes | None = None, source: bytes = b"192.0
         (b"a@weak.example", None, None),
         (b"a@other.example", None, None),
         (b"a@none.example", None, None),
+        (b"a@none.example", b"alice@none.example", -5.0),
+        (b"a@none.example", b"alice@other.example", None),
         (b"a@none.example", b"alice", -5.0),
         (b"a@up.example", None, 5.0),
         (b"a@friend.example", None, -3.0),
@@ -66,9 +68,12 @@ def test_points(filter_: SpamAssassin, sender: bytes, user: bytes | None, points
     ("sender", "exempt"),
     [(b"a@strong.example", True), (b"a@weak.example", False), (b"a@other.example", False), (b"", False)],
 )
-def test_exempt_senders(filter_: SpamAssassin, sender: bytes, exempt: bool) -> None:
+@pytest.mark.parametrize("user", [None, b"alice", b"a@weak.example"])
+def test_exempt_senders(filter_: SpamAssassin, sender: bytes, exempt: bool, user: bytes | None) -> None:
+    """A login exempts nobody: whoever may send mail here may write any sender."""
+
     async def main() -> bool:
-        return await filter_.is_exempt(session(sender), asyncio.get_running_loop().time() + 5)
+        return await filter_.is_exempt(session(sender, user=user), asyncio.get_running_loop().time() + 5)
 
     assert asyncio.run(main()) is exempt
 
@@ -76,6 +81,6 @@ def test_exempt_senders(filter_: SpamAssassin, sender: bytes, exempt: bool) -> N
 def test_the_unix_socket_has_no_address_to_check(filter_: SpamAssassin) -> None:
     async def main() -> bool:
         local = session(b"a@strong.example", source=b"unix:/run/smtpd.sock")
-        return await filter_.is_vouched(local, asyncio.get_running_loop().time() + 5)
+        return bool(await filter_.vouched(local, local.sender, asyncio.get_running_loop().time() + 5))
 
     assert asyncio.run(main()) is False

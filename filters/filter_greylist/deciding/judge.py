@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from filter_api.net.vouching import Vouching
 from filter_api.text.addresses import Address, domain_of
-from filter_greylist.deciding.vouch import Vouching
 from filter_greylist.rules import policy
 from filter_greylist.rules.key import (
     Prefixes,
@@ -72,7 +72,7 @@ class Judge:
 
     async def _stranger(self, case: Case, known: Known, facts: Facts) -> Outcome:
         """The part that costs DNS questions and a write."""
-        if await self._vouching.common(case.address, case.helo, case.deadline):
+        if await self._vouching.listed(case.address, case.helo, case.deadline):
             facts = facts._replace(common=True)
         elif await self._strong(case):
             if case.listed:
@@ -83,10 +83,9 @@ class Judge:
 
     async def _strong(self, case: Case) -> bool:
         """Whether SPF vouches for the sender, or for the HELO name of a null sender."""
-        sender = case.sender
-        if sender is None or (sender and not domain_of(sender)):
+        if case.sender is None:
             return False
-        return await self._vouching.sender(case.address, sender, case.helo, case.deadline)
+        return bool(await self._vouching.sender(case.address, case.sender, case.helo, case.deadline))
 
     async def _by_tuple(self, case: Case, facts: Facts) -> Outcome:
         """The tuple of the client's network, or of its sender's domain where SPF vouches for that.

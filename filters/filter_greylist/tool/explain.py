@@ -15,13 +15,13 @@ from ipaddress import ip_address
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.dns import Resolver
+from filter_api.net.vouching import Vouching
 from filter_api.options import COMMON_LETTERS
 from filter_api.text.addresses import domain_of, is_role_address, plain_address
 from filter_api.text.escape import printable, unescape
 from filter_greylist.ctl import open_as_owner, settings_of
 from filter_greylist.deciding.judge import Case, question_of, tuple_of
 from filter_greylist.deciding.trap import Traps
-from filter_greylist.deciding.vouch import Vouching
 from filter_greylist.options import LETTERS, Options, parse
 from filter_greylist.rules import policy
 from filter_greylist.rules.key import normal_recipient
@@ -98,7 +98,8 @@ async def _vouched(own: Options, case: Case, resolver: Resolver, facts: Facts) -
     from filter_api.net.spf import check_sender
 
     deadline = asyncio.get_running_loop().time() + SECONDS
-    domain, _ = await Vouching(resolver, own.common).first_common(case.address, case.helo, deadline)
+    vouching = Vouching(resolver, time.monotonic, own.common)
+    domain = await vouching.first_listed(case.address, case.helo, deadline)
     if domain is not None:
         _say("common", f"the client is in the SPF record of {printable(domain)}")
         return facts._replace(common=True)

@@ -2,7 +2,7 @@
 
 filterctl quarantine [-q directory] list [-1]
 filterctl quarantine [-q directory] show [-r] id
-filterctl quarantine [-q directory] release [-a address] id ...
+filterctl quarantine [-q directory] release [-a address] [-s sender] [-t recipient ...] id ...
 filterctl quarantine [-q directory] delete id ...
 filterctl quarantine [-q directory] expire [-t days]
 """
@@ -23,7 +23,7 @@ from filter_api.quarantine.directory import NoSuchMessage, Store, as_bytes, time
 from filter_api.quarantine.keeper import Limits
 from filter_api.text.escape import format_pairs, printable
 from filterctl.mail.mailtext import decoded
-from filterctl.mail.release import DEFAULT_ADDRESS, NotReleased, parse_listener, release
+from filterctl.mail.release import AS_KNOWN, DEFAULT_ADDRESS, NotReleased, parse_given, parse_listener, release
 
 DEFAULT_DIRECTORY: Final = "/var/spool/quarantine"
 _LINE_LIMIT: Final = 4000
@@ -102,25 +102,26 @@ def _list(stores: Stores, arguments: list[str]) -> int:
 
 
 def _pairs(name: str, facts: Mapping[str, object]) -> str:
-    text = {key: _text(facts, key) for key in ("from", "subject", "msgid", "rdns", "helo")}
+    text = {key: _text(facts, key) for key in ("subject", "msgid", "rdns", "helo")}
     plain = {key: facts.get(key) for key in ("program", "session", "client", "result", "score", "virus", "size")}
     to = b",".join(b"<" + address + b">" for address in _recipients(facts))
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_of(name)))
     known = {key: value for key, value in plain.items() if value is not None}
-    return format_pairs({"id": name, "time": when, **known, "from": b"<" + text.pop("from") + b">", "to": to, **text})
+    gaps = {} if _is_complete(facts) else {"complete": "no"}
+    return format_pairs({"id": name, "time": when, **known, "from": _sender(facts), "to": to, **gaps, **text})
 
 
 def _table_row(name: str, facts: Mapping[str, object]) -> str:
     why = facts.get("virus") or (f"spam {facts['score']}" if "score" in facts else facts.get("result") or "-")
     to = _recipients(facts)
-    more = f" +{len(to) - 1}" if len(to) > 1 else ""
+    more = (f" +{len(to) - 1}" if len(to) > 1 else "") + ("" if _is_complete(facts) else " +?")
     return _row(
         name,
         printable(str(facts.get("size", "-")), 12),
         printable(str(why), 30),
         printable(str(facts.get("client", "-")), 39),
-        f"<{printable(_text(facts, 'from'), 50)}>",
-        f"<{printable(to[0], 50)}>{more}" if to else "-",
+        printable(_sender(facts), 52),
+        f"<{printable(to[0], 50)}>{more}" if to else f"-{more}",
         decoded(_text(facts, "subject"), 60),
     )
 
@@ -128,6 +129,16 @@ def _table_row(name: str, facts: Mapping[str, object]) -> str:
 def _row(*cells: str) -> str:
     widths = (24, 9, 30, 15, 30, 30, 0)
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _sender(facts: Mapping[str, object]) -> bytes:
+    """The sender in angle brackets, a hyphen if it is not known."""
+    return b"-" if facts.get("from") is None else b"<" + _text(facts, "from") + b">"
+
+
+def _is_complete(facts: Mapping[str, object]) -> bool:
+    """Whether the envelope is not known to have gaps."""
+    return facts.get("complete") is not False
 
 
 def _text(facts: Mapping[str, object], key: str) -> bytes:
@@ -176,11 +187,19 @@ def _show(stores: Stores, arguments: list[str]) -> int:
 
 
 def _release(stores: Stores, arguments: list[str]) -> int:
-    options, names = _options(arguments, "a:")
+    """Give back to whom it was for; -s and -t say that for one message of which smtpd did not tell it."""
+    try:
+        pairs, names = getopt.getopt(list(arguments), "a:s:t:")
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    options = dict(pairs)
     listener = parse_listener(options.get("-a", DEFAULT_ADDRESS))
+    given = parse_given(options.get("-s"), [value for option, value in pairs if option == "-t"])
+    if given != AS_KNOWN and len(names) != 1:
+        raise UsageError("-s and -t are for one message")
 
     def act(name: str) -> str:
-        return f"released: {release(stores.holder(name), name, listener)}"
+        return f"released: {release(stores.holder(name), name, listener, given)}"
 
     return _each(names, act)
 

@@ -1,5 +1,8 @@
 """Give a quarantined message back to its original recipients: SMTP to a listener of ours without filters.
 
+smtpd does not report every address, so an envelope may be known to have gaps. Such a message goes to nobody until the
+operator says to whom: half of its recipients would be worse than none.
+
 Only loopback addresses are taken: the listener accepts anything, so nobody else may reach it, and no password or
 header makes it an exception that somebody could forge.
 """
@@ -11,7 +14,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.endpoint import Endpoint, parse_endpoint
@@ -40,10 +43,28 @@ def parse_listener(text: str) -> Endpoint:
     return endpoint
 
 
-def release(store: Store, name: str, listener: Endpoint) -> str:
+class Given(NamedTuple):
+    """What the operator gives in place of what is known. sender: None for what is known. recipients: none likewise."""
+
+    sender: str | None = None
+    recipients: Sequence[str] = ()
+
+
+AS_KNOWN: Final = Given()
+
+
+def parse_given(sender: str | None, recipients: Sequence[str]) -> Given:
+    """An envelope from the command line. Raises UsageError."""
+    try:
+        return Given(None if sender is None else _address(sender), tuple(map(_address, recipients)))
+    except ValueError as error:
+        raise UsageError(f"{printable(str(error))} is no address") from None
+
+
+def release(store: Store, name: str, listener: Endpoint, given: Given = AS_KNOWN) -> str:
     """Send a message again; what the listener said. Raises NotReleased, NoSuchMessage, OSError."""
     facts = store.facts(name)
-    sender, recipients = envelope(facts)
+    sender, recipients = envelope(facts, given)
     with store.message(name) as file:
         content = file.read()
     try:
@@ -58,15 +79,32 @@ def release(store: Store, name: str, listener: Endpoint) -> str:
         raise NotReleased(printable(str(error))) from None
 
 
-def envelope(facts: Mapping[str, object]) -> tuple[str, list[str]]:
-    """Sender and recipients of a message. Raises NotReleased if they are not all known."""
+def envelope(facts: Mapping[str, object], given: Given = AS_KNOWN) -> tuple[str, list[str]]:
+    """Sender and recipients of a message. Raises NotReleased if they are neither all known nor given."""
+    recipients = list(given.recipients) or _known_recipients(facts)
+    if given.sender is not None:
+        return given.sender, recipients
+    if facts.get("from") is None:
+        raise NotReleased("its sender is not known, give one with -s (-s '' for none)")
+    try:
+        return _address(facts.get("from")), recipients
+    except ValueError:
+        raise NotReleased("its envelope is damaged") from None
+
+
+def _known_recipients(facts: Mapping[str, object]) -> list[str]:
     to, count = facts.get("to"), facts.get("recipients")
+    if facts.get("complete") is False:
+        known = len(to) if isinstance(to, list) else 0
+        raise NotReleased(
+            f"smtpd did not report its whole envelope, {known} recipients are known: say with -t whom it is for"
+        )
     if not isinstance(to, list) or not to:
         raise NotReleased("its recipients are not known")
     if isinstance(count, int) and count > len(to):
         raise NotReleased(f"{count - len(to)} of its {count} recipients are not known by name")
     try:
-        return _address(facts.get("from")), [_address(recipient) for recipient in to]
+        return [_address(recipient) for recipient in to]
     except ValueError:
         raise NotReleased("its envelope is damaged") from None
 

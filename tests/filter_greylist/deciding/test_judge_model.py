@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from filter_api.net.dns import Resolver
+from filter_api.net.vouching import Vouching
 from filter_api.testing import FakeZone
 from filter_greylist.deciding.judge import Case, Judge
-from filter_greylist.deciding.vouch import Vouching
 from filter_greylist.rules.key import Prefixes
 from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
 from filter_greylist.rules.records import Kind, Life, Record, Timers, address_name
@@ -58,7 +58,7 @@ class JudgeMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.store = self.make_store()
         self.runner.run(self.store.open())
-        vouching = Vouching(Resolver(backend=FakeZone(ZONE)), None)
+        vouching = Vouching(Resolver(backend=FakeZone(ZONE)), lambda: 0.0)
         self.judge = Judge(self.store, vouching, Timers(PASSTIME, GREYEXP, WHITEEXP), Prefixes())
         self.now = int(time.time())
         self.waiting: dict[tuple[str, bytes, bytes], list[int]] = {}  # since, until, passed

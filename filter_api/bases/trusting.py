@@ -1,0 +1,76 @@
+"""The parent of filters that ask SPF whom to believe: `filter_api.trust` with a resolver.
+
+class NoHosts(TrustingFilter):
+    async def on_mail_from(self, session, sender):
+        if await self.vouched(session, sender, deadline): ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from filter_api import trust
+from filter_api.filter import Filter
+from filter_api.session import Session
+from filter_api.trust import Exemption
+
+if TYPE_CHECKING:
+    from filter_api.net.dns import Resolver
+    from filter_api.net.vouching import Vouched, Vouching
+
+
+class TrustingFilter(Filter):
+    """Resolver and memory are made at the first question: most installations never ask one."""
+
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
+        self._resolver = resolver
+        self._vouching: Vouching | None = None
+
+    @property
+    def resolver(self) -> Resolver:
+        """Asks the DNS."""
+        if self._resolver is None:
+            from filter_api.net.dns import Resolver
+
+            self._resolver = Resolver()
+        return self._resolver
+
+    @property
+    def vouching(self) -> Vouching:
+        """Asks SPF, and remembers."""
+        if self._vouching is None:
+            from filter_api.net.vouching import Vouching
+
+            self._vouching = Vouching(self.resolver, self.monotonic)
+        return self._vouching
+
+    def reload(self) -> None:
+        """SIGHUP: a zone may have been corrected."""
+        if self._vouching is not None:
+            self._vouching.forget()
+        elif self._resolver is not None:
+            self._resolver.forget()
+
+    async def vouched(self, session: Session, sender: bytes | None, deadline: float) -> Vouched:
+        """Whether SPF vouches for a sender of this client. `deadline` is a time of the event loop."""
+        from filter_api.net.vouching import NOBODY
+
+        if session.address is None or sender is None:
+            return NOBODY
+        found = await self.vouching.sender(session.address, sender, session.identity or b"", deadline)
+        if found.spf:
+            self.log.info(session, "not-vouched", sender=sender, spf=found.spf, why=found.why)
+        return found
+
+    async def is_message_exempt(self, session: Session, deadline: float) -> Vouched:
+        """Whether -W exempts a message: its client, all of its recipients, or its sender if SPF vouches for it."""
+        from filter_api.net.vouching import NOBODY, Vouched
+
+        table = self.options.exempt
+        if table is None:
+            return NOBODY
+        says = trust.message_exemption(table, session)
+        if says is Exemption.IF_VOUCHED:
+            return await self.vouched(session, session.sender, deadline)
+        return Vouched(says is Exemption.YES)
