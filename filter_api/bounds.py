@@ -161,3 +161,14 @@ VOUCHED_SECONDS: Final = 3_600
 
 #: Seconds for which they are believed at least; and doubt, where the DNS did not answer, is believed no longer.
 DOUBT_SECONDS: Final = 30
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+#: Characters of a line in the log. Values are cut until it fits, the longest first; the line itself never is.
+LOG_LINE: Final = 900
+
+#: Characters of one escaped value in the log: an address of RFC 5321 §4.5.3.1 (64 + 1 + 255) fits whole.
+LOG_VALUE: Final = 320
+
+#: Bytes of a line of a log file that filterctl reads; what stands behind them is skipped.
+LOG_LINE_READ: Final = 16_384

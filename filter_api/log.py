@@ -11,13 +11,13 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from filter_api.bounds import LOG_LINE
 from filter_api.session import Session
 from filter_api.text.escape import format_pairs, printable
 
 Sink: TypeAlias = Callable[[int, str], None]
 
-#: A line on stderr longer than this is cut: smtpd's log reader never sees one near its own limit.
-MAX_LINE: Final = 900
+MAX_LINE: Final = LOG_LINE
 
 
 def _nowhere(_level: int, _line: str) -> None:
@@ -52,14 +52,13 @@ class Logger:
 
     def line(self, level: int, session: Session | None, what: str, facts: Mapping[str, object]) -> None:
         """Write one line."""
+        head = what if session is None else f"{printable(session.id)} {what}"
         try:
-            pairs = format_pairs(facts)
+            pairs = format_pairs(facts, MAX_LINE - len(head) - 1)
         except Exception as error:  # noqa: BLE001 - a value that cannot be shown must not keep an answer back
             pairs = f"unprintable={type(error).__name__}"
-        text = f"{what} {pairs}" if pairs else what
-        if session is not None:
-            text = f"{printable(session.id)} {text}"
-        self.sink(level, text if len(text) <= MAX_LINE else text[: MAX_LINE - 3] + "...")
+        text = f"{head} {pairs}" if pairs else head
+        self.sink(level, text[:MAX_LINE])
 
     def failure(self, session: Session | None, what: str, error: BaseException) -> None:
         """Write an exception and its traceback, a line each."""

@@ -16,14 +16,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-DEFAULT_LIMIT = 320
-"""Characters of one escaped value: an address of RFC 5321 §4.5.3.1 (64 + 1 + 255) fits whole."""
+from filter_api.bounds import LOG_VALUE as DEFAULT_LIMIT
 
 CUT_MARK = "..."
 
 # Patterns of the readers, compiled by `re` at their first use: a filter only writes.
 _ESCAPED = rb"(?s)\\(?:x([0-9a-f]{2})|(.))"
-_PAIR = r'(?<!\S)([A-Za-z][\w.-]*)=("(?:[^"\\]|\\.)*"|[^\s"]\S*)(?=\s|$)'
+# One word after the other, so that no word inside a quoted value is ever taken for a pair of its own.
+_WORD = (
+    r'(?P<key>[A-Za-z][\w.-]*)=(?P<value>"(?:[^"\\]|\\.)*"(?!\S)|[^\s"]\S*)'
+    r'|(?P<open>(?:[A-Za-z][\w.-]*=)?")|\S+'
+)
+_LEAST = 10  # characters a value keeps however short the line: a mark, quotes and one escape
 _TABLE = tuple(
     "\\\\" if byte == 0x5C else chr(byte) if 0x20 <= byte <= 0x7E else f"\\x{byte:02x}" for byte in range(256)
 )
@@ -60,14 +64,45 @@ def quote_value(value: object, limit: int = DEFAULT_LIMIT) -> str:
     return '"' + text.replace('"', '\\"') + '"'
 
 
-def format_pairs(pairs: Mapping[str, object]) -> str:
-    """The tail of a log line: ``key=value key="two words"`` in the order given."""
+def format_pairs(pairs: Mapping[str, object], room: int | None = None) -> str:
+    """The tail of a log line: ``key=value key="two words"`` in the order given, in at most `room` characters.
+
+    Where there is not enough room the longest values are cut, each with its own mark and closing quote, so that the
+    line can be read back whatever is in it. Pairs that have no room even so are left out, from the end.
+    """
     values = [value.decode("latin-1") if isinstance(value, bytes) else value for value in pairs.values()]
     every = "".join([value for value in values if isinstance(value, str)])
     if len(every) > DEFAULT_LIMIT or not every.isascii() or not every.isprintable() or '"' in every or "\\" in every:
-        return " ".join([f"{key}={quote_value(value)}" for key, value in pairs.items()])
-    # Nothing to escape and nothing to cut in any of them, as nearly always: all were looked at together.
-    return " ".join([f"{key}={_quote_plain(value)}" for key, value in zip(pairs, values, strict=True)])
+        shown = [quote_value(value) for value in pairs.values()]
+    else:  # Nothing to escape and nothing to cut in any of them, as nearly always: all were looked at together.
+        shown = [_quote_plain(value) for value in values]
+    text = " ".join([f"{key}={value}" for key, value in zip(pairs, shown, strict=True)])
+    return text if room is None or len(text) <= room else _fitted(pairs, shown, room)
+
+
+def _fitted(pairs: Mapping[str, object], shown: list[str], room: int) -> str:
+    """The pairs with their longest values cut until the line fits."""
+    left = room - sum(len(key) + 2 for key in pairs) + 1  # for the values: each pair has a ``=`` and a blank
+    share = _LEAST
+    for done, length in enumerate(sorted(map(len, shown))):
+        share = max(left // (len(shown) - done), _LEAST)
+        if length > share:
+            break
+        left -= length
+    words: list[str] = []
+    for (key, value), text in zip(pairs.items(), shown, strict=True):
+        word = f"{key}={text if len(text) <= share else _quote_within(value, share)}"
+        room -= len(word) + (1 if words else 0)
+        if room < 0:
+            break
+        words.append(word)
+    return " ".join(words)
+
+
+def _quote_within(value: object, most: int) -> str:
+    """`quote_value` in at most `most` characters, quotes included."""
+    text = quote_value(value, most)
+    return text if len(text) <= most else quote_value(value, max((most - 2) // 2, 4))
 
 
 def _quote_plain(value: object) -> str:
@@ -85,9 +120,16 @@ def unescape(text: str) -> bytes:
 def parse_pairs(line: str) -> dict[str, str]:
     """Every ``key=value`` of a log line, quotes taken off; values keep their ``\\xNN`` escapes and stay printable.
 
-    The last of equal keys wins; words that are no pair are skipped. Never raises.
+    The first of equal keys wins; words that are no pair are skipped. A quote that is not closed ends the line: behind
+    it stands what a stranger wrote. Never raises.
     """
-    return {key: _unquote(value) for key, value in re.findall(_PAIR, line)}
+    found: dict[str, str] = {}
+    for word in re.finditer(_WORD, line):
+        if word["open"] is not None:
+            break
+        if word["key"] is not None:
+            found.setdefault(word["key"], _unquote(word["value"]))
+    return found
 
 
 def _unquote(value: str) -> str:

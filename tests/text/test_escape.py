@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.text.escape import format_pairs, parse_pairs, printable, quote_value, unescape
+from filter_api.text.escape import CUT_MARK, format_pairs, parse_pairs, printable, quote_value, unescape
 
 PRINTABLE_LINE = re.compile(r"[\x20-\x7e]*\Z")
 
@@ -100,3 +100,50 @@ def test_any_pairs_survive_a_log_line(pairs: dict[str, bytes]) -> None:
 def test_reading_a_log_line_never_raises(line: str) -> None:
     assert isinstance(parse_pairs(line), dict)
     assert isinstance(unescape(line), bytes)
+
+
+HOSTILE = st.one_of(
+    st.binary(max_size=600),
+    st.text(alphabet='"\\\\ =ab\\n', max_size=600),
+    st.sampled_from(['a=1 b=2 "', '" result=clean x="', "x" * 900, '\\\\"' * 200]),
+)
+
+
+@given(st.dictionaries(st.from_regex("[a-z][a-z0-9_]{0,8}", fullmatch=True), HOSTILE, max_size=12), st.integers(0, 900))
+def test_a_cut_line_has_the_very_keys_in_order_and_none_of_a_strangers(
+    pairs: dict[str, bytes | str], room: int
+) -> None:
+    line = format_pairs(pairs, room)
+    assert len(line) <= room
+    read = parse_pairs("0123 what " + line)
+    assert list(read) == list(pairs)[: len(read)]
+    for key, value in read.items():
+        whole = printable(pairs[key])
+        assert value == whole or (value.endswith(CUT_MARK) and whole.startswith(value.removesuffix(CUT_MARK)))
+
+
+def test_a_line_has_room_for_every_key_of_a_decision() -> None:
+    pairs = dict.fromkeys(("action", "reply", "result", "client", "rdns", "helo", "from", "to", "size"), b"\xff" * 400)
+    assert list(parse_pairs(format_pairs(pairs, 880))) == list(pairs)
+
+
+def test_short_values_are_whole_beside_a_long_one() -> None:
+    read = parse_pairs(format_pairs({"a": "short", "b": "x " * 400, "c": "also short"}, 100))
+    assert (read["a"], read["c"]) == ("short", "also short")
+    assert read["b"].endswith(CUT_MARK)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a=1 a=2", {"a": "1"}),
+        ('a=1 b="open c=3', {"a": "1"}),
+        ('a=1 "open c=3', {"a": "1"}),
+        ('a=1 b="x"y c=3', {"a": "1"}),
+        ('a="b=2 c=3" d=4', {"a": "b=2 c=3", "d": "4"}),
+        (r'a="\\" b=2', {"a": r"\\", "b": "2"}),
+        ("what ever a=1", {"a": "1"}),
+    ],
+)
+def test_the_first_key_wins_and_an_open_quote_ends_the_line(line: str, expected: dict[str, str]) -> None:
+    assert parse_pairs(line) == expected

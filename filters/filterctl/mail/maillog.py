@@ -6,15 +6,19 @@ Two filters that looked at the same message wrote a line each; they are one mess
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
+import os
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import IO, Final, Protocol
 
+from filter_api.bounds import LOG_LINE_READ
 from filter_api.errors import ConfigError
 from filter_api.text.escape import parse_pairs, printable
 
@@ -29,9 +33,18 @@ _RANK: Final = ("virus", "spam", "refused", "failed", "toolarge", "ham", "clean"
 """Results, the one that matters most first: what a message counts as when two filters looked at it."""
 
 _SCANNED: Final = frozenset(_RANK)
-_LINE_LIMIT: Final = 16_384
 _UNDER_WAY: Final = 10_000
 """Messages for which the line of another filter may still come."""
+
+
+_PACKED: Final[tuple[tuple[bytes, Callable[[IO[bytes]], gzip.GzipFile | lzma.LZMAFile | bz2.BZ2File]], ...]] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"\xfd7zXZ\0", lzma.LZMAFile),
+    (b"BZh", bz2.BZ2File),
+)
+"""How a compressed log begins, whatever its name is, and what reads it."""
+
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 class Reader(Protocol):
@@ -92,13 +105,21 @@ def _number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"-?\d{1,12}(?:\.\d{1,6})?", text) else None
 
 
-def read(paths: Iterable[str]) -> list[Message]:
-    """The messages of some logs, in the order they were logged; ``-`` is standard input. Raises OSError."""
+def read(paths: Iterable[str], complain: Callable[[str], None]) -> list[Message]:
+    """The messages of some logs, in the order they were logged; ``-`` is standard input.
+
+    A log that cannot be read, or not to its end, is named by `complain`; the others are read all the same.
+    """
     messages: list[Message] = []
     open_ones: dict[tuple[str, str, str], Message] = {}
     for path in paths:
-        for line in _lines(path):
-            _take(line, messages, open_ones)
+        try:
+            for line in _lines(path):
+                _take(line, messages, open_ones)
+        except ConfigError as error:
+            complain(str(error))
+        except OSError as error:
+            complain(f"{printable(path)}: {error.strerror or error}")
     return messages
 
 
@@ -127,15 +148,26 @@ def _take(line: str, messages: list[Message], latest: dict[tuple[str, str, str],
 def _lines(path: str) -> Iterator[str]:
     with _open(path) as file:
         try:
-            while raw := file.readline(_LINE_LIMIT):
-                yield raw.decode("utf-8", "backslashreplace").rstrip("\n")
-        except (EOFError, zlib.error) as error:
-            raise ConfigError(f"{printable(path)}: {error}") from None
+            begun = False
+            while raw := file.readline(LOG_LINE_READ):
+                if not begun:  # the rest of a line that is too long is no line of its own
+                    yield raw.decode("utf-8", "backslashreplace").rstrip("\n")
+                begun = not raw.endswith(b"\n")
+        except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+            raise ConfigError(f"{printable(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _open(path: str) -> AbstractContextManager[Reader]:
-    if path == "-":
-        return nullcontext(sys.stdin.buffer)
-    if path.endswith(".gz"):
-        return closing(gzip.open(path, "rb"))
-    return closing(open(path, "rb"))
+@contextmanager
+def _open(path: str) -> Iterator[Reader]:
+    """A log, unpacked by what it holds: a rotated log may have any name, and a pipe has none."""
+    with os.fdopen(os.dup(sys.stdin.fileno()) if path == "-" else os.open(path, os.O_RDONLY), "rb") as file:
+        head = file.peek(8)
+        if head.startswith(_ZSTD):
+            how = "unpack it first: zstdcat LOG | filterctl report messages -"
+            raise ConfigError(f"{printable(path)}: packed by zstd; {how}")
+        for magic, unpack in _PACKED:
+            if head.startswith(magic):
+                with unpack(file) as unpacked:
+                    yield unpacked
+                return
+        yield file

@@ -11,6 +11,7 @@ from __future__ import annotations
 import getopt
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -48,14 +49,19 @@ def run(arguments: list[str]) -> int:
     key = values.get("-s", "time")
     if key != "time" and key not in _KEYS:
         raise UsageError(f"-s takes time, {', '.join(_KEYS)}; not {printable(key)}")
-    messages = [message for message in read(paths or _default()) if all(test(message) for test in conditions)]
+    bad: list[str] = []
+    messages = [
+        message for message in read(paths or _default(), bad.append) if all(test(message) for test in conditions)
+    ]
     if key != "time":
         messages.sort(key=_KEYS[key])
     if "-r" in values:
         messages.reverse()
     for line in daily.summary(messages, int(count)) if "-d" in values else map(_line, messages):
         print(line)
-    return 0
+    for complaint in bad:
+        print(f"filterctl: report: {complaint}", file=sys.stderr)
+    return 1 if bad else 0
 
 
 def _default() -> Sequence[str]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import logging
+import lzma
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from filter_api.log import Logger
 from filterctl.__main__ import main
-from filterctl.mail.maillog import read
+from filterctl.mail.maillog import Message, read
 
 LOG = """\
 Nov 20 09:53:11 mx smtpd[89374]: 0000000000000001 smtp connected address=192.0.2.1 host=mx.example.org
@@ -38,6 +44,14 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
+def read_all(*paths: Path) -> list[Message]:
+    """The messages of logs of which none is bad."""
+    bad: list[str] = []
+    messages = read(map(str, paths), bad.append)
+    assert bad == []
+    return messages
+
+
 def lines(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]:
     assert main(["report", "messages", *map(str, arguments)]) == 0
     return capsys.readouterr().out.splitlines()
@@ -58,10 +72,10 @@ def test_lines(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_message_both_filters_saw_is_one(log: Path) -> None:
-    messages = read([str(log)])
+    messages = read_all(log)
     assert [message.result for message in messages] == ["ham", "spam", "virus", "ham"]
     assert messages[0].filters == {"clamav", "spamassassin"}
-    again = read([str(log), str(log)])
+    again = read_all(log, log)
     assert len(again) == 8, "the same filter logging it again is another message"
 
 
@@ -73,7 +87,7 @@ def test_the_results_that_matter_win(tmp_path: Path) -> None:
         + line.format(2, "clamav", "virus", "reject")
         + line.format(3, "other", "skipped", "proceed")
     )
-    (message,) = read([str(log)])
+    (message,) = read_all(log)
     assert (message.result, message.pairs["action"]) == ("virus", "reject")
 
 
@@ -85,6 +99,83 @@ def test_compressed_and_piped(log: Path, tmp_path: Path, capsys: pytest.CaptureF
     packed.write_bytes(gzip.compress(LOG.encode())[:-20])
     assert main(["report", "messages", str(packed)]) == 1
     assert "maillog.0.gz: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["gzip", "xz", "bzip2"])
+@pytest.mark.parametrize("name", ["maillog.0.gz", "maillog.0", "maillog.1.old", "gz"])
+def test_a_log_is_unpacked_by_what_it_holds_not_by_its_name(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], pack: Callable[[bytes], bytes], name: str
+) -> None:
+    packed = tmp_path / name
+    packed.write_bytes(pack(LOG.encode()))
+    assert lines(capsys, packed) == lines(capsys, log)
+
+
+def test_a_plain_log_may_be_named_like_a_packed_one(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = tmp_path / "maillog.gz"
+    plain.write_text(LOG)
+    assert lines(capsys, plain) == lines(capsys, log)
+
+
+@pytest.mark.parametrize("data", [LOG.encode(), gzip.compress(LOG.encode()), lzma.compress(LOG.encode())])
+def test_standard_input_is_unpacked_too(log: Path, capsys: pytest.CaptureFixture[str], data: bytes) -> None:
+    program = "import sys; from filterctl.__main__ import main; sys.exit(main(['report', 'messages', '-']))"
+    done = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode().splitlines() == lines(capsys, log)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        gzip.compress(LOG.encode())[:-20],
+        b"\x1f\x8bnot gzip at all",
+        lzma.compress(LOG.encode())[:-40],
+        b"BZhgarbage",
+        b"\x28\xb5\x2f\xfd zstd",
+    ],
+)
+def test_a_bad_log_is_named_and_hides_no_other(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], bad: bytes
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_bytes(bad)
+    assert main(["report", "messages", str(broken), str(log)]) == 1
+    told = capsys.readouterr()
+    assert f"filterctl: report: {broken}: " in told.err
+    assert '"The minutes"' in told.out
+    assert main(["report", "messages", str(tmp_path), str(log)]) == 1
+    assert '"The minutes"' in capsys.readouterr().out
+
+
+def test_the_rest_of_a_line_that_is_too_long_is_no_line(tmp_path: Path) -> None:
+    line = LOG.splitlines()[1]
+    (tmp_path / "log").write_text("x" * 16_384 + line + "\n" + line + "\n")
+    assert len(read_all(tmp_path / "log")) == 1
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        b"x " * 300 + b"result=clean from=<friend@example.org> action=proceed",
+        b'"' * 200 + b" result=clean",
+        b"\\" * 300 + b'" result=clean',
+        b"\xff" * 400 + b' result=clean " result=clean',
+    ],
+)
+def test_a_subject_cannot_say_what_a_message_was(tmp_path: Path, subject: bytes) -> None:
+    written: list[str] = []
+    facts = {"result": "virus", "action": "reject", "reply": "550 " + "n" * 400, "from": b"<" + b"a" * 300 + b"@b>"}
+    Logger(lambda _level, line: written.append(line)).line(
+        logging.INFO, None, "message", {**facts, "subject": subject, "msgid": b"<1@x> result=clean"}
+    )
+    assert len(written[0]) <= 900
+    (tmp_path / "log").write_text(f"Nov 20 09:53:12 mx smtpd[1]: clamav: 0000000000000001 {written[0]}\n")
+    (message,) = read_all(tmp_path / "log")
+    assert message.result == "virus"
+    assert message.sender.startswith("aaaa")
+    assert message.pairs.keys() == {*facts, "subject", "msgid"}
 
 
 def scores(found: list[str]) -> list[str]:
