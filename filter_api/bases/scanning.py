@@ -22,7 +22,7 @@ from filter_api.decision import Facts, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck, UsageError
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
-from filter_api.net.backend import Backend, Backends
+from filter_api.net.backend import Backend, Backends, Question
 from filter_api.net.endpoint import parse_endpoint
 from filter_api.quarantine.directory import Store, as_text
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_bytes, parse_limits
@@ -54,9 +54,17 @@ class ScanSettings:
 
 
 def scan_settings(
-    options: Sequence[tuple[str, str]], *, address: str, port: int, size_limit: int, parallel: int
+    options: Sequence[tuple[str, str]],
+    *,
+    address: str,
+    port: int,
+    size_limit: int,
+    parallel: int,
+    ping: Question[object] | None = None,
 ) -> tuple[ScanSettings, list[tuple[str, str]]]:
     """Read the scanners' options; the settings and the options left. The arguments are the defaults.
+
+    ping: how to find out whether a daemon lives after a question went wrong.
 
     Raises UsageError, and ConfigError for a quarantine directory that cannot be one.
     """
@@ -79,14 +87,14 @@ def scan_settings(
             rest.append((option, value))
     if limits is not None and directory is None:
         raise UsageError("-Q needs -q")
-    backends = Backends([_backend(text, port) for text in addresses or [address]], parallel)
+    backends = Backends([_backend(text, port, ping) for text in addresses or [address]], parallel)
     keeper = None if directory is None else Keeper(Store(directory), limits or Limits())
     return ScanSettings(backends, size_limit, keeper), rest
 
 
-def _backend(text: str, port: int) -> Backend:
+def _backend(text: str, port: int, ping: Question[object] | None) -> Backend:
     try:
-        return Backend(parse_endpoint(text, port))
+        return Backend(parse_endpoint(text, port), ping=ping)
     except ValueError as error:
         raise UsageError(f"-a: {error}") from None
 

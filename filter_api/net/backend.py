@@ -4,7 +4,7 @@
     result = await backends.ask(Question(blocks=..., read=...), deadline=loop.time() + 50)
 
 It returns what `Question.read` makes of the answer, or raises `BackendError`, which is a `CannotCheck`: a daemon that
-could not be asked is neither "clean" nor "found". It promises:
+could not be asked is neither "clean" nor "found". A message that cannot be read raises `SpoolError`. It promises:
 
 - The deadline is for everything: waiting for a turn, connecting, sending, every byte of the answer. A daemon that drips
   one byte a second gains nothing by it.
@@ -14,6 +14,8 @@ could not be asked is neither "clean" nor "found". It promises:
 - At most `parallel` questions are with the daemons at a time; the others wait, within their own deadlines.
 - No descriptor and no task is left over, however it ends, cancellation included.
 - Several daemons are tried in the order given, each once, each behind a breaker of its own (`filter_api.net.breaker`).
+- A daemon is held to be down when it cannot be connected to, or when it does not answer `Backend.ping` after a question
+  went wrong. A question that takes too long, or that ends in nonsense, may be to blame itself: it proves nothing.
 """
 
 from __future__ import annotations
@@ -31,12 +33,14 @@ from filter_api.errors import CannotCheck
 from filter_api.message.spool import SpoolError
 from filter_api.net.breaker import Breaker
 from filter_api.net.endpoint import Endpoint, connect
-from filter_api.text.escape import printable
 
 Answer = TypeVar("Answer")
 
 ANSWER_LIMIT = 65_536
 """Bytes of an answer; more than any honest one of spamd or clamd."""
+
+PING_SECONDS = 10.0
+"""Seconds a daemon has to answer a ping; one whose children are all busy needs some."""
 
 _READ_SIZE = 16_384
 _AT_ONCE = 65_536  # bytes of a question sent before anything is waited for
@@ -73,33 +77,61 @@ class Question(Generic[Answer]):
 
 
 class Backend:
-    """One daemon at one endpoint, with its breaker."""
+    """One daemon at one endpoint, with its breaker. ping: a short question any living daemon answers."""
 
-    def __init__(self, endpoint: Endpoint, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, breaker: Breaker | None = None, ping: Question[object] | None = None
+    ) -> None:
         self.endpoint = endpoint
         self.breaker = Breaker(str(endpoint)) if breaker is None else breaker
+        self._ping = ping
+        self._doubts = 0  # questions that went wrong since the daemon was last seen to live
+        self._pinging: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question[Answer], deadline: float) -> Answer:
         """The answer, before `deadline` (the event loop's clock). Raises BackendError; asks once, never again."""
         if not self.breaker.admits():
             raise BackendError(f"{self.endpoint}: held to be down")
+        sock: socket.socket | None = None
         try:
             async with asyncio.timeout_at(deadline):
                 with await connect(self.endpoint) as sock:
                     answer = question.read(await _converse(sock, question))
         except TimeoutError:
-            raise self._failed("no answer within the deadline") from None
+            why = "no answer within the deadline"
         except OSError as error:
-            raise self._failed(_reason(error)) from None
+            why = _reason(error)
         except BadAnswer as error:
-            raise self._failed(str(error)) from None
-        self.breaker.succeeded()
-        return answer
+            why = str(error)
+        else:
+            self.breaker.succeeded()
+            return answer
+        if sock is None:
+            self.breaker.failed(why)
+        else:
+            self._doubt()
+        raise BackendError(f"{self.endpoint}: {why}")
 
-    def _failed(self, why: str) -> BackendError:
-        why = printable(why)
-        self.breaker.failed(why)
-        return BackendError(f"{self.endpoint}: {why}")
+    def _doubt(self) -> None:
+        """A question went wrong after the daemon had taken it: ask whether the daemon lives, one ping at a time."""
+        self._doubts += 1
+        if self._pinging is None and self._ping is not None:
+            self._pinging = asyncio.get_running_loop().create_task(self._find_out(self._ping))
+
+    async def _find_out(self, ping: Question[object]) -> None:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                with await connect(self.endpoint) as sock:
+                    ping.read(await _converse(sock, ping))
+        except (TimeoutError, OSError, BadAnswer, CannotCheck) as error:
+            why = _reason(error) if isinstance(error, OSError) and error.errno else str(error) or "no answer to a ping"
+            for _ in range(self._doubts):
+                self.breaker.failed(why)
+        else:
+            self.breaker.succeeded()
+        finally:
+            self._doubts = 0
+            self._pinging = None
 
 
 class Backends:
@@ -206,11 +238,11 @@ def _end_of_question(sock: socket.socket, question: Question[Answer]) -> None:
 
 
 def _own_blocks(question: Question[Answer]) -> Iterator[bytes]:
-    """The blocks to send; a spool that cannot be read is our trouble, for which no daemon is to be blamed."""
+    """The blocks to send. A message that cannot be read is our trouble: no daemon, and no policy, answers for it."""
     try:
         yield from question.blocks()
-    except (OSError, SpoolError) as error:
-        raise CannotCheck(f"message not readable: {error}") from None
+    except OSError as error:
+        raise SpoolError(f"message not readable: {os.strerror(error.errno or errno.EIO)}") from None
 
 
 async def _receive(sock: socket.socket, question: Question[Answer]) -> bytes:

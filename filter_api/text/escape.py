@@ -47,6 +47,11 @@ def printable(value: bytes | str, limit: int = DEFAULT_LIMIT) -> str:
     return _join(pieces, limit)
 
 
+def raw_text(value: bytes, limit: int) -> str:
+    """The first `limit` bytes as text that still is what it was: for messages that are escaped where they are shown."""
+    return value[:limit].decode("utf-8", "surrogateescape")
+
+
 def quote_value(value: object, limit: int = DEFAULT_LIMIT) -> str:
     """`value` as it stands after ``key=`` in a log line: quoted if it holds blanks or quotes or is empty.
 

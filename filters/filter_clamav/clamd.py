@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from filter_api.net.backend import BadAnswer, Question
-from filter_api.text.escape import printable
+from filter_api.text.escape import raw_text
 
 DEFAULT_PORT: Final = 3310
 
@@ -71,7 +71,7 @@ def _line(reply: bytes) -> bytes:
     """An answer of the z commands ends with one NUL, and then the daemon closes."""
     line, end, rest = reply.partition(b"\0")
     if not end or rest:
-        raise BadAnswer(f"not one line of an answer: {printable(reply, 80)}")
+        raise BadAnswer(f"not one line of an answer: {raw_text(reply, 80)}")
     return line
 
 
@@ -85,7 +85,7 @@ def read_result(reply: bytes) -> Result:
         return Found(safe_name(found[1]))
     if _TOO_LARGE.fullmatch(line):
         return TooLarge()
-    raise BadAnswer(f"not a result: {printable(line, 80)}")
+    raise BadAnswer(f"not a result: {raw_text(line, 80)}")
 
 
 def safe_name(raw: bytes) -> str:
@@ -97,8 +97,18 @@ def read_version(reply: bytes) -> str:
     """``ClamAV 1.4.6/27822/Thu Nov 19 08:35:12 2026``: program, number and date of the database. Raises BadAnswer."""
     line = _line(reply)
     if not re.fullmatch(rb"ClamAV [ -~]{1,120}", line):
-        raise BadAnswer(f"not a version: {printable(line, 80)}")
+        raise BadAnswer(f"not a version: {raw_text(line, 80)}")
     return line.decode("ascii")
 
 
 VERSION: Final = Question(lambda: (b"zVERSION\0",), read_version, _has_ended, limit=_ANSWER_LIMIT)
+
+
+def _read_pong(reply: bytes) -> str:
+    """Raises BadAnswer."""
+    if _line(reply) != b"PONG":
+        raise BadAnswer(f"not an answer to PING: {raw_text(reply, 80)}")
+    return "PONG"
+
+
+PING: Final[Question[object]] = Question(lambda: (b"zPING\0",), _read_pong, _has_ended, limit=_ANSWER_LIMIT)

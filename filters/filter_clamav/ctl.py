@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from filter_api.net.backend import Backend, BackendError
+from filter_api.text.escape import printable
 from filter_clamav.clamd import VERSION, TooLarge, scan
 from filter_clamav.options import parse
 
@@ -41,13 +42,13 @@ async def _examine_one(backend: Backend, size: int) -> list[tuple[str, str]]:
     try:
         version = await backend.ask(VERSION, now() + _ASK_SECONDS)
     except BackendError as error:
-        return [("error", f"clamd does not answer: {error}")]
+        return [("error", f"clamd does not answer: {printable(str(error))}")]
     found = [("ok", f"{backend.endpoint}: {version}"), *_age(version)]
     try:
         # The only way to learn StreamMaxLength is to send as much as smtpd takes: zeros, which are quickly scanned.
         result = await backend.ask(scan(lambda: _zeros(size)), now() + _SCAN_SECONDS)
     except BackendError as error:
-        return [*found, ("warning", f"a scan of {size} bytes failed: {error}")]
+        return [*found, ("warning", f"a scan of {size} bytes failed: {printable(str(error))}")]
     if isinstance(result, TooLarge):
         text = f"{backend.endpoint}: StreamMaxLength is below smtpd's max-message-size of {size} bytes: "
         found.append(("error", text + "larger messages are refused for good"))

@@ -9,7 +9,7 @@ from filter_api.bases.phase import parse_reply_text
 from filter_api.bases.scanning import SCAN_LETTERS, ScanSettings, scan_settings
 from filter_api.errors import UsageError
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
-from filter_clamav.clamd import DEFAULT_PORT
+from filter_clamav.clamd import DEFAULT_PORT, PING
 from filter_clamav.policy import Action, Actions, Policy
 
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
@@ -36,7 +36,9 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     headers = False
     rules: dict[str, Action] = {}
     policy = Policy()
-    scan, rest = scan_settings(own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=0, parallel=PARALLEL)
+    scan, rest = scan_settings(
+        own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=0, parallel=PARALLEL, ping=PING
+    )
     for option, value in rest:
         if option == "-h":
             headers = True

@@ -15,6 +15,7 @@ from filter_api.bases.scanning import ScanningFilter
 from filter_api.decision import Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
 from filter_api.message.message import Message
+from filter_api.message.spool import SpoolError
 from filter_api.runtime.main import main
 from filter_api.session import PerTransaction, Session
 from filter_spamassassin import headers, policy, spamd
@@ -106,6 +107,9 @@ class SpamAssassin(ScanningFilter):
             async with asyncio.TaskGroup() as scans:
                 tasks = [scans.create_task(backends.ask(question, deadline)) for question in questions]
         except ExceptionGroup as group:
+            unreadable, _ = group.split(SpoolError)
+            if unreadable is not None:
+                raise SpoolError(str(unreadable.exceptions[0])) from None
             failed, others = group.split(CannotCheck)
             if failed is None or others is not None:
                 raise

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from filter_api.net.backend import Backend, BackendError
+from filter_api.text.escape import printable
 from filter_spamassassin.options import parse
 from filter_spamassassin.spamd import check
 
@@ -37,7 +38,7 @@ async def _examine_one(backend: Backend) -> tuple[str, str]:
     try:
         result = await backend.ask(check(lambda: (_MESSAGE,), len(_MESSAGE)), deadline)
     except BackendError as error:
-        return "error", f"spamd does not answer: {error}"
+        return "error", f"spamd does not answer: {printable(str(error))}"
     if not result.tests:
         return "warning", f"{backend.endpoint}: no test of spamd's hit a message without From: does it have its rules?"
     return "ok", f"{backend.endpoint}: spamd answers, {len(result.tests)} tests hit, required score {result.required:g}"

@@ -12,7 +12,7 @@ from filter_api.errors import UsageError
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
 from filter_api.text.escape import printable
 from filter_spamassassin.scores import SenderScores, read_scores
-from filter_spamassassin.spamd import DEFAULT_PORT
+from filter_spamassassin.spamd import DEFAULT_PORT, PING
 from filter_spamassassin.users import Users, parse_rules
 
 DEFAULT_ADDRESS: Final = f"127.0.0.1:{DEFAULT_PORT}"
@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
     own, common = parse_options("AeEj:kr:s:u:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True)
     scan, rest = scan_settings(
-        own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=SIZE_LIMIT, parallel=PARALLEL
+        own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=SIZE_LIMIT, parallel=PARALLEL, ping=PING
     )
     values = dict(rest)
     users = parse_rules(value for option, value in rest if option == "-u")

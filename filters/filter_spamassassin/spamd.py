@@ -19,7 +19,7 @@ from typing import Final
 
 from filter_api.message.header import Field, parse_header
 from filter_api.net.backend import ANSWER_LIMIT, BadAnswer, Question
-from filter_api.text.escape import printable
+from filter_api.text.escape import raw_text
 
 DEFAULT_PORT: Final = 783
 
@@ -75,7 +75,7 @@ def check(
 def _is_whole(reply: bytes) -> bool:
     """Whether the announced length has arrived. Raises BadAnswer as soon as it cannot be spamd's."""
     if not reply.startswith(_GREETING[: len(reply)]):
-        raise BadAnswer(f"not spamd's protocol: {printable(reply, 60)}")
+        raise BadAnswer(f"not spamd's protocol: {raw_text(reply, 60)}")
     end = reply.find(b"\r\n\r\n")
     if end < 0:
         if len(reply) > _HEAD_LIMIT:
@@ -94,12 +94,12 @@ def _read(reply: bytes) -> tuple[bool, float, float, bytes]:
     head, end, body = reply.partition(b"\r\n\r\n")
     status = _STATUS.fullmatch(head.partition(b"\r\n")[0])
     if not end or status is None:
-        raise BadAnswer(f"not a whole answer: {printable(reply, 60)}")
+        raise BadAnswer(f"not a whole answer: {raw_text(reply, 60)}")
     if int(status[1]) != 0:
-        raise BadAnswer(f"spamd says {printable(status[2])}")
+        raise BadAnswer(f"spamd says {raw_text(status[2], 60)}")
     spam, length = _find(_SPAM, head), _find(_LENGTH, head)
     if spam is None or length is None or int(length[1]) != len(body):
-        raise BadAnswer(f"an answer without score or with a wrong length: {printable(head, 120)}")
+        raise BadAnswer(f"an answer without score or with a wrong length: {raw_text(head, 120)}")
     return spam[1].lower() in {b"true", b"yes"}, float(spam[2]), float(spam[3]), body
 
 
@@ -130,3 +130,20 @@ def _names(words: Iterable[str]) -> tuple[str, ...]:
     """Names of tests only; ``none`` is what spamd says for no test."""
     found = [name for name in map(str.strip, words) if _TEST.fullmatch(name) and name != "none"]
     return tuple(found[:_TESTS_LIMIT])
+
+
+def _has_status(reply: bytes) -> bool:
+    return b"\n" in reply
+
+
+def _read_pong(reply: bytes) -> str:
+    """``SPAMD/1.5 0 PONG``. Raises BadAnswer."""
+    status = _STATUS.fullmatch(reply.rstrip(b"\r\n"))
+    if status is None or int(status[1]) != 0 or status[2] != b"PONG":
+        raise BadAnswer(f"not an answer to PING: {raw_text(reply, 60)}")
+    return "PONG"
+
+
+PING: Final[Question[object]] = Question(
+    lambda: (b"PING SPAMC/1.5\r\n\r\n",), _read_pong, _has_status, half_close=True, limit=_HEAD_LIMIT
+)
