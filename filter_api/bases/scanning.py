@@ -24,11 +24,12 @@ from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
 from filter_api.net.backend import Backend, Backends, Question
 from filter_api.net.endpoint import parse_endpoint
-from filter_api.quarantine.directory import Store, as_text
-from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_bytes, parse_limits
+from filter_api.quarantine.directory import QuarantineDirectory, as_text
+from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
 from filter_api.session import PerTransaction, Session
 from filter_api.text.addresses import client_network
 from filter_api.text.escape import printable
+from filter_api.text.sizes import parse_bytes
 
 if TYPE_CHECKING:
     from filter_api.net.dns import Resolver
@@ -88,7 +89,7 @@ def scan_settings(
     if limits is not None and directory is None:
         raise UsageError("-Q needs -q")
     backends = Backends([_backend(text, port, ping) for text in addresses or [address]], parallel)
-    keeper = None if directory is None else Keeper(Store(directory), limits or Limits())
+    keeper = None if directory is None else Keeper(QuarantineDirectory(directory), limits or Limits())
     return ScanSettings(backends, size_limit, keeper), rest
 
 

@@ -1,6 +1,6 @@
 """Refused messages kept on disk: a directory with two files for each, ``ID.eml`` as received, ``ID.json`` with facts.
 
-    store = Store("/var/spool/quarantine")          # ConfigError if it is not a directory of ours alone
+    store = QuarantineDirectory("/var/spool/quarantine")          # ConfigError if it is not a directory of ours alone
     for name in store.ids(): print(store.facts(name))
     with store.message(name) as file: ...
     store.delete(name)
@@ -59,7 +59,7 @@ def time_of(name: str) -> int:
         return 0
 
 
-class Store:
+class QuarantineDirectory:
     """An open quarantine directory. Raises ConfigError when it is made, OSError in everything that touches the disk."""
 
     def __init__(self, path: str) -> None:

@@ -1,6 +1,6 @@
 """Put refused messages into a quarantine, within its bounds, without holding up the mail.
 
-    keeper = Keeper(Store(path), Limits(parse...))
+    keeper = Keeper(QuarantineDirectory(path), Limits(parse...))
     name = await keeper.keep(message.text(), message.size, facts, network="192.0.2.0/24")
 
 Bounds: bytes in all, at most a tenth of them from one client network, days of age, and none at all while the file
@@ -20,7 +20,16 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.quarantine.directory import FACTS, MESSAGE, UNFINISHED, NoSuchMessage, Store, dump_facts, new_id
+from filter_api.quarantine.directory import (
+    FACTS,
+    MESSAGE,
+    UNFINISHED,
+    NoSuchMessage,
+    QuarantineDirectory,
+    dump_facts,
+    new_id,
+)
+from filter_api.text.sizes import parse_bytes
 
 _SHARE: Final = 10
 """One client network may use one in so many bytes; one in so many blocks and inodes must stay free."""
@@ -28,8 +37,6 @@ _SHARE: Final = 10
 _EXPIRE_EVERY: Final = 3600.0
 _JUMP: Final = 3600.0
 _PATIENCE: Final = 86_400.0
-
-_UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 class NotKept(Exception):
@@ -42,15 +49,6 @@ class Limits:
 
     size: int = 1 << 30
     days: int = 30
-
-
-def parse_bytes(text: str) -> int:
-    """``512000``, ``500k``, ``25m``, ``1g`` (powers of 1024). Raises ValueError."""
-    number = text.lower().rstrip("kmgt")
-    unit = text.lower()[len(number) :]
-    if not (number.isascii() and number.isdigit() and len(number) <= 15) or unit not in _UNITS:
-        raise ValueError(f"not a number of bytes (like 512000, 500k, 25m or 1g): {text!r}")
-    return int(number) * _UNITS[unit]
 
 
 def parse_limits(text: str) -> Limits:
@@ -77,7 +75,7 @@ class Keeper:
 
     def __init__(
         self,
-        store: Store,
+        store: QuarantineDirectory,
         limits: Limits,
         *,
         wall: Callable[[], float] = time.time,

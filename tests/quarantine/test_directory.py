@@ -13,7 +13,7 @@ from filter_api.quarantine.directory import (
     ID,
     MESSAGE,
     NoSuchMessage,
-    Store,
+    QuarantineDirectory,
     as_bytes,
     as_text,
     dump_facts,
@@ -46,7 +46,7 @@ def test_an_id_tells_its_time() -> None:
 
 
 def test_lists_shows_and_deletes(directory: Path) -> None:
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     put(directory, NAME, b"one", score=12.5)
     put(directory, "20261119-000000-00000000", b"two")
     (directory / "notes.txt").write_text("an operator's own")
@@ -63,7 +63,7 @@ def test_lists_shows_and_deletes(directory: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "../../etc/passwd", NAME, NAME + "\n", "/" + NAME, "notes"])
 def test_what_is_not_there(directory: Path, name: str) -> None:
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     for look in (store.facts, store.message, store.delete):
         with pytest.raises(NoSuchMessage):
             look(name)
@@ -74,7 +74,7 @@ def test_what_is_not_there(directory: Path, name: str) -> None:
 def test_damaged_facts_are_no_facts(directory: Path, damage: bytes) -> None:
     put(directory, NAME)
     (directory / (NAME + FACTS)).write_bytes(damage)
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     assert store.facts(NAME) == {}
     store.close()
 
@@ -83,7 +83,7 @@ def test_damaged_facts_are_no_facts(directory: Path, damage: bytes) -> None:
 def test_a_directory_open_to_others_is_refused(directory: Path, mode: int) -> None:
     directory.chmod(mode)
     with pytest.raises(ConfigError, match=r"quarantine: mode is 07.., others could"):
-        Store(str(directory))
+        QuarantineDirectory(str(directory))
 
 
 def test_what_is_no_directory_is_refused(tmp_path: Path, directory: Path) -> None:
@@ -91,7 +91,7 @@ def test_what_is_no_directory_is_refused(tmp_path: Path, directory: Path) -> Non
     (tmp_path / "link").symlink_to(directory)
     for name, why in (("none", "No such file"), ("file", "Not a directory"), ("link", "Not a directory|symbolic")):
         with pytest.raises(ConfigError, match=why):
-            Store(str(tmp_path / name))
+            QuarantineDirectory(str(tmp_path / name))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -99,14 +99,14 @@ def test_a_directory_of_somebody_else_is_refused(directory: Path) -> None:
     """The tool of root may look; a filter that does not own the directory may not."""
     os.chown(directory, 12345, 12345)
     directory.parent.chmod(0o755)
-    Store(str(directory)).close()
+    QuarantineDirectory(str(directory)).close()
     child = os.fork()
     if child == 0:
         os.chown(directory, 0, 0)
         directory.chmod(0o700)
         os.seteuid(12345)
         try:
-            Store(str(directory))
+            QuarantineDirectory(str(directory))
         except ConfigError:
             os._exit(0)
         finally:
@@ -117,7 +117,7 @@ def test_a_directory_of_somebody_else_is_refused(directory: Path) -> None:
 def test_no_link_is_followed(tmp_path: Path, directory: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("{}")
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     (directory / (NAME + FACTS)).symlink_to(secret)
     (directory / (NAME + MESSAGE)).symlink_to(secret)
     with pytest.raises(OSError, match="symbolic"):
@@ -134,14 +134,14 @@ def test_no_link_is_followed(tmp_path: Path, directory: Path) -> None:
 
 def test_a_fifo_does_not_hold_it_up(directory: Path) -> None:
     os.mkfifo(directory / (NAME + FACTS))
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     with pytest.raises(NoSuchMessage):
         store.facts(NAME)
     store.close()
 
 
 def test_files_are_for_the_owner_only(directory: Path) -> None:
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     before = os.umask(0)
     try:
         os.close(store.create(NAME + MESSAGE))
@@ -155,7 +155,7 @@ def test_files_are_for_the_owner_only(directory: Path) -> None:
 
 
 def test_expiry_takes_the_old_and_what_a_crash_left(directory: Path) -> None:
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     old, young = new_id(NOW - 31 * 86400), new_id(NOW - 29 * 86400)
     put(directory, old)
     put(directory, young)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from filter_api.errors import UsageError
-from filter_api.quarantine.directory import FACTS, MESSAGE, Store
-from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_bytes, parse_limits
+from filter_api.quarantine.directory import FACTS, MESSAGE, QuarantineDirectory
+from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
 
 NOW = 1_795_168_391.5
 
@@ -46,7 +46,7 @@ class Clock:
 
 def run(directory: Path, limits: Limits, scenario: Callable[[Keeper, Clock], Awaitable[None]]) -> None:
     wall = Clock()
-    store = Store(str(directory))
+    store = QuarantineDirectory(str(directory))
     try:
         asyncio.run(_run(scenario, Keeper(store, limits, wall=wall, monotonic=wall.monotonic), wall))
     finally:
@@ -288,8 +288,3 @@ def test_limits(text: str, size: int, days: int) -> None:
 def test_what_are_no_limits(text: str) -> None:
     with pytest.raises(UsageError, match="-Q"):
         parse_limits(text)
-
-
-@pytest.mark.parametrize(("text", "expected"), [("0", 0), ("512000", 512000), ("500k", 512000), ("2T", 2 << 40)])
-def test_bytes(text: str, expected: int) -> None:
-    assert parse_bytes(text) == expected

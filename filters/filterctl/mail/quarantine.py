@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing
 from typing import Final
 
 from filter_api.errors import UsageError
-from filter_api.quarantine.directory import NoSuchMessage, Store, as_bytes, time_of
+from filter_api.quarantine.directory import NoSuchMessage, QuarantineDirectory, as_bytes, time_of
 from filter_api.quarantine.keeper import Limits
 from filter_api.text.escape import format_pairs, printable
 from filterctl.mail.mailtext import decoded
@@ -42,7 +42,9 @@ def run(arguments: list[str]) -> int:
         raise UsageError(f"unknown: {printable(rest[0])} (known: {', '.join(ACTIONS)})")
     with ExitStack() as opened:
         paths = [value for _, value in options] or _inside(DEFAULT_DIRECTORY)
-        return action(Stores([opened.enter_context(closing(Store(path))) for path in paths]), rest[1:])
+        return action(
+            Quarantine([opened.enter_context(closing(QuarantineDirectory(path))) for path in paths]), rest[1:]
+        )
 
 
 def _inside(path: str) -> list[str]:
@@ -54,18 +56,18 @@ def _inside(path: str) -> list[str]:
     return found or [path]
 
 
-class Stores:
+class Quarantine:
     """Some quarantine directories as one."""
 
-    def __init__(self, stores: Sequence[Store]) -> None:
+    def __init__(self, stores: Sequence[QuarantineDirectory]) -> None:
         self.stores = stores
 
-    def messages(self) -> list[tuple[str, Store]]:
+    def messages(self) -> list[tuple[str, QuarantineDirectory]]:
         """Every id and where it is, oldest first."""
         found = [(name, store) for store in self.stores for name in store.ids()]
         return sorted(found, key=lambda message: message[0])
 
-    def holder(self, name: str) -> Store:
+    def holder(self, name: str) -> QuarantineDirectory:
         """Where a message is. Raises NoSuchMessage."""
         for known, store in self.messages():
             if known == name:
@@ -81,7 +83,7 @@ def _options(arguments: Sequence[str], letters: str) -> tuple[dict[str, str], li
     return dict(found), rest
 
 
-def _list(stores: Stores, arguments: list[str]) -> int:
+def _list(stores: Quarantine, arguments: list[str]) -> int:
     """A table, or with -1 one line of key=value pairs a message."""
     options, rest = _options(arguments, "1")
     if rest:
@@ -160,7 +162,7 @@ def _recipients(facts: Mapping[str, object]) -> list[bytes]:
     return found
 
 
-def _show(stores: Stores, arguments: list[str]) -> int:
+def _show(stores: Quarantine, arguments: list[str]) -> int:
     """Facts and message, escaped; with -r the message as it is, but never to a terminal."""
     options, rest = _options(arguments, "r")
     if len(rest) != 1:
@@ -186,7 +188,7 @@ def _show(stores: Stores, arguments: list[str]) -> int:
     return 0
 
 
-def _release(stores: Stores, arguments: list[str]) -> int:
+def _release(stores: Quarantine, arguments: list[str]) -> int:
     """Give back to whom it was for; -s and -t say that for one message of which smtpd did not tell it."""
     try:
         pairs, names = getopt.getopt(list(arguments), "a:s:t:")
@@ -204,7 +206,7 @@ def _release(stores: Stores, arguments: list[str]) -> int:
     return _each(names, act)
 
 
-def _delete(stores: Stores, arguments: list[str]) -> int:
+def _delete(stores: Quarantine, arguments: list[str]) -> int:
     _, names = _options(arguments, "")
 
     def act(name: str) -> str:
@@ -231,7 +233,7 @@ def _each(names: Sequence[str], act: Callable[[str], str]) -> int:
     return status
 
 
-def _expire(stores: Stores, arguments: list[str]) -> int:
+def _expire(stores: Quarantine, arguments: list[str]) -> int:
     """Delete what is older than -t days; filters do it themselves, once an hour when they keep a message."""
     options, rest = _options(arguments, "t:")
     days = options.get("-t", str(Limits().days))
@@ -247,7 +249,7 @@ def _complain(text: str) -> int:
     return 1
 
 
-ACTIONS: Final[dict[str, Callable[[Stores, list[str]], int]]] = {
+ACTIONS: Final[dict[str, Callable[[Quarantine, list[str]], int]]] = {
     "list": _list,
     "show": _show,
     "release": _release,

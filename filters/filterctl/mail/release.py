@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.endpoint import Endpoint, parse_endpoint
-from filter_api.quarantine.directory import Store, as_bytes
+from filter_api.quarantine.directory import QuarantineDirectory, as_bytes
 from filter_api.text.escape import printable
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:10026"
@@ -61,7 +61,7 @@ def parse_given(sender: str | None, recipients: Sequence[str]) -> Given:
         raise UsageError(f"{printable(str(error))} is no address") from None
 
 
-def release(store: Store, name: str, listener: Endpoint, given: Given = AS_KNOWN) -> str:
+def release(store: QuarantineDirectory, name: str, listener: Endpoint, given: Given = AS_KNOWN) -> str:
     """Send a message again; what the listener said. Raises NotReleased, NoSuchMessage, OSError."""
     facts = store.facts(name)
     sender, recipients = envelope(facts, given)

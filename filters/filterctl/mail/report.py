@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.quarantine.keeper import parse_bytes
 from filter_api.text.escape import printable
+from filter_api.text.sizes import parse_bytes
 from filterctl.mail import daily
 from filterctl.mail.maillog import DEFAULTS, Message, read
 from filterctl.mail.mailtext import logged, shown

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import getopt
 import os
-import re
 import signal
 import subprocess
 from types import FrameType
 
 from filter_api.errors import UsageError
+from filter_api.text.sizes import parse_bytes
 from filterctl.programs.command import end, split_command, start
 from filterctl.recording.recording import Recorder, RotatingFile
 from filterctl.recording.relay import Relay
@@ -25,8 +25,6 @@ MIN_SIZE = 65536
 PATIENCE = 5.0
 """Seconds a filter gets to end after smtpd is gone, or after it closed its output."""
 
-_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
-_SIZE = re.compile(r"([0-9]{1,12})([kmg]?)\Z", re.IGNORECASE)
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -46,12 +44,12 @@ def run(arguments: list[str]) -> int:
     return status
 
 
-def parse_size(text: str) -> int:
-    """Bytes, with ``k``, ``m`` or ``g`` for powers of 1024; UsageError."""
-    found = _SIZE.match(text)
-    if found is None:
-        raise UsageError(f"{text}: a number of bytes is wanted, like 65536, 512k or 64m")
-    return int(found[1]) * _UNITS[found[2].lower()]
+def _size(text: str) -> int:
+    """The value of -s. Raises UsageError."""
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise UsageError(f"-s: {error}") from None
 
 
 def _options(arguments: list[str]) -> tuple[int, int, str, list[str]]:
@@ -64,7 +62,7 @@ def _options(arguments: list[str]) -> tuple[int, int, str, list[str]]:
     size, keep = DEFAULT_SIZE, DEFAULT_KEEP
     for letter, value in options:
         if letter == "-s":
-            size = parse_size(value)
+            size = _size(value)
         elif not value.isdigit() or int(value) > 1000:
             raise UsageError(f"-k {value}: a number of files from 0 to 1000 is wanted")
         else:

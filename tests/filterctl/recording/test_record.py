@@ -188,7 +188,7 @@ def test_a_full_disk_stops_no_mail(start: Start, tmp_path: Path) -> None:
         ([], "usage: filterctl record"),
         (["file"], "the command stands behind --"),
         (["--", "true"], "the file stands before --"),
-        (["-s", "12q", "file", "--", "true"], "-s|12q: a number of bytes"),
+        (["-s", "12q", "file", "--", "true"], "-s|not a number of bytes, like 512000, 500k, 25m or 1g: 12q"),
         (["-s", "1", "file", "--", "true"], "at least 65536 bytes"),
         (["-k", "x", "file", "--", "true"], "a number of files"),
         (["-z", "file", "--", "true"], "option -z not recognized"),
