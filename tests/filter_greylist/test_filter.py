@@ -104,6 +104,57 @@ def test_a_null_sender_is_judged_at_data_by_its_helo_name(tmp_path: Path) -> Non
         assert again.message().ok
 
 
+LONG = b"u" * 244 + b"@example.org"
+ROUTED = b"@" + b"r" * 250 + b".example:us@example.org"
+
+
+@pytest.mark.parametrize("hidden", [LONG, b"u" * 400 + b"@example.org", ROUTED], ids=["256", "412", "route"])
+@pytest.mark.parametrize("others", [[], [b"abuse@example.org"], [b"open@example.org"]], ids=["alone", "role", "exempt"])
+def test_a_null_sender_to_a_recipient_that_smtpd_does_not_report_waits(
+    tmp_path: Path, hidden: bytes, others: list[bytes]
+) -> None:
+    exempt = tmp_path / "exempt"
+    exempt.write_text("to:open@example.org\n198.51.100.7\n")
+    with Smtpd(tmp_path, "-W", str(exempt)) as smtpd:
+
+        def offer(address: str = "192.0.2.1") -> str:
+            client = smtpd.client(address)
+            client.mail_from("")
+            for recipient in (*others, hidden):
+                assert client.rcpt_to(recipient).ok
+            said = client.data().reply
+            client.vanish()
+            return said
+
+        assert offer() == GREYLISTED
+        assert offer("198.51.100.7") == offer("unix") == offer("127.0.0.1") == "", "who never waits does not here"
+        smtpd.hands.advance(1500)
+        assert offer() == "", "an honest server comes back"
+
+
+def test_a_null_sender_waits_if_the_request_of_a_recipient_was_answered_by_another_filter(tmp_path: Path) -> None:
+    with Smtpd(tmp_path) as smtpd:
+        client = smtpd.client()
+        client.mail_from("")
+        client.report("tx-envelope", client._msgid, b"1234567800000001")
+        assert client.data().reply == GREYLISTED
+        client.vanish()
+
+
+def test_whose_address_smtpd_cannot_tell_is_answered_by_the_failure_policy(tmp_path: Path) -> None:
+    for options, reply in (((), ""), (("-F", "tempfail"), "451 4.3.0 temporary local problem")):
+        with Smtpd(tmp_path, *options) as smtpd:
+            client = smtpd.client("unknown", rdns=None, fcrdns="fail")
+            client.mail_from("a@example.net")
+            assert client.rcpt_to("us@example.org").reply == reply
+            assert client.rcpt_to("postmaster@example.org").ok
+            client.auth("alice")
+            assert client.rcpt_to("us@example.org").ok, "who has authenticated is ours"
+            client.quit()
+            assert [line for line in smtpd.log if " untold " in line][1:] == []
+            assert any("smtpd cannot tell the client's address" in line for line in smtpd.log)
+
+
 def test_a_null_sender_to_a_role_address_never_waits(tmp_path: Path) -> None:
     with Smtpd(tmp_path) as smtpd:
         client = smtpd.client()

@@ -273,3 +273,82 @@ def test_the_usual_place(directory: Path, monkeypatch: pytest.MonkeyPatch, capsy
 def test_a_directory_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(tmp_path / "none", "list") == 1
     assert "No such file" in capsys.readouterr().err
+
+
+GAP = {"to": ["bob@example.com"], "recipients": 2, "complete": False}
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "why"),
+    [
+        (GAP, [], "smtpd did not report its whole envelope, 1 recipients are known: say with -t whom it is for"),
+        ({**GAP, "recipients": 1}, [], "smtpd did not report its whole envelope"),
+        ({**GAP, "to": []}, [], "smtpd did not report its whole envelope, 0 recipients are known"),
+        (GAP, ["-s", "ann@example.org"], "smtpd did not report its whole envelope"),
+        ({**GAP, "from": None}, ["-t", "bob@example.com"], "its sender is not known, give one with -s"),
+        ({"to": ["bob@example.com"], "from": None}, [], "its sender is not known, give one with -s"),
+    ],
+)
+def test_an_envelope_with_gaps_is_not_released(
+    directory: Path, facts: dict[str, object], options: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(directory, SPAM, b"Subject: x\r\n", **facts)
+    with smtp_sink() as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", *options, SPAM) == 1
+    assert sink.commands == []
+    assert f"{SPAM}: not released: {why}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "envelope"),
+    [
+        (
+            GAP,
+            ["-t", "bob@example.com", "-t", "x@example.com"],
+            ("ann@example.org", ["bob@example.com", "x@example.com"]),
+        ),
+        ({**GAP, "from": None}, ["-s", "", "-t", "bob@example.com"], ("", ["bob@example.com"])),
+        ({**GAP, "from": None}, ["-s", "a@b", "-t", "bob@example.com"], ("a@b", ["bob@example.com"])),
+        ({"to": ["bob@example.com"], "from": None}, ["-s", "a@b"], ("a@b", ["bob@example.com"])),
+        ({"to": ["bob@example.com"]}, ["-t", "carol@example.com"], ("ann@example.org", ["carol@example.com"])),
+    ],
+)
+def test_the_operator_says_whom_it_is_for(
+    directory: Path, facts: dict[str, object], options: list[str], envelope: tuple[str, list[str]]
+) -> None:
+    put(directory, SPAM, b"Subject: x\r\n\r\nx\r\n", **facts)
+    with smtp_sink() as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", *options, SPAM) == 0
+    sender, recipients = envelope
+    said = [command.split(" BODY")[0] for command in sink.commands]
+    assert [command for command in said if command.startswith("MAIL")] == [f"MAIL FROM:<{sender}>"]
+    assert [command for command in said if command.startswith("RCPT")] == [f"RCPT TO:<{each}>" for each in recipients]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-t", "a b", SPAM],
+        ["-t", "a>b@x", SPAM],
+        ["-t", "\u00e4@x", SPAM],
+        ["-s", "a\nb", SPAM],
+        ["-t", "a@b", SPAM, VIRUS],
+    ],
+)
+def test_an_envelope_that_cannot_be_given(
+    directory: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(directory, "release", *arguments) == 1
+    assert "usage" in capsys.readouterr().err
+
+
+def test_gaps_are_shown(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(directory, SPAM, b"Subject: x\r\n", **{**GAP, "from": None})
+    assert call(directory, "list") == 0
+    row = capsys.readouterr().out.splitlines()[1]
+    assert "  -  " in row
+    assert "<bob@example.com> +?" in row
+    assert call(directory, "list", "-1") == 0
+    first, second = map(parse_pairs, capsys.readouterr().out.splitlines())
+    assert (first["from"], first["complete"]) == ("-", "no")
+    assert "complete" not in second
