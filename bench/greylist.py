@@ -37,8 +37,9 @@ from filter_greylist.rules.key import (
     tuple_for,
 )
 from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple, address_name, pair_name
-from filter_greylist.store.base import Question, Store, parse_spec
+from filter_greylist.store.base import Question, Store
 from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
 

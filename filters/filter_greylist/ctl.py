@@ -35,7 +35,9 @@ from filter_greylist.rules.records import (
     Record,
     Timers,
 )
-from filter_greylist.store.base import DEFAULT_PATH, Spec, Store, StoreError, open_spec, parse_spec
+from filter_greylist.store.base import Store, StoreError
+from filter_greylist.store.opening import open_spec
+from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.tool.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_greylist.tool.listing import HEADING, to_line, to_row, trap_name, typed, white_name
 from filter_greylist.tool.transfer import Lines, lines_of, open_listings, take_over

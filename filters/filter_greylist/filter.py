@@ -21,7 +21,7 @@ from filter_api.net.dns import Resolver
 from filter_api.net.vouching import Vouching
 from filter_api.session import PerTransaction, Session
 from filter_api.text.addresses import Address, is_role_address, parse_source
-from filter_greylist.deciding.clock import SteadyClock
+from filter_greylist.deciding.clock import CurrentClock, SteadyClock
 from filter_greylist.deciding.judge import Case, Judge
 from filter_greylist.deciding.tarpit import Tarpit
 from filter_greylist.deciding.trap import LowPriorityMx, Traps
@@ -32,7 +32,8 @@ from filter_greylist.rules.key import normal_recipient
 from filter_greylist.rules.learn import OurMessages, Quota, lesson
 from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
 from filter_greylist.rules.records import Kind, Life, Record, address_name
-from filter_greylist.store.base import Store, StoreError, open_spec
+from filter_greylist.store.base import Store, StoreError
+from filter_greylist.store.opening import open_spec
 
 DNS_SECONDS = 4.0
 """For SPF in one decision; less if -T leaves less."""
@@ -78,6 +79,7 @@ class Greylist(Filter):
         self.store = store or open_spec(self.own.store, self._store_says)
         self.resolver = resolver or Resolver()
         self.clock = SteadyClock()
+        self.store.clock = CurrentClock(lambda: self.clock)
         self.breaker = Breaker("greylist store")
         self.vouching = Vouching(self.resolver, self._monotonic, self.own.common)
         self.judge = Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
@@ -98,6 +100,9 @@ class Greylist(Filter):
         self.low_mx = LowPriorityMx(self.own.low_mx, self.monotonic())
         try:
             await self.store.open()
+            await self.upkeep.compare_clock()
+        except StoreError as error:
+            self.log.debug(None, "upkeep", error=error)  # it is tried again
         finally:
             self._opened.set()
         self.upkeep.start()
@@ -160,6 +165,9 @@ class Greylist(Filter):
         try:
             if not self._opened.is_set():  # the first clients of a server that has just started
                 await self._opened.wait()
+            self.clock.now()
+            if self.upkeep.unsettled:
+                await self.upkeep.settle()
             outcomes = [await self._judge(session, address, recipient) for recipient in recipients]
         except StoreError as error:
             self.breaker.failed(str(error))

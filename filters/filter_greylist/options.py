@@ -14,7 +14,8 @@ from filter_api.text.escape import printable
 from filter_greylist.deciding.tarpit import LONGEST
 from filter_greylist.rules.key import Prefixes
 from filter_greylist.rules.records import Timers
-from filter_greylist.store.base import DEFAULT_PATH, Spec, parse_spec
+from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
+from filter_greylist.store.target import parse_target
 
 USAGE = (
     "filter-greylist [-5oux] [-a file] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6] [-M address]"
@@ -97,8 +98,6 @@ def _low_mx(value: str) -> Address:
 def _store(value: str) -> Spec:
     spec = parse_spec(value)
     if not spec.is_path:
-        from filter_greylist.store.target import parse_target
-
         parse_target(spec)
     return spec
 

@@ -20,7 +20,9 @@ from filter_api.testing import FakeZone
 from filter_greylist.deciding.upkeep import SETTINGS
 from filter_greylist.rules.key import Prefixes, details_of, group_of, network_name, tuple_for
 from filter_greylist.rules.records import FOREVER, Kind, Life, Record
-from filter_greylist.store.base import Store, open_spec, parse_spec
+from filter_greylist.store.base import Store
+from filter_greylist.store.opening import open_spec
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.tool import explain
 from filterctl.__main__ import main
 from tests.filter_greylist.servers import RedisServer

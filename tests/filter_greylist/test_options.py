@@ -11,7 +11,7 @@ from filter_greylist.__main__ import Learning, LearningWithHeader, WithHeader, b
 from filter_greylist.filter import Greylist
 from filter_greylist.options import parse, parse_prefixes, parse_timers
 from filter_greylist.rules.records import Timers
-from filter_greylist.store.base import parse_spec
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import DEFAULT_FALLBACK, parse_target
 
 

@@ -8,11 +8,12 @@ clock there is none for a day.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from filter_greylist.deciding.trap import BEAT_SECONDS
 from filter_greylist.rules.learn import Lesson, records_of
-from filter_greylist.rules.records import Kind
+from filter_greylist.rules.records import Kind, Move
 from filter_greylist.store.base import StoreError
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 SWEEP_SECONDS = 300.0
 PAUSE = 0.02
-SKEW = 3600
+
+SETTLE_SECONDS = 2.0
+"""For so long decisions wait until the store has followed a step of the clock."""
 
 BEAT = "primary"
-CLOCK = "clock"
 SETTINGS = "settings"
 
 
@@ -34,6 +36,7 @@ class Upkeep:
         self._owner = owner
         self._task: asyncio.Task[None] | None = None
         self._told_jump = False
+        self._following: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -62,26 +65,55 @@ class Upkeep:
                 self._owner.log.debug(None, "upkeep", error=error)
             await asyncio.sleep(BEAT_SECONDS)
 
+    async def compare_clock(self) -> None:
+        """Ask this host's store when it was written: was the clock ahead of ours? Before the first decision."""
+        owner = self._owner
+        written = await owner.store.witnessed()
+        if written is not None and (behind := owner.clock.distrust(written)):
+            self._told_jump = True
+            owner.log.warning(None, "clock", behind=behind, note="nothing expires for a day")
+
     async def _first(self) -> None:
-        """Leave the settings for the operator's tool; look whether the store was written by a clock ahead of ours."""
-        owner, now = self._owner, self._owner.clock.now()
+        """Leave the settings for the operator's tool, and compare the clocks if that was not possible before."""
+        owner = self._owner
         await owner.store.note(SETTINGS, settings_text(owner).encode("ascii"))
-        noted = _number(await owner.store.noted(CLOCK))
-        if noted is not None and noted > now + SKEW:
-            owner.clock.distrust()
-            owner.log.warning(None, "clock", behind=noted - now, note="nothing expires for a day")
+        await self.compare_clock()
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the clock followed a step and the store has not done so yet."""
+        return self._owner.clock.moved or (self._following is not None and not self._following.done())
+
+    async def settle(self) -> None:
+        """Let the store follow the clock; goes on in the background if that takes long."""
+        if (moves := self._owner.clock.moves()) or self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow(moves, self._following))
+        await asyncio.wait({self._following}, timeout=SETTLE_SECONDS)
+
+    async def _follow(self, moves: Sequence[Move], earlier: asyncio.Task[None] | None) -> None:
+        owner = self._owner
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        for move in moves:
+            owner.log.warning(None, "clock", jump=move.by, note="followed, and what is remembered moves with it")
+            try:
+                await owner.store.redate(move, owner.own.timers)
+            except StoreError as error:
+                owner.log.warning(None, "clock", note="what is remembered did not follow", error=error)
 
     async def _beat(self) -> None:
         owner, now = self._owner, self._owner.clock.now()
+        if self.unsettled:
+            await self.settle()
         if owner.clock.suspended and not self._told_jump:
             owner.log.warning(None, "clock", jump=owner.clock.jump, note="nothing expires for a day")
         self._told_jump = owner.clock.suspended
-        if not owner.clock.suspended:
-            await owner.store.note(CLOCK, b"%d" % now)
+        if not owner.clock.suspended and not owner.clock.doubtful:
+            await owner.store.witness(now)
         if owner.low_mx.is_primary:
-            await owner.store.note(BEAT, b"%d" % now)
+            await owner.store.mark(BEAT, now)
         elif owner.low_mx.wanted and not owner.store.falling_back:
-            beat = _number(await owner.store.noted(BEAT))
+            beat = await owner.store.marked(BEAT)
             if beat is not None:
                 owner.low_mx.heard(owner.monotonic(), now - beat)
 
@@ -109,10 +141,6 @@ class Upkeep:
 
 def _of_domain(pair: bytes, domain: bytes) -> bool:
     return pair.partition(b"\0")[0].endswith(b"@" + domain)
-
-
-def _number(text: bytes | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
 
 
 def settings_text(owner: Greylist) -> str:

@@ -86,6 +86,14 @@ class Record(NamedTuple):
     details: Details | None = None
 
 
+class Move(NamedTuple):
+    """The clock was set: what was written from `since` to `until` (in the old time) is to be `by` seconds later."""
+
+    since: int
+    until: int
+    by: int
+
+
 class Timers(NamedTuple):
     """Option -G in seconds: passtime, greyexp, whiteexp."""
 

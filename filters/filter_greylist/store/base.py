@@ -1,11 +1,13 @@
 """What a store of greylist records is, and which one option -f names.
 
-    spec = parse_spec("/var/lib/greylist/greylist.db")         # or redis://…, redis+sentinel://…, file:/path
-    store = open_spec(spec, log)                               # nothing is read yet
+    store = open_spec(parse_spec("/var/lib/greylist/greylist.db"), log)     # see `opening` and `spec`
+    store.clock = clock                                                     # unless the host's own is good enough
     await store.open()
     known = await store.consult(Question(...))
     life = await store.attempt(tuple, now, timers)
     await store.close()
+
+Times are seconds of `clock`; a store that others use, too, may keep another time inside.
 
 Every method raises `StoreError` when the store cannot do it now; the filter then lets the mail in. An answer means that
 the record is stored durably, as far as the store promises that at all.
@@ -14,16 +16,12 @@ the record is stored durably, as far as the store promises that at all.
 from __future__ import annotations
 
 import abc
-import os
-import stat
-import sys
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from filter_api.errors import ConfigError
 from filter_greylist.rules.policy import Known
-from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple
-from filter_greylist.store.url import split_url
+from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
 
 NETWORK_LIMIT = 1000
 """Tuples of one client network; beyond, new ones are refused without being stored."""
@@ -31,11 +29,8 @@ NETWORK_LIMIT = 1000
 TOTAL_LIMIT = 2_000_000
 """Tuples in all."""
 
-DEFAULT_PATH = (
-    "/var/db/greylist/greylist.db"
-    if sys.platform.startswith("openbsd")
-    else "/var/lib/opensmtpd-filters/greylist/greylist.db"
-)
+HOSTS_LIMIT = 200_000
+"""White addresses, and trapped ones, each: ten times as many as send mail to a large server in 36 days."""
 
 Log = Callable[[str], None]
 
@@ -44,11 +39,39 @@ class StoreError(Exception):
     """The store could not do it: its text says why, for the log."""
 
 
+class Clock(Protocol):
+    """What tells a store the time: the filter's `SteadyClock`, or `HostClock`."""
+
+    def time(self) -> float:
+        """Seconds since the epoch, as the records have them."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that nobody sets."""
+        ...
+
+
+class HostClock:
+    """The clock of the host, as it is."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+
+HOST_CLOCK = HostClock()
+
+
 class Bounds(NamedTuple):
-    """How many tuples are kept."""
+    """How many records are kept: tuples of one client network, tuples in all, white and trapped addresses each."""
 
     network: int = NETWORK_LIMIT
     total: int = TOTAL_LIMIT
+    hosts: int = HOSTS_LIMIT
 
 
 DEFAULT_BOUNDS = Bounds()
@@ -65,6 +88,8 @@ class Question(NamedTuple):
 
 class Store(abc.ABC):
     """Records, kept somewhere. One event loop uses it; several processes and hosts may share what is behind it."""
+
+    clock: Clock = HOST_CLOCK
 
     @abc.abstractmethod
     async def open(self) -> None:
@@ -114,95 +139,27 @@ class Store(abc.ABC):
     async def noted(self, name: str) -> bytes | None:
         """Read a note."""
 
+    @abc.abstractmethod
+    async def mark(self, name: str, now: int) -> None:
+        """Note that something happens now, such as a sign of life, for all users of the store."""
+
+    @abc.abstractmethod
+    async def marked(self, name: str) -> int | None:
+        """When it happened last, in our time; None if never."""
+
+    async def witness(self, now: int) -> None:
+        """Keep the time of this host's clock with what is stored on this host; a store elsewhere has no use for it."""
+        del now
+
+    async def witnessed(self) -> int | None:
+        """The last time kept by `witness`: a clock that is behind it was wrong then, or is now."""
+        return None
+
+    async def redate(self, move: Move, timers: Timers) -> None:
+        """Carry out a step of our clock on the records that have its times; a store with a time of its own has none."""
+        del move, timers
+
     @property
     def falling_back(self) -> bool:
         """Whether the shared store is away, so that what other hosts know is not known here."""
         return False
-
-
-class Spec(NamedTuple):
-    """Where a store is: a path for SQLite, or a Redis URL; `shown` is what may be printed of it."""
-
-    url: str
-    shown: str
-
-    @property
-    def is_path(self) -> bool:
-        """Whether it is a file of SQLite."""
-        return "://" not in self.url
-
-
-SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel")
-SECRETS = frozenset({"sentinel_password"})
-
-
-def parse_spec(value: str) -> Spec:
-    """What option -f says: a path, a URL, or ``file:/path`` of a file that holds the URL.
-
-    Raises ConfigError for an unknown scheme, for a password in the command line (everybody who runs ps(1) would read
-    it) and for a file with a password that others may read.
-    """
-    if value.startswith("file:"):
-        path = value.removeprefix("file:")
-        return _redis_spec(_secret_line(path), value)
-    if "://" in value:
-        url = split_url(value)
-        if url is not None and (url.password is not None or SECRETS & url.options.keys()):
-            raise ConfigError(
-                f"-f {url.scheme}://...: no password in the command line; put the URL in a file: -f file:/path"
-            )
-        return _redis_spec(value, value if "@" not in value else value.partition("://")[0] + "://...")
-    if not os.path.isabs(value):
-        raise ConfigError(f"-f {value}: not an absolute path, nor a redis:// URL, nor file:/path")
-    return Spec(value, value)
-
-
-def _redis_spec(url: str, shown: str) -> Spec:
-    parts = split_url(url)
-    if parts is None or parts.scheme not in SCHEMES:
-        raise ConfigError(f"-f {shown}: not a URL of redis://, rediss:// or redis+sentinel://")
-    return Spec(url, shown)
-
-
-def _secret_line(path: str) -> str:
-    """The first line of a file only its owner (and group) may read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, encoding="utf-8") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"-f file:{path}: not a regular file")
-            if status.st_mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
-                raise ConfigError(f"-f file:{path}: others may read or change it; chmod 0600 it")
-            return file.readline().strip()
-    except OSError as error:
-        raise ConfigError(f"-f file:{path}: {error.strerror}") from None
-    except UnicodeError:
-        raise ConfigError(f"-f file:{path}: not a URL in UTF-8") from None
-
-
-def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: bool = False) -> Store:
-    """The store a spec names, not opened yet; `log` gets a line when something happens to it. Raises ConfigError.
-
-    alone: without a local store that carries on when Redis is away, as the operator's tool wants it.
-    """
-    if spec.is_path:
-        from filter_greylist.store.sqlite.schema import check_directory
-        from filter_greylist.store.sqlite.store import SqliteStore
-
-        if (trouble := check_directory(spec.url)) is not None:
-            raise ConfigError(f"-f {spec.url}: {trouble}")
-        return SqliteStore(spec.url, log, bounds)
-    from filter_greylist.store.redis.connect import check_target
-    from filter_greylist.store.redis.store import RedisStore
-    from filter_greylist.store.target import parse_target
-
-    target = parse_target(spec)
-    check_target(target)
-    remote = RedisStore(target, log, bounds)
-    if alone:
-        return remote
-    from filter_greylist.store.fallback import FallbackStore
-
-    local = open_spec(parse_spec(target.fallback), log, bounds)
-    return FallbackStore(remote, local, log)

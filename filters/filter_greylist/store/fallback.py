@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from filter_greylist.rules.policy import Known
-from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple
+from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
 from filter_greylist.store.base import Log, Question, Store, StoreError
 from filter_greylist.store.redis.store import RedisStore
 
@@ -117,6 +117,21 @@ class FallbackStore(Store):
 
     async def noted(self, name: str) -> bytes | None:
         return await self._either(lambda store: store.noted(name))
+
+    async def mark(self, name: str, now: int) -> None:
+        await self._either(lambda store: store.mark(name, now))
+
+    async def marked(self, name: str) -> int | None:
+        return await self._either(lambda store: store.marked(name))
+
+    async def witness(self, now: int) -> None:
+        await self._local.witness(now)
+
+    async def witnessed(self) -> int | None:
+        return await self._local.witnessed()
+
+    async def redate(self, move: Move, timers: Timers) -> None:
+        await self._local.redate(move, timers)
 
     async def _either(self, ask: Callable[[Store], Awaitable[Result]]) -> Result:
         """Ask the server, or the local file if the server is away or turns out to be."""

@@ -14,7 +14,7 @@ import os
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError
-from filter_greylist.store.base import DEFAULT_PATH, Spec
+from filter_greylist.store.spec import DEFAULT_PATH, Spec
 from filter_greylist.store.url import split_url
 
 PORT = 6379

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 from filter_api.options import COMMON_LETTERS
 from filter_greylist.options import LETTERS
-from filter_greylist.store.base import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.store.redis.connect import make_client
+from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.store.target import parse_target
 
 OLDEST_REDIS: Final = 7

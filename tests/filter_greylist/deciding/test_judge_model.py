@@ -25,8 +25,9 @@ from filter_greylist.deciding.judge import Case, Judge
 from filter_greylist.rules.key import Prefixes
 from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
 from filter_greylist.rules.records import Kind, Life, Record, Timers, address_name
-from filter_greylist.store.base import Store, parse_spec
+from filter_greylist.store.base import Store
 from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
 from tests.filter_greylist.servers import RedisServer

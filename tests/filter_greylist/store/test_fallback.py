@@ -12,9 +12,11 @@ import pytest
 
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Record, Timers
-from filter_greylist.store.base import Question, Store, StoreError, open_spec, parse_spec
+from filter_greylist.store.base import Question, Store, StoreError
 from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.opening import open_spec
 from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
 from tests.filter_greylist.servers import RedisServer, redis_missing

@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from filter_greylist.rules.key import tuple_for
 from filter_greylist.rules.policy import Known, advance
 from filter_greylist.rules.records import Details, Kind, Life, Record, Timers, Tuple, merged
-from filter_greylist.store.base import Bounds, Question, Store, parse_spec
+from filter_greylist.store.base import Bounds, Question, Store
 from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
 from tests.filter_greylist.servers import RedisServer
@@ -25,8 +26,14 @@ from tests.filter_greylist.servers import RedisServer
 TIMERS = Timers(60, 600, 6000)
 BOUNDS = Bounds(network=3, total=1_000_000)
 NETWORKS = [b"192.0.2.0/24", b"198.51.100.0/24", b"2001:db8::/64"]
-NAMES = [b"192.0.2.1", b"example.org", b"trap@example.net", b"them@example.org\0us@example.net", b"odd\xff\n|' \"x"]
-ENTRIES = [Kind.WHITE, Kind.TRAPPED, Kind.SPAMTRAP, Kind.DOMAIN, Kind.PAIR]
+HOSTS = [b"192.0.2.1", b"192.0.2.2", b"2001:db8::/64"]
+NAMES = {
+    Kind.WHITE: HOSTS,
+    Kind.TRAPPED: HOSTS,
+    Kind.SPAMTRAP: [b"trap@example.net", b"odd\xff|' \"x@example.net"],
+    Kind.DOMAIN: [b"example.org", b"odd\xff\n|' \"x"],
+    Kind.PAIR: [b"them@example.org\0us@example.net", b"odd\xff\n|' \"\0x"],
+}
 
 lives = st.builds(
     lambda first, wait, end, blocked, passed: Life(first, first + wait, first + end, blocked, passed),
@@ -36,6 +43,7 @@ lives = st.builds(
     st.integers(0, 5),
     st.integers(0, 5),
 )
+names = st.sampled_from([(kind, name) for kind, known in NAMES.items() for name in known])
 numbers = st.integers(0, 5)
 networks = st.sampled_from(NETWORKS)
 _prefixes = itertools.count()
@@ -45,7 +53,7 @@ def a_tuple(network: bytes, number: int, *, pooled: bool = False) -> Tuple:
     """One of a few tuples; a pooled one begins with its domain and counts for the network it came from."""
     from filter_greylist.rules.key import group_of
 
-    details = Details(group_of(network), b"192.0.2.%d" % number, b"helo\t\xff", b"s|%d" % number, b"r\n")
+    details = Details(group_of(network), b"192.0.2.1", b"helo\t\xff", b"s|%d" % number, b"r\n")
     return tuple_for(b"example.org" if pooled else network, b"sender", b"%d" % number, details)
 
 
@@ -113,15 +121,17 @@ class StoreMachine(RuleBasedStateMachine):
             assert life is not None
             self.tuples[one.key] = (life, before[1] if before else one.details)
 
-    @rule(kind=st.sampled_from(ENTRIES), name=st.sampled_from(NAMES), life=lives)
-    def merge_entry(self, kind: Kind, name: bytes, life: Life) -> None:
+    @rule(of=names, life=lives)
+    def merge_entry(self, of: tuple[Kind, bytes], life: Life) -> None:
+        kind, name = of
         old = self.entries.get((kind, name))
         self.entries[kind, name] = life if old is None else merged(old, life)
         done = self.runner.run(self.store.merge([Record(kind, name, life)]))
         assert done == [self.entries[kind, name]]
 
-    @rule(kind=st.sampled_from(ENTRIES), name=st.sampled_from(NAMES), life=lives)
-    def put_entry(self, kind: Kind, name: bytes, life: Life) -> None:
+    @rule(of=names, life=lives)
+    def put_entry(self, of: tuple[Kind, bytes], life: Life) -> None:
+        kind, name = of
         self.entries[kind, name] = life
         self.runner.run(self.store.put([Record(kind, name, life)]))
 
@@ -133,8 +143,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner.run(self.store.merge([record]) if both else self.store.put([record]))
         self.tuples[key] = (merged(old[0], life) if old and both else life, old[1] if old else details)
 
-    @rule(kind=st.sampled_from(ENTRIES), name=st.sampled_from(NAMES))
-    def delete_entry(self, kind: Kind, name: bytes) -> None:
+    @rule(of=names)
+    def delete_entry(self, of: tuple[Kind, bytes]) -> None:
+        kind, name = of
         assert self.runner.run(self.store.delete(kind, name)) is (self.entries.pop((kind, name), None) is not None)
 
     @rule(network=networks, number=numbers)
@@ -148,9 +159,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.runner.run(self.store.noted("beat")) == value
         assert self.runner.run(self.store.noted("other")) is None
 
-    @rule(names=st.lists(st.sampled_from(NAMES), min_size=4, max_size=4))
-    def consult(self, names: list[bytes]) -> None:
-        question = Question(*names)
+    @rule(
+        address=st.sampled_from(HOSTS),
+        recipient=st.sampled_from(NAMES[Kind.SPAMTRAP]),
+        pair=st.sampled_from(NAMES[Kind.PAIR]),
+        domain=st.sampled_from(NAMES[Kind.DOMAIN]),
+    )
+    def consult(self, address: bytes, recipient: bytes, pair: bytes, domain: bytes) -> None:
+        question = Question(address, recipient, pair, domain)
         expected = Known(
             self.entries.get((Kind.WHITE, question.address)),
             self.entries.get((Kind.TRAPPED, question.address)),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from filter_api.errors import ConfigError
-from filter_greylist.store.base import open_spec, parse_spec
+from filter_greylist.store.opening import open_spec
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.tool.examine import examine
 from tests.filter_greylist.servers import RedisServer, free_port
 

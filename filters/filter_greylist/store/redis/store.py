@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Details, Kind, Life, Record, Timers, Tuple
 from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds, Log, Question, Store, StoreError
+from filter_greylist.store.redis.connect import make_client
 from filter_greylist.store.redis.script import SCRIPT, SHA, SPAN
 from filter_greylist.store.target import Target
 
@@ -50,8 +51,6 @@ class RedisStore(Store):
         self._counted = float("-inf")
 
     async def open(self) -> None:
-        from filter_greylist.store.redis.connect import make_client
-
         self._client = make_client(self._target)
         self._pump = asyncio.create_task(self._run())
 
@@ -108,6 +107,13 @@ class RedisStore(Store):
     async def noted(self, name: str) -> bytes | None:
         value: bytes | None = await self._command("GET", self._note(name))
         return value
+
+    async def mark(self, name: str, now: int) -> None:
+        await self.note(name, b"%d" % now)
+
+    async def marked(self, name: str) -> int | None:
+        value = await self.noted(name)
+        return int(value) if value is not None and value.isdigit() and len(value) < 16 else None
 
     async def ping(self) -> None:
         """Whether the server is there and takes writes; StoreError if not."""

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from filter_greylist.rules.checking import life_of
 from filter_greylist.rules.key import KEY_BYTES
 from filter_greylist.rules.policy import Known, advance
-from filter_greylist.rules.records import GROUP_BYTES, Details, Kind, Life, Timers, Tuple
+from filter_greylist.rules.records import GROUP_BYTES, Details, Kind, Life, Timers, Tuple, merged
 from filter_greylist.store.base import Bounds, Question
+from filter_greylist.store.sqlite.room import Room, Tally
 
 LIFE = "first, passes, expires, blocked, passed"
 DETAILS = "pool, address, helo, sender, recipient"
@@ -37,33 +39,12 @@ class Attempt(NamedTuple):
     timers: Timers
 
 
-class Tally:
-    """How many tuples there are: exact, as it is read when a transaction begins and written before it commits."""
-
-    def __init__(self) -> None:
-        self.tuples = 0
-        self._read = 0
-
-    def begin(self, connection: sqlite3.Connection) -> None:
-        """Read the count that other processes may have changed."""
-        (self.tuples,) = connection.execute("SELECT tuples FROM tally").fetchone()
-        self._read = self.tuples
-
-    def commit(self, connection: sqlite3.Connection) -> None:
-        """Write it, if it changed."""
-        if self.tuples != self._read:
-            connection.execute("UPDATE tally SET tuples = ?", (self.tuples,))
-
-
 def consult_all(connection: sqlite3.Connection, questions: Sequence[Question]) -> list[Known]:
     """What there is about each question."""
     names: list[str | bytes | None] = []
     for address, recipient, pair, domain in questions:
         names += (_W, address, _T, address, _S, recipient, _P, pair, _D, domain)
-    found: dict[tuple[str, bytes], Life] = {}
-    for size, piece in _padded(names, 2):
-        for kind, name, *life in connection.execute(_entries_sql(size), piece):
-            found[kind, name] = Life(*life)
+    found = _entries(connection, names)
     if not found:
         return [Known()] * len(questions)
     look = found.get
@@ -73,8 +54,39 @@ def consult_all(connection: sqlite3.Connection, questions: Sequence[Question]) -
     ]
 
 
+def consult_copies(connection: sqlite3.Connection, questions: Sequence[Question]) -> list[Known]:
+    """The same where copies of a shared store are in the file, too: each life is that of both together."""
+    names: list[str | bytes | None] = []
+    for address, recipient, pair, domain in questions:
+        for kind, name in ((_W, address), (_T, address), (_S, recipient), (_P, pair), (_D, domain)):
+            names += (kind, name, kind.upper(), name)
+    found = _entries(connection, names)
+
+    def look(kind: str, name: bytes) -> Life | None:
+        return both(found.get((kind, name)), found.get((kind.upper(), name)))
+
+    return [
+        Known(look(_W, address), look(_T, address), look(_S, recipient), look(_P, pair), look(_D, domain))
+        for address, recipient, pair, domain in questions
+    ]
+
+
+def both(one: Life | None, other: Life | None) -> Life | None:
+    """What two accounts of the same record say together."""
+    return (one or other) if one is None or other is None else merged(one, other)
+
+
+def _entries(connection: sqlite3.Connection, names: list[str | bytes | None]) -> dict[tuple[str, bytes], Life]:
+    found = {}
+    for size, piece in _padded(names, 2):
+        for kind, name, *values in connection.execute(_entries_sql(size), piece):
+            if (life := life_of(values)) is not None:
+                found[kind, name] = life
+    return found
+
+
 def attempt_all(
-    connection: sqlite3.Connection, attempts: Sequence[Attempt], tally: Tally, bounds: Bounds
+    connection: sqlite3.Connection, attempts: Sequence[Attempt], tally: Tally, bounds: Bounds, room: Room
 ) -> list[Life | None]:
     """Carry out each attempt, in the order given."""
     lives = tuples_of(connection, (attempt.tuple.key for attempt in attempts))
@@ -85,7 +97,8 @@ def attempt_all(
     for (key, details), now, timers in attempts:
         before = lives.get(key)
         if before is None:
-            if tally.tuples >= bounds.total or counts[details.group] >= bounds.network:
+            full = counts[details.group] >= bounds.network or tally.tuples >= bounds.total
+            if full and not room.make(connection, details, counts, lives):
                 results.append(None)
                 continue
             counts[details.group] += 1
@@ -101,8 +114,9 @@ def tuples_of(connection: sqlite3.Connection, keys: Iterable[bytes]) -> dict[byt
     """The tuples there are among `keys`."""
     found = {}
     for size, piece in _padded(list(keys), 1):
-        for key, *life in connection.execute(_tuples_sql(size), piece):
-            found[key] = Life(*life)
+        for key, *values in connection.execute(_tuples_sql(size), piece):
+            if (life := life_of(values)) is not None:
+                found[key] = life
     return found
 
 

@@ -49,7 +49,7 @@ class Checkpointer:
         while self._wanted.wait() and not self._ending:
             self._wanted.clear()
             # An error is the writer's to meet and to tell: it works on the same file.
-            with contextlib.suppress(sqlite3.Error), contextlib.closing(self._connect()) as connection:
+            with contextlib.suppress(Exception), contextlib.closing(self._connect()) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _connect(self) -> sqlite3.Connection:

@@ -11,15 +11,16 @@ Where several processes share the file, the first one does that, under a lock, a
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from filter_greylist.store.base import Log
+from filter_greylist.store.sqlite.ownership import directory_trouble, files_trouble
 from filter_greylist.store.sqlite.worker import error_kind
 
 APPLICATION_ID = 0x67726579  # "grey"
@@ -56,11 +57,13 @@ class DatabaseFile:
 
     def connect(self) -> sqlite3.Connection:
         """Open the file, make it where it is missing (mode 0600), and lay it out."""
+        self._check()
         with self._locked():
             self._create()
             connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             try:
                 _prepare(connection)
+                self._check()  # nobody has put a journal there meanwhile
                 self._opened = _identity(self.path)
             except BaseException:
                 self._opened = _identity(self.path)
@@ -87,13 +90,14 @@ class DatabaseFile:
 
     def _create(self) -> None:
         """Make an empty file that only its owner may read; SQLite would use the umask."""
-        try:
-            status = os.lstat(self.path)
-        except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            return
-        if not stat.S_ISREG(status.st_mode):
-            raise StoreErrorFile(f"{self.path} is not a regular file")
+
+    def _check(self) -> None:
+        """Raise StoreErrorFile for what others could have written."""
+        directory = os.path.dirname(self.path)
+        if (trouble := directory_trouble(directory) or files_trouble(self.path)) is not None:
+            raise StoreErrorFile(trouble)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -108,7 +112,7 @@ class DatabaseFile:
 
 
 class StoreErrorFile(OSError):
-    """The path is something no database may be: a symbolic link, a directory."""
+    """The path is something no database may be, or belongs to others."""
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -152,6 +156,8 @@ def check_directory(path: str) -> str | None:
         return f"{directory} is no directory: make it, owned by the user the filter runs as"
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         return f"{directory} cannot be written by this user"
+    if (trouble := directory_trouble(directory) or files_trouble(path)) is not None:
+        return trouble
     if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
         return f"{path} cannot be written by this user"
     return None

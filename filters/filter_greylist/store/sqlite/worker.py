@@ -8,6 +8,7 @@ two and the event loop spend more time on handing the interpreter to each other 
 
 - A future that was cancelled (deadline passed) before its turn is skipped.
 - An error of the disk fails the whole batch and rolls it back; an error of one operation fails only that one.
+- Any other exception fails the batch, too, and the next one gets a fresh connection: the thread lives on.
 - After an error that the connection may not survive, and after a corrupt file, `Connector.recover` decides and the next
   batch gets a fresh connection; where the file was set aside the batch is run again.
 """
@@ -22,7 +23,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from filter_greylist.store.base import StoreError
+from filter_greylist.store.base import Log, StoreError
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -32,6 +33,9 @@ BATCH = 256
 
 WAITING = 20_000
 """Operations that may wait; more are refused at once, as they would miss their deadlines."""
+
+TOLD = 20
+"""Different errors that nobody thought of and that are logged."""
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _FATAL = _BUSY | frozenset(
@@ -94,14 +98,22 @@ def _nothing(_connection: sqlite3.Connection) -> None:
     return None
 
 
+def _silent(_text: str) -> None:
+    return None
+
+
 class Worker:
     """The thread. `start` and `stop` from the event loop that submits."""
 
-    def __init__(self, connector: Connector, begin: _Hook = _nothing, commit: _Hook = _nothing) -> None:
-        """`begin` and `commit` run at the start and at the end of every writing transaction."""
+    def __init__(
+        self, connector: Connector, begin: _Hook = _nothing, commit: _Hook = _nothing, log: Log = _silent
+    ) -> None:
+        """`begin` and `commit` run at the start and at the end of every writing transaction; `log` in the thread."""
         self._connector = connector
         self._begin = begin
         self._commit = commit
+        self._log = log
+        self._told: set[str] = set()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -128,7 +140,7 @@ class Worker:
         writes: bool = True,
     ) -> asyncio.Future[Result]:
         """Queue an argument for an operation; raises StoreError at once if too many wait already."""
-        if self._thread is None or self._loop is None:
+        if self._thread is None or self._loop is None or not self._thread.is_alive():
             raise StoreError("the store is closed")
         if self._jobs.qsize() >= WAITING:
             raise StoreError("overloaded: too many operations wait for the disk")
@@ -140,11 +152,23 @@ class Worker:
         going = True
         while going:
             batch: list[_Job] = []
-            going = self._gather(batch)
-            batch = [job for job in batch if not job.future.cancelled()]
-            if batch:
-                self._carry_out(batch, again=True)
+            try:
+                going = self._gather(batch)
+                batch = [job for job in batch if not job.future.cancelled()]
+                if batch:
+                    self._carry_out(batch, again=True)
+            except BaseException as error:  # noqa: BLE001 - without this thread every later operation would hang
+                self._survive(batch, error)
         self._disconnect()
+
+    def _survive(self, batch: Sequence[_Job], error: BaseException) -> None:
+        """An exception that nobody thought of: roll back, answer for the batch, tell it once."""
+        self._disconnect()
+        text = f"{type(error).__name__}: {error}"
+        self._deliver([_Done(job.future, None, StoreError(text)) for job in batch])
+        if text not in self._told and len(self._told) < TOLD:
+            self._told.add(text)
+            self._log(f"an operation failed ({text}), and those that were carried out with it")
 
     def _gather(self, batch: list[_Job]) -> bool:
         """Wait for one job, take those that are there; False when the end is asked for."""
@@ -208,7 +232,7 @@ class Worker:
         """Close; an open transaction is rolled back by that."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(Exception):
                 connection.close()
 
     def _deliver(self, done: list[_Done]) -> None:

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from filter_greylist.rules.records import Timers
-from filter_greylist.store.base import StoreError, parse_spec
+from filter_greylist.store.base import StoreError
 from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import parse_target
 from tests.filter_greylist.servers import RedisServer, free_port, redis_missing
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple

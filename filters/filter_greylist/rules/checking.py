@@ -1,0 +1,76 @@
+"""What a store hands out is checked: it may be damaged, of another program, or made by somebody who means harm.
+
+A row that cannot be one of ours counts for nothing: it is neither listed nor exported, and nobody is let in or trapped
+by it. What a name may be follows from how `records` and `key` make names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+from filter_greylist.rules.key import DETAIL_LIMIT, KEY_BYTES
+from filter_greylist.rules.records import FOREVER, GROUP_BYTES, Details, Kind, Life, Record, address_name
+
+LATEST = 253_402_300_799
+"""The last second of the year 9999: no time is later, except `FOREVER`."""
+
+LONGEST_NAME = 2 * DETAIL_LIMIT
+"""Bytes of a domain, of a trap address or of one side of a pair: smtpd's command line holds 2,047."""
+
+
+def life_of(values: Sequence[object]) -> Life | None:
+    """Five values of a row as a life; None if they are not whole numbers in their ranges."""
+    if len(values) != 5:
+        return None
+    for value in values:
+        if type(value) is not int or not 0 <= value <= FOREVER:
+            return None
+    life = Life(*values)  # type: ignore[arg-type]  # they are whole numbers
+    late = life.first > LATEST or life.passes > LATEST or LATEST < life.expires < FOREVER
+    return None if late else life
+
+
+def is_host(name: bytes) -> bool:
+    """Whether a name is one that `address_name` gives: an IPv4 address, or the /64 of an IPv6 one, in its one form."""
+    try:
+        return address_name(ip_address(name.partition(b"/")[0].decode("ascii"))) == name
+    except ValueError:
+        return False
+
+
+def checked(record: Record) -> Record | None:
+    """The record as it can be used; None for one that none of ours can be."""
+    kind, name, life, details = record
+    if life_of(life) is None or not _is_named(kind, name):
+        return None
+    if kind is not Kind.GREY or details is None:
+        return record
+    return record if _are_details(details) else None
+
+
+def _is_named(kind: Kind, name: object) -> bool:
+    if type(name) is not bytes:
+        return False
+    if kind is Kind.GREY:
+        return len(name) == KEY_BYTES
+    if kind in {Kind.WHITE, Kind.TRAPPED}:
+        return is_host(name)
+    if kind is Kind.PAIR:
+        return name.count(b"\0") == 1 and len(name) <= 2 * LONGEST_NAME + 1
+    if kind is Kind.SPAMTRAP and b"@" not in name:
+        return False
+    return 0 < len(name) <= LONGEST_NAME and b"\0" not in name
+
+
+def _are_details(details: Details) -> bool:
+    if any(type(part) is not bytes or len(part) > DETAIL_LIMIT for part in details):
+        return False
+    return len(details.group) in {0, GROUP_BYTES} and (not details.address or _is_address(details.address))
+
+
+def _is_address(text: bytes) -> bool:
+    try:
+        return str(ip_address(text.decode("ascii"))).encode("ascii") == text
+    except ValueError:
+        return False

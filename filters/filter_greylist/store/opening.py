@@ -1,0 +1,35 @@
+"""Make the store that a spec names.
+
+store = open_spec(parse_spec("/var/lib/greylist/greylist.db"), log)
+await store.open()
+"""
+
+from __future__ import annotations
+
+from filter_api.errors import ConfigError
+from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds, Log, Store
+from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.redis.connect import check_target
+from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.spec import Spec, parse_spec
+from filter_greylist.store.sqlite.schema import check_directory
+from filter_greylist.store.sqlite.store import SqliteStore
+from filter_greylist.store.target import parse_target
+
+
+def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: bool = False) -> Store:
+    """The store a spec names, not opened yet; `log` gets a line when something happens to it. Raises ConfigError.
+
+    alone: without a local store that carries on when Redis is away, as the operator's tool wants it.
+    """
+    if spec.is_path:
+        if (trouble := check_directory(spec.url)) is not None:
+            raise ConfigError(f"-f {spec.url}: {trouble}")
+        return SqliteStore(spec.url, log, bounds)
+    target = parse_target(spec)
+    check_target(target)
+    remote = RedisStore(target, log, bounds)
+    if alone:
+        return remote
+    local = open_spec(parse_spec(target.fallback), log, bounds)
+    return FallbackStore(remote, local, log)
