@@ -9,6 +9,8 @@
 
 - The directory is 0700 and owned by who uses it, the files 0600. It is opened once, everything goes through that
   descriptor, and no symbolic link is followed, neither at the directory nor in it.
+- A file that has a second name (a hard link) or another owner than the directory is not read: whoever may write into
+  the directory could otherwise have an operator show, or send, any file of the machine.
 - A message is there when its ``.json`` is: that file is renamed last. What a crash leaves is swept by `expire`.
 - An id is the time (UTC) and a random part, so that ls(1) sorts by age: ``20261120-095311-3f9a2c41``.
 """
@@ -16,6 +18,7 @@
 from __future__ import annotations
 
 import calendar
+import errno
 import json
 import os
 import re
@@ -112,15 +115,38 @@ class QuarantineDirectory:
         """The message as it was received, with CRLF line ends. Raises NoSuchMessage."""
         return self._open(name, MESSAGE)
 
+    def size(self, name: str) -> int:
+        """Bytes of a file of the directory; 0 if it is not there."""
+        try:
+            return os.stat(name, dir_fd=self.directory, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+
     def facts(self, name: str) -> dict[str, object]:
         """What is known of a message; empty if its facts are damaged. Raises NoSuchMessage."""
         with self._open(name, FACTS) as file:
             raw = file.read(_FACTS_LIMIT)
         try:
             facts = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return facts if isinstance(facts, dict) else {}
+
+    def update(self, name: str, facts: Mapping[str, object]) -> None:
+        """Put other facts in the place of those of a message; its owner stays the directory's. Raises NoSuchMessage."""
+        if not ID.fullmatch(name) or not self._exists(name + FACTS):
+            raise NoSuchMessage(printable(name))
+        self.remove(UNFINISHED + name + FACTS)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(UNFINISHED + name + FACTS, flags, 0o600, dir_fd=self.directory)
+        with os.fdopen(descriptor, "wb") as file:
+            owner = os.fstat(self.directory)
+            if os.geteuid() != owner.st_uid:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            file.write(dump_facts(facts))
+            file.flush()
+            os.fsync(descriptor)
+        self.finish(name + FACTS)
 
     def delete(self, name: str) -> None:
         """Remove a message for good. Raises NoSuchMessage."""
@@ -170,9 +196,13 @@ class QuarantineDirectory:
             )
         except FileNotFoundError:
             raise NoSuchMessage(printable(name)) from None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise NoSuchMessage(printable(name))
+        if status.st_nlink != 1 or status.st_uid != os.fstat(self.directory).st_uid:
+            os.close(descriptor)
+            raise OSError(errno.EPERM, f"{name}{suffix} is not the quarantine's own: it has a second name or owner")
         return os.fdopen(descriptor, "rb")
 
 

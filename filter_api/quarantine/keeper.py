@@ -3,8 +3,9 @@
     keeper = Keeper(QuarantineDirectory(path), Limits(parse...))
     name = await keeper.keep(message.text(), message.size, facts, network="192.0.2.0/24")
 
-Bounds: bytes in all, at most a tenth of them from one client network, days of age, and none at all while the file
-system has less than a tenth of its blocks or inodes free. `NotKept` says which; the message is refused all the same.
+Bounds: bytes in all, as the disk counts them (whole blocks, the facts beside the message), at most a tenth of them from
+one client network, days of age, and none at all while the file system has less than a tenth of its blocks or inodes
+free. `NotKept` says which; the message is refused all the same.
 What an operator or another filter does in the same directory is noticed by its time stamp.
 """
 
@@ -45,7 +46,7 @@ class NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a quarantine holds: bytes in all, days of age."""
+    """How much a quarantine holds: bytes on the disk in all, days of age."""
 
     size: int = 1 << 30
     days: int = 30
@@ -95,15 +96,16 @@ class Keeper:
 
     async def keep(self, blocks: Iterable[bytes], size: int, facts: Mapping[str, object], *, network: str) -> str:
         """Keep a message of `size` bytes; its id. `network` is whose share it counts against. Raises NotKept."""
+        about: dict[str, object] = {"id": new_id(0.0), **facts, "size": size, "network": network}
         try:
             async with self._looking:
                 await self._look_around()
-                name = self._reserve(size, network)
+                name = self._reserve(self._on_disk(size) + self._on_disk(len(dump_facts(about))), network)
         except (OSError, ConfigError) as error:
             raise NotKept(_why(error)) from None
         kept = False
         try:
-            await self._write(name, blocks, {"id": name, **facts, "size": size, "network": network})
+            await self._write(name, blocks, {**about, "id": name})
             kept = True
         except OSError as error:
             raise NotKept(_why(error)) from None
@@ -161,10 +163,14 @@ class Keeper:
             if self._used[kept.network] <= 0:
                 del self._used[kept.network]
 
+    def _on_disk(self, size: int) -> int:
+        """Bytes that a file of `size` bytes takes: whole blocks."""
+        block = os.fstatvfs(self.store.directory).f_frsize or 512
+        return -(-size // block) * block
+
     def _facts(self, name: str) -> _Kept:
         try:
-            with self.store.message(name) as file:
-                size = os.fstat(file.fileno()).st_size
+            size = sum(self._on_disk(self.store.size(name + suffix)) for suffix in (MESSAGE, FACTS))
             network = self.store.facts(name).get("network")
         except (OSError, NoSuchMessage):
             return _Kept(0, "")  # gone meanwhile, or nothing to be read

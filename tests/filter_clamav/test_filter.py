@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -224,7 +225,7 @@ def test_a_full_quarantine_still_refuses(clamd: Path, tmp_path: Path) -> None:
         assert ["; id " in reply for reply in replies] == [True, False, False]
         assert "share of this client's network is used up" in smtpd.log
 
-    run(scenario, "-a", clamd, "-q", tmp_path / "q", "-Q", "9000:30")
+    run(scenario, "-a", clamd, "-q", tmp_path / "q", "-Q", f"{20 * os.statvfs(tmp_path).f_frsize}:30")
 
 
 def test_long_lines_on_an_old_smtpd(clamd: Path) -> None:

@@ -70,7 +70,7 @@ def test_what_is_not_there(directory: Path, name: str) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b"{" * 5000])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b"\xff\xfe", b"{" * 5000, b"[" * 100_000, b'{"a":' * 100_000])
 def test_damaged_facts_are_no_facts(directory: Path, damage: bytes) -> None:
     put(directory, NAME)
     (directory / (NAME + FACTS)).write_bytes(damage)
@@ -129,6 +129,46 @@ def test_no_link_is_followed(tmp_path: Path, directory: Path) -> None:
         store.create(NAME + MESSAGE)
     store.delete(NAME)
     assert secret.read_text() == "{}"
+    store.close()
+
+
+@pytest.mark.parametrize("suffix", [FACTS, MESSAGE])
+def test_a_file_with_a_second_name_is_not_read(tmp_path: Path, directory: Path, suffix: str) -> None:
+    """Whoever may write into the directory cannot have another file of the machine shown or sent."""
+    secret = tmp_path / "secret"
+    secret.write_text('{"from": "root"}')
+    put(directory, NAME)
+    (directory / (NAME + suffix)).unlink()
+    os.link(secret, directory / (NAME + suffix))
+    store = QuarantineDirectory(str(directory))
+    with pytest.raises(OSError, match="second name or owner"):
+        store.facts(NAME) if suffix == FACTS else store.message(NAME)
+    store.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("suffix", [FACTS, MESSAGE])
+def test_a_file_of_another_owner_than_the_directory_is_not_read(directory: Path, suffix: str) -> None:
+    put(directory, NAME)
+    os.chown(directory / (NAME + suffix), 12345, 12345)
+    store = QuarantineDirectory(str(directory))
+    with pytest.raises(OSError, match="second name or owner"):
+        store.facts(NAME) if suffix == FACTS else store.message(NAME)
+    store.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_facts_that_root_changes_still_belong_to_the_filter(directory: Path) -> None:
+    put(directory, NAME)
+    os.chown(directory, 12345, 12346)
+    os.chown(directory / (NAME + FACTS), 12345, 12346)
+    store = QuarantineDirectory(str(directory))
+    store.update(NAME, {"released": "now"})
+    status = (directory / (NAME + FACTS)).stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (12345, 12346, 0o600)
+    assert store.facts(NAME) == {"released": "now"}
+    with pytest.raises(NoSuchMessage):
+        store.update("20200101-000000-00000000", {})
     store.close()
 
 

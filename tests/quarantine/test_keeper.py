@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from filter_api.quarantine.directory import FACTS, MESSAGE, QuarantineDirectory
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
 
 NOW = 1_795_168_391.5
+
+ONE = 2 * os.statvfs(tempfile.gettempdir()).f_frsize
+"""What a small message takes on the disk: a block, and one more for its facts."""
 
 
 @pytest.fixture
@@ -86,7 +90,33 @@ def test_one_network_gets_a_tenth(directory: Path) -> None:
             await keep(keeper, 1)
         await keep(keeper, 1000, "198.51.100.0/24")
 
-    run(directory, Limits(10_000), scenario)
+    run(directory, Limits(20 * ONE), scenario)
+
+
+@pytest.mark.parametrize(
+    ("size", "facts"),
+    [
+        (1, {}),
+        (1, {"to": [f"{number:060}@example.com" for number in range(1000)]}),
+        (4097, {"subject": "x" * 5000}),
+        (200_000, {"from": "\xff" * 2000}),
+    ],
+)
+def test_what_the_disk_holds_is_within_the_limit(directory: Path, size: int, facts: dict[str, object]) -> None:
+    """Small files take whole blocks, and the facts of a thousand recipients take more than most messages."""
+    limit = 3 << 20
+
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
+        async def fill() -> None:
+            for number in range(2000):
+                await keeper.keep([b"x" * size], size, facts, network=str(number))
+
+        with pytest.raises(NotKept, match="full"):
+            await fill()
+        held = sum(path.stat().st_blocks * 512 for path in directory.iterdir())
+        assert 0.8 * limit < held <= limit
+
+    run(directory, Limits(limit), scenario)
 
 
 def test_all_together_keep_the_limit(directory: Path) -> None:
@@ -99,7 +129,7 @@ def test_all_together_keep_the_limit(directory: Path) -> None:
         assert all("full" in str(result) for result in results if not isinstance(result, str))
         assert sum(path.stat().st_size for path in directory.glob("*.eml")) == 10_000
 
-    run(directory, Limits(10_000), scenario)
+    run(directory, Limits(10 * ONE), scenario)
 
 
 def test_what_others_add_and_remove_counts(directory: Path) -> None:
@@ -117,7 +147,7 @@ def test_what_others_add_and_remove_counts(directory: Path) -> None:
         keeper.store.delete(second)
         await keep(keeper, 900)
 
-    run(directory, Limits(10_000), scenario)
+    run(directory, Limits(10 * ONE), scenario)
 
 
 def test_restart_knows_what_is_there(directory: Path) -> None:
@@ -128,8 +158,8 @@ def test_restart_knows_what_is_there(directory: Path) -> None:
         with pytest.raises(NotKept, match="share"):
             await keep(keeper, 900)
 
-    run(directory, Limits(10_000), fill)
-    run(directory, Limits(10_000), again)
+    run(directory, Limits(10 * ONE), fill)
+    run(directory, Limits(10 * ONE), again)
 
 
 def test_age_makes_room(directory: Path) -> None:
@@ -142,7 +172,7 @@ def test_age_makes_room(directory: Path) -> None:
         await keep(keeper, 900)
         assert not (directory / (name + MESSAGE)).exists()
 
-    run(directory, Limits(10_000, days=30), scenario)
+    run(directory, Limits(10 * ONE, days=30), scenario)
 
 
 @pytest.mark.parametrize("jump", [365 * 86400, -86400])
@@ -159,7 +189,7 @@ def test_a_clock_that_jumps_empties_nothing(directory: Path, jump: int) -> None:
         await keep(keeper, 10)
         assert (directory / (name + MESSAGE)).exists() is (jump < 0)
 
-    run(directory, Limits(10_000, days=30), scenario)
+    run(directory, Limits(30 * ONE, days=30), scenario)
 
 
 def test_a_slow_first_look_lets_nobody_past_the_limits(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,8 +209,8 @@ def test_a_slow_first_look_lets_nobody_past_the_limits(directory: Path, monkeypa
         results = await asyncio.gather(*(keep(keeper, 200) for _ in range(5)), return_exceptions=True)
         assert all(isinstance(result, NotKept) for result in results)
 
-    run(directory, Limits(10_000), fill)
-    run(directory, Limits(10_000), scenario)
+    run(directory, Limits(10 * ONE), fill)
+    run(directory, Limits(10 * ONE), scenario)
 
 
 def test_damaged_facts_do_not_hide_a_message_from_the_limits(directory: Path) -> None:
@@ -193,8 +223,8 @@ def test_damaged_facts_do_not_hide_a_message_from_the_limits(directory: Path) ->
         with pytest.raises(NotKept, match="full"):
             await keep(keeper, 900)
 
-    run(directory, Limits(10_000), fill)
-    run(directory, Limits(10_000), again)
+    run(directory, Limits(10 * ONE), fill)
+    run(directory, Limits(10 * ONE), again)
 
 
 @pytest.fixture(params=["size=64k,mode=0700", "size=1m,nr_inodes=12,mode=0700"], ids=["blocks", "inodes"])
@@ -256,7 +286,7 @@ def test_cancelling_leaves_nothing_half(directory: Path) -> None:
         assert os.listdir(directory) == []
         await keep(keeper, 1000)
 
-    run(directory, Limits(10_000), scenario)
+    run(directory, Limits(10 * ONE), scenario)
 
 
 def test_a_directory_that_vanishes_and_comes_back(directory: Path) -> None:

@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+HANG_UP = "hang up"
+"""An answer that is none: the connection is closed."""
+
 
 @dataclass
 class Sink:
@@ -41,10 +44,15 @@ def smtp_sink(answers: Mapping[str, str] | None = None, host: str = "127.0.0.1")
             while line := self.rfile.readline():
                 verb, blank, rest = line.decode("latin-1").rstrip("\r\n").partition(" ")
                 reply = sink.answer(verb.upper() + blank + rest)
+                if reply == HANG_UP:
+                    return
                 self.wfile.write(reply.encode() + b"\r\n")
                 if reply.startswith("354"):
-                    self.wfile.write(self.message().encode() + b"\r\n")
-                if reply.startswith("221"):
+                    said = self.message()
+                    if said == HANG_UP:
+                        return
+                    self.wfile.write(said.encode() + b"\r\n")
+                if reply.startswith("221") or verb == "QUIT":
                     return
 
         def message(self) -> str:

@@ -105,7 +105,8 @@ def _list(stores: Quarantine, arguments: list[str]) -> int:
 
 def _pairs(name: str, facts: Mapping[str, object]) -> str:
     text = {key: _text(facts, key) for key in ("subject", "msgid", "rdns", "helo")}
-    plain = {key: facts.get(key) for key in ("program", "session", "client", "result", "score", "virus", "size")}
+    keys = ("program", "session", "client", "result", "score", "virus", "size", "released")
+    plain = {key: facts.get(key) for key in keys}
     to = b",".join(b"<" + address + b">" for address in _recipients(facts))
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_of(name)))
     known = {key: value for key, value in plain.items() if value is not None}
@@ -115,12 +116,13 @@ def _pairs(name: str, facts: Mapping[str, object]) -> str:
 
 def _table_row(name: str, facts: Mapping[str, object]) -> str:
     why = facts.get("virus") or (f"spam {facts['score']}" if "score" in facts else facts.get("result") or "-")
+    why = f"{why}, released" if "released" in facts else why
     to = _recipients(facts)
     more = (f" +{len(to) - 1}" if len(to) > 1 else "") + ("" if _is_complete(facts) else " +?")
     return _row(
         name,
         printable(str(facts.get("size", "-")), 12),
-        printable(str(why), 30),
+        printable(str(why), 40),
         printable(str(facts.get("client", "-")), 39),
         printable(_sender(facts), 52),
         f"<{printable(to[0], 50)}>{more}" if to else f"-{more}",
@@ -189,19 +191,23 @@ def _show(stores: Quarantine, arguments: list[str]) -> int:
 
 
 def _release(stores: Quarantine, arguments: list[str]) -> int:
-    """Give back to whom it was for; -s and -t say that for one message of which smtpd did not tell it."""
+    """Give back to whom it was for; -s and -t say that for one message of which smtpd did not tell it.
+
+    -f: also what was released before.
+    """
     try:
-        pairs, names = getopt.getopt(list(arguments), "a:s:t:")
+        pairs, names = getopt.getopt(list(arguments), "a:fs:t:")
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
     options = dict(pairs)
     listener = parse_listener(options.get("-a", DEFAULT_ADDRESS))
+    again = "-f" in options
     given = parse_given(options.get("-s"), [value for option, value in pairs if option == "-t"])
     if given != AS_KNOWN and len(names) != 1:
         raise UsageError("-s and -t are for one message")
 
     def act(name: str) -> str:
-        return f"released: {release(stores.holder(name), name, listener, given)}"
+        return f"released: {release(stores.holder(name), name, listener, given, again=again, now=time.time())}"
 
     return _each(names, act)
 

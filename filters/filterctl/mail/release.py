@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import smtplib
 import socket
+import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.endpoint import Endpoint, parse_endpoint
-from filter_api.quarantine.directory import QuarantineDirectory, as_bytes
+from filter_api.quarantine.directory import NoSuchMessage, QuarantineDirectory, as_bytes
 from filter_api.text.escape import printable
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:10026"
@@ -61,22 +62,46 @@ def parse_given(sender: str | None, recipients: Sequence[str]) -> Given:
         raise UsageError(f"{printable(str(error))} is no address") from None
 
 
-def release(store: QuarantineDirectory, name: str, listener: Endpoint, given: Given = AS_KNOWN) -> str:
-    """Send a message again; what the listener said. Raises NotReleased, NoSuchMessage, OSError."""
+def release(
+    store: QuarantineDirectory,
+    name: str,
+    listener: Endpoint,
+    given: Given = AS_KNOWN,
+    *,
+    again: bool = False,
+    now: float = 0.0,
+) -> str:
+    """Send a message again, and mark it as released at `now` (seconds since 1970); what the listener said.
+
+    again: send it although it was released before. Raises NotReleased, NoSuchMessage, OSError.
+    """
     facts = store.facts(name)
+    if "released" in facts and not again:
+        raise NotReleased(f"it was released at {printable(str(facts['released']), 40)}: -f releases it again")
     sender, recipients = envelope(facts, given)
     with store.message(name) as file:
         content = file.read()
     try:
         with closing(smtplib.SMTP(timeout=_SECONDS, local_hostname="localhost")) as client:
             client.connect(listener.host, listener.port)
-            return _send(client, sender, recipients, content)
+            said = _send(client, sender, recipients, content)
     except ConnectionError as error:
         raise ConfigError(
             f'nobody takes mail at {listener}: smtpd.conf needs "listen on lo0 port {listener.port}" without filters'
         ) from error
     except (smtplib.SMTPException, TimeoutError, socket.gaierror) as error:
         raise NotReleased(printable(str(error))) from None
+    return said + _marked(store, name, facts, now)
+
+
+def _marked(store: QuarantineDirectory, name: str, facts: Mapping[str, object], now: float) -> str:
+    """Note that a message was released; a complaint if that could not be done, as it was sent all the same."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    try:
+        store.update(name, {**facts, "released": when})
+    except (OSError, NoSuchMessage) as error:
+        return f" (but it could not be marked as released: {printable(getattr(error, 'strerror', None) or str(error))})"
+    return ""
 
 
 def envelope(facts: Mapping[str, object], given: Given = AS_KNOWN) -> tuple[str, list[str]]:
@@ -123,8 +148,12 @@ def _send(client: smtplib.SMTP, sender: str, recipients: Sequence[str], content:
     _expect(client.docmd("MAIL", f"FROM:<{sender}>{body}"), f"MAIL FROM:<{sender}>")
     for recipient in recipients:
         _expect(client.docmd("RCPT", f"TO:<{recipient}>"), f"RCPT TO:<{recipient}>")
-    said = _expect(client.data(content), "the message")
-    client.quit()
+    try:
+        said = _expect(client.data(content), "the message")
+    except (smtplib.SMTPServerDisconnected, TimeoutError, ConnectionError):
+        raise NotReleased("no answer after the message: it may have been taken, so look first") from None
+    with suppress(smtplib.SMTPException, OSError):
+        client.quit()  # whatever comes of that: the listener has taken the message
     return said
 
 

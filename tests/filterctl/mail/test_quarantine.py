@@ -12,7 +12,7 @@ from filter_api.quarantine.directory import FACTS, MESSAGE, dump_facts
 from filter_api.text.escape import parse_pairs
 from filterctl.__main__ import main
 from tests.support.shapes import SHAPES
-from tests.support.smtpsink import smtp_sink
+from tests.support.smtpsink import HANG_UP, smtp_sink
 
 SPAM = "20261119-095311-0a1b2c3d"
 VIRUS = "20261120-095311-11111111"
@@ -178,6 +178,68 @@ def test_what_the_listener_refuses(
     with smtp_sink(answers) as sink:
         assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", VIRUS) == 1
     assert f"{VIRUS}: not released: {what}" in capsys.readouterr().err
+
+
+def test_a_message_is_released_once_unless_the_operator_insists(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_sink() as sink:
+        where = f"127.0.0.1:{sink.port}"
+        assert call(directory, "release", "-a", where, SPAM) == 0
+        assert call(directory, "release", "-a", where, SPAM, VIRUS) == 1
+        told = capsys.readouterr()
+        assert f"{SPAM}: not released: it was released at " in told.err
+        assert f"{VIRUS}: released: 250" in told.out
+        assert len(sink.messages) == 2
+        assert call(directory, "release", "-f", "-a", where, SPAM) == 0
+        assert len(sink.messages) == 3
+    assert call(directory, "list") == 0
+    assert "spam 15.9, released" in capsys.readouterr().out
+    assert call(directory, "list", "-1") == 0
+    assert " released=20" in capsys.readouterr().out
+    assert call(directory, "show", SPAM) == 0
+    assert "released: 20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("answer", ["500 what", "421 going down", "gibberish", ""])
+def test_a_message_that_was_taken_is_released_whatever_comes_of_quit(
+    directory: Path, answer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_sink({"QUIT": answer}) as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 0
+    assert f"{SPAM}: released: 250 2.0.0 ok" in capsys.readouterr().out
+
+
+def test_a_listener_that_hangs_up_at_quit_has_taken_the_message(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_sink({"the message": "250 2.0.0 ok", "QUIT": HANG_UP}) as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 0
+    assert f"{SPAM}: released: 250 2.0.0 ok" in capsys.readouterr().out
+
+
+def test_without_an_answer_to_the_message_nobody_knows(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with smtp_sink({"the message": HANG_UP}) as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 1
+    assert f"{SPAM}: not released: no answer after the message: it may have been taken" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["list", "show", "release"])
+def test_a_hard_link_shows_and_sends_nothing(
+    directory: Path, tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "shadow"
+    secret.write_bytes(dump_facts({"from": "a@b", "to": ["c@d"], "recipients": 1, "subject": "root:$6$"}))
+    for suffix in (MESSAGE, FACTS):
+        (directory / (SPAM + suffix)).unlink()
+        os.link(secret, directory / (SPAM + suffix))
+    with smtp_sink() as sink:
+        arguments = {"list": [], "show": [SPAM], "release": ["-a", f"127.0.0.1:{sink.port}", SPAM]}[verb]
+        assert call(directory, verb, *arguments) == 1
+    told = capsys.readouterr()
+    assert "second name or owner" in told.err
+    assert "root:$6$" not in told.out + told.err
+    assert sink.messages == []
 
 
 @pytest.mark.parametrize(
