@@ -11,7 +11,6 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,11 +105,11 @@ def virus(mark: str) -> bytes:
 def offer(client: Client, message: bytes, sender: str, *recipients: str) -> str:
     """The reply to a message, or the first refusal before it."""
     client.ehlo()
-    for command in (lambda: client.mail_from(sender), *(partial(client.rcpt_to, each) for each in recipients)):
-        reply = command()
-        if reply.code >= 400:
-            return str(reply)
-    return str(client.message(message))
+    reply = client.mail_from(sender)
+    for recipient in recipients:
+        if reply.code < 400:
+            reply = client.rcpt_to(recipient)
+    return str(client.message(message) if reply.code < 400 else reply)
 
 
 def honest_client(smtpd: Smtpd, port: int = 25) -> None:
