@@ -5,6 +5,9 @@
 file at most once a second, with one stat(2). A new version that cannot be read or parsed keeps the old one and is
 logged once, through the logger ``filter_api.files.tables``.
 
+A version that is shorter than the one in use may still be in the making: many programs empty a file before they write
+it again. It is taken when nothing has changed for two seconds; what the file must hold at least, `parse` checks.
+
 What a line is, `filter_api.text.lines` says.
 """
 
@@ -43,8 +46,11 @@ class ReloadingFile(Generic[Value]):
         self._complaint = ""
         self._version, data = self._read()
         self._digest = hash(data)
+        self._size = len(data)
         self._value = self._parsed(data)
         self._next_look = clock() + LOOK_INTERVAL
+        #: When a new version was taken (seconds of `clock`); None while the first is in use.
+        self.changed: float | None = None
 
     def current(self) -> Value:
         """The newest good version. Never raises; one stat(2) at most once a second."""
@@ -58,10 +64,14 @@ class ReloadingFile(Generic[Value]):
         try:
             if _version_of(os.stat(self.path)) == self._version:
                 return
-            self._version, data = self._read()
+            version, data = self._read()
+            if len(data) < self._size and not version[-1]:
+                return
+            self._version = version
             if hash(data) != self._digest:
                 self._value = self._parsed(data)
-                self._digest = hash(data)
+                self._digest, self._size = hash(data), len(data)
+                self.changed = self._clock()
                 _LOG.info("%s: reloaded", printable(self.path))
             self._complaint = ""
         except (ConfigError, OSError) as error:
@@ -98,8 +108,11 @@ def _open(path: str) -> int:
 
 
 def _version_of(status: os.stat_result) -> tuple[int, ...]:
-    """What differs when the file does; never equal to itself while the file was changed a moment ago."""
-    settled = time.time_ns() - status.st_mtime_ns > SETTLED_NS
+    """What differs when the file does. The last value flips two seconds after the last change, for one more read.
+
+    A file from the future has settled: its clock is another one.
+    """
+    settled = not 0 <= time.time_ns() - status.st_mtime_ns <= SETTLED_NS
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, settled)
 
 

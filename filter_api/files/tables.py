@@ -67,11 +67,23 @@ class AddressTable:
 
 
 class DomainTable:
-    """A file of domains: ``example.org`` and ``.example.org``."""
+    """A file of domains: ``example.org`` and ``.example.org``. needed: what is wrong with a file that has none."""
 
-    def __init__(self, path: str, *, clock: Clock = time.monotonic) -> None:
+    def __init__(self, path: str, *, clock: Clock = time.monotonic, needed: str = "") -> None:
         """Raises ConfigError."""
-        self._file = ReloadingFile(path, _parse_domains, clock=clock)
+
+        def parse(lines: Sequence[Line]) -> Rules[None]:
+            if needed and not lines:
+                raise LineError(1, needed)
+            return _parse_domains(lines)
+
+        self._file = ReloadingFile(path, parse, clock=clock)
+        self._clock = clock
+
+    def changed_within(self, seconds: float) -> bool:
+        """Whether a new version of the file was taken so lately."""
+        changed = self._file.changed
+        return changed is not None and self._clock() - changed < seconds
 
     def find(self, domain: bytes) -> Match[None] | None:
         """The entry that covers this domain or host name."""

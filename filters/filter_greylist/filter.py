@@ -194,9 +194,11 @@ class Greylist(Filter):
             now=self.clock.now(),
             deadline=asyncio.get_running_loop().time() + min(DNS_SECONDS, 0.5 * self._seconds),
         )
+        trap = self.traps.reason(normal_recipient(recipient))
         facts = Facts(
             null_sender=sender == b"",
-            trap=self.traps.reason(normal_recipient(recipient)),
+            trap=trap,
+            trap_settled=self.traps.is_settled(trap),
             suspicious=not self.own.suspicious_only or _suspicious(session),
             low_mx=self.own.low_mx is not None
             and self.low_mx.out_of_order(

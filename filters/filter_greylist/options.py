@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import UsageError
 from filter_api.files.tables import AddressTable, DomainTable
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_seconds
 from filter_api.text.addresses import Address, plain_address
@@ -103,10 +103,7 @@ def _store(value: str) -> Spec:
 
 
 def _domains(value: str) -> DomainTable:
-    table = DomainTable(value)
-    if not list(table):
-        raise ConfigError(f"{value}: no domain in it, so all mail would be taken for a trap")
-    return table
+    return DomainTable(value, needed="no domain in it, so all mail would be taken for a trap")
 
 
 _READ: dict[str, tuple[str, Callable[[str], object]]] = {

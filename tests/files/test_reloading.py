@@ -160,3 +160,60 @@ def test_what_is_no_readable_file_is_an_error_at_start(tmp_path: Path, kind: str
     expected = "No such file" if kind == "missing" else "not a regular file"
     with pytest.raises(ConfigError, match=f"/table: {expected}"):
         ReloadingFile(str(target), words)
+
+
+@pytest.mark.parametrize("text", ["", "o", "# nothing yet\n", "two\n"[:2]])
+def test_a_file_that_got_shorter_a_moment_ago_may_still_be_in_the_making(path: Path, text: str) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    write(path, text[:3], age=0)
+    clock.now += 1
+    assert file.current() == [b"one"]
+    write(path, "one\ntwo\n", age=0)
+    clock.now += 1
+    assert file.current() == [b"one", b"two"]
+
+
+def test_a_file_that_stays_shorter_is_taken(path: Path) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    write(path, "x\n", age=0)
+    clock.now += 1
+    assert file.current() == [b"one"]
+    write(path, "x\n", age=3)
+    clock.now += 1
+    assert file.current() == [b"x"]
+
+
+@pytest.mark.parametrize("ahead", [3, 86_400])
+def test_a_shorter_file_from_the_future_is_taken_too(path: Path, ahead: int) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    write(path, "x\n", age=-ahead)
+    clock.now += 1
+    assert file.current() == [b"x"]
+
+
+def test_a_directory_in_the_place_of_the_file_keeps_the_old_version(path: Path) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    path.unlink()
+    path.mkdir()
+    clock.now += 1
+    assert file.current() == [b"one"]
+
+
+def test_when_a_new_version_was_taken_is_known(path: Path) -> None:
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    clock.now += 5
+    file.current()
+    assert file.changed is None
+    write(path, "bad\n")
+    clock.now += 5
+    file.current()
+    assert file.changed is None, "a bad version is not taken"
+    write(path, "better\n")
+    clock.now += 5
+    file.current()
+    assert file.changed == clock.now

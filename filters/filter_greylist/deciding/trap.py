@@ -24,6 +24,11 @@ SUBMISSION_PORTS = frozenset({465, 587})
 FIRST_SECONDS = 60.0
 """After its start a filter traps nobody for coming to the wrong MX: the others may still be starting."""
 
+CHANGED_SECONDS = 60.0
+"""After the domains of -a have changed nobody is trapped for a domain that is not among them: it may be missing."""
+
+FOREIGN = "foreign-domain"
+
 Address = IPv4Address | IPv6Address
 
 
@@ -40,8 +45,12 @@ class Traps:
             return "trap-file"
         domain = domain_of(recipient)
         if self._allowed is not None and domain and domain not in self._allowed:
-            return "foreign-domain"
+            return FOREIGN
         return ""
+
+    def is_settled(self, reason: str) -> bool:
+        """Whether a client may be trapped for that; not while the domains of -a have just changed."""
+        return reason != FOREIGN or self._allowed is None or not self._allowed.changed_within(CHANGED_SECONDS)
 
 
 class LowPriorityMx:

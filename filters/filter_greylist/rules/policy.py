@@ -31,14 +31,16 @@ class Facts(NamedTuple):
     """What the filter found out about a delivery.
 
     spf_strong: SPF passes for the sender's domain by a mechanism that names this client. common: the client sends for a
-    common domain. trap: the recipient is a trap of option -t or outside the domains of -a. suspicious: always, without
-    -u. low_mx: the client came to the low-priority MX, and the primary one is alive.
+    common domain. trap: the recipient is a trap of option -t or outside the domains of -a. trap_settled: the client may
+    be trapped for that, not only refused. suspicious: always, without -u. low_mx: the client came to the low-priority
+    MX, and the primary one is alive.
     """
 
     null_sender: bool = False
     spf_strong: bool = False
     common: bool = False
     trap: str = ""
+    trap_settled: bool = True
     suspicious: bool = True
     low_mx: bool = False
 
@@ -109,7 +111,7 @@ def before_tuple(known: Known, facts: Facts, now: int) -> Outcome | None:
         return Pass("learned")
     reason = trap_reason(known, facts, now)
     if reason and not facts.null_sender:
-        return Trap(reason, fresh=True)
+        return Trap(reason, fresh=facts.trap_settled or reason == "spamtrap")
     if not facts.suspicious:
         return Pass("unsuspicious")
     return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from filter_greylist.deciding.trap import BEAT_VALID, FIRST_SECONDS, LowPriorityMx
+from filter_api.files.tables import AddressTable, DomainTable
+from filter_greylist.deciding.trap import BEAT_VALID, CHANGED_SECONDS, FIRST_SECONDS, LowPriorityMx, Traps
 from filter_greylist.deciding.upkeep import BEAT
 from filter_greylist.rules.records import FOREVER, Kind, Life, Record
 from tests.filter_greylist.smtp import Smtpd
@@ -47,6 +49,62 @@ def test_an_operators_trap_counts_at_once_and_stays(tmp_path: Path) -> None:
         smtpd.put([Record(Kind.SPAMTRAP, b"trap@example.org", Life(now, now, FOREVER))])
         smtpd.loop.run_until_complete(smtpd.filter.upkeep.sweep())
         assert smtpd.offer(recipient="trap@example.org") == TRAPPED
+
+
+class Allowed:
+    """The file of option -a in a filter, and the clock it is looked at by."""
+
+    def __init__(self, path: Path, smtpd: Smtpd) -> None:
+        self.path = path
+        self.now = 0.0
+        smtpd.filter.traps = Traps(None, DomainTable(str(path), clock=lambda: self.now, needed="empty"))
+
+    def write(self, text: str, age: float = 0.0) -> None:
+        """A new version that was written `age` seconds ago, and is looked at now."""
+        self.path.write_text(text)
+        os.utime(self.path, (time.time() - age,) * 2)
+        self.now += 1
+
+
+@pytest.mark.parametrize("text", ["", "# soon\n", "ex", "example.org\nbad domain\n", "other.example\n"])
+@pytest.mark.parametrize("age", [0, 60])
+def test_a_file_of_domains_that_is_being_rewritten_traps_nobody(tmp_path: Path, text: str, age: int) -> None:
+    path = tmp_path / "allowed"
+    path.write_text("example.org\nexample.com\n")
+    with Smtpd(tmp_path, "-a", str(path)) as smtpd:
+        allowed = Allowed(path, smtpd)
+        allowed.write(text, age)
+        first = smtpd.offer(recipient="us@example.org")
+        allowed.write("example.org\nexample.com\n", age)
+        assert first.startswith(("451", "450"))
+        smtpd.hands.advance(3600)
+        assert smtpd.offer(recipient="us@example.org") in {"", "451 4.7.1 greylisted, please try again in 25 minutes"}
+        smtpd.hands.advance(1800)
+        assert smtpd.offer(recipient="us@example.org") == ""
+
+
+def test_just_after_the_domains_changed_a_client_is_refused_but_not_trapped(tmp_path: Path) -> None:
+    path = tmp_path / "allowed"
+    path.write_text("example.org\n")
+    with Smtpd(tmp_path, "-a", str(path)) as smtpd:
+        allowed = Allowed(path, smtpd)
+        allowed.write("example.org\nexample.com\n")
+        assert smtpd.offer(recipient="x@relay.example") == TRAPPED
+        assert smtpd.offer(recipient="us@example.org").startswith("451"), "nothing was stored"
+        allowed.now += CHANGED_SECONDS
+        assert smtpd.offer(recipient="x@relay.example") == TRAPPED
+        assert smtpd.offer(recipient="us@example.org") == TRAPPED
+
+
+def test_a_trap_address_counts_whatever_changed(tmp_path: Path, traps: str) -> None:
+    path = tmp_path / "allowed"
+    path.write_text("example.org\n")
+    with Smtpd(tmp_path, "-a", str(path)) as smtpd:
+        allowed = Allowed(path, smtpd)
+        smtpd.filter.traps = Traps(AddressTable(traps), smtpd.filter.traps._allowed)
+        allowed.write("example.org\nexample.com\n")
+        assert smtpd.offer(recipient="trap@example.org") == TRAPPED
+        assert smtpd.offer(recipient="us@example.org") == TRAPPED
 
 
 def test_a_domain_that_is_not_ours_is_a_trap(tmp_path: Path) -> None:
