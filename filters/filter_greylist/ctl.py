@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
         return explain(["-f", value, *operands])
     if verb == "import":
         lines = lines_of(open_listings(operands))
-        return _work(value, lambda store: _import(store, lines))
+        return _work(value, lambda store: _import(store, lines), make=True)
     if verb == "export":
         kind = _exported(operands)
         return _work(value, lambda store: _export(store, kind))
@@ -83,18 +83,35 @@ def explain(arguments: list[str]) -> int:
     return run_explain(arguments)
 
 
-def open_as_owner(value: str) -> tuple[Spec, Store]:
-    """The store that -f names, opened with the rights of its owner."""
+def open_as_owner(value: str, *, make: bool = False) -> tuple[Spec, Store]:
+    """The store that -f names, opened with the rights of its owner.
+
+    make: make it where there is none yet, as the owner of its directory, who is the user the filter will run as.
+    Raises ConfigError.
+    """
     spec = parse_spec(value)
-    if spec.is_path and not os.path.exists(spec.url):
-        raise ConfigError(f"{spec.url}: no greylist is there")
-    if spec.is_path and os.geteuid() == 0:
-        become_owner(spec.url)
+    if spec.is_path:
+        _take_rights(spec.url, make=make)
     return spec, open_spec(spec, _complain, alone=True)
 
 
+def _take_rights(path: str, *, make: bool) -> None:
+    if os.path.exists(path):
+        owned = path
+    elif not make:
+        raise ConfigError(f"{path}: no greylist is there; the filter makes it when it starts, as do import, -a and -T")
+    else:
+        owned = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(owned):
+            raise ConfigError(f"{owned}: no such directory: install -d -m 700 -o _greylist -g _greylist {owned}")
+        if os.geteuid() == 0 and os.lstat(owned).st_uid == 0:
+            raise ConfigError(f"{owned}: belongs to root, not to the user of filter-greylist: chown _greylist {owned}")
+    if os.geteuid() == 0:
+        become_owner(owned)
+
+
 def become_owner(path: str) -> None:
-    """Give up root's rights for those of the user whose file it is, for good."""
+    """Give up root's rights for those of the user whose file or directory it is, for good."""
     status = os.lstat(path)
     if status.st_uid == 0:
         return
@@ -108,8 +125,8 @@ def _complain(text: str) -> None:
     sys.stderr.write(f"filterctl: greylist: {printable(text, 900)}\n")
 
 
-def _work(value: str, what: Callable[[Store], Awaitable[int]]) -> int:
-    spec, store = open_as_owner(value)
+def _work(value: str, what: Callable[[Store], Awaitable[int]], *, make: bool = False) -> int:
+    spec, store = open_as_owner(value, make=make)
 
     async def work() -> int:
         await store.open()
@@ -183,7 +200,7 @@ def _change(value: str, letters: set[str], keys: list[str]) -> int:
         return _work(value, lambda store: _change_grey(store, keys, add="a" in letters))
     names = [_name(letter, key) for key in keys]
     if "a" in letters:
-        return _work(value, lambda store: _add(store, names))
+        return _work(value, lambda store: _add(store, names), make=True)
     return _work(value, lambda store: _delete(store, names))
 
 

@@ -174,7 +174,7 @@ def test_a_listing_of_spamdb_is_imported(where: str, tmp_path: Path, capsys: pyt
     )
     assert ctl(where, "import", str(listing)) == 1
     told = capsys.readouterr()
-    assert told.out == "4 entries imported, 1 lines left out\n"
+    assert told.out == "4 entries imported, 1 left out: expired, 1 left out: not to be read\n"
     assert f"{listing}:5: no such kind of entry: nonsense" in told.err
     before = lines_of_listing(where, capsys)
     assert len(before) == 4
@@ -217,11 +217,74 @@ def test_bad_usage_is_told(tmp_path: Path, arguments: list[str], capsys: pytest.
     assert "usage: filterctl greylist" in capsys.readouterr().err
 
 
-def test_a_greylist_that_is_not_there_is_not_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [[], ["-H"], ["export"], ["-d", "192.0.2.1"], ["-dT", "a@b.example"], ["-aG", "192.0.2.1"]]
+)
+def test_a_greylist_that_is_not_there_is_not_made_for_looking(
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "greylist.db"
-    assert ctl(str(path)) == 1
+    assert ctl(str(path), *arguments) == 1
     assert "no greylist is there" in capsys.readouterr().err
     assert not path.exists()
+
+
+@pytest.fixture
+def of_the_filter(tmp_path: Path) -> Iterator[Path]:
+    """A directory as a package makes it, owned by the user of the filter."""
+    with open_directory() as top:
+        path = top / "greylist"
+        path.mkdir(mode=0o700)
+        os.chown(path, 12345, 12346)
+        yield path
+
+
+def as_root(path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The tool in a process of its own: it gives up its rights for good."""
+    command = [sys.executable, "-m", "filterctl", "greylist", "-f", str(path / "greylist.db"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-a", "192.0.2.1"],
+        ["-aT", "trap@example.org"],
+        ["-at", "192.0.2.2"],
+        ["-a", "partner.example"],
+        ["import", "LIST"],
+    ],
+)
+def test_what_is_added_before_the_first_start_is_there_and_belongs_to_the_filter(
+    of_the_filter: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    listing = tmp_path / "listing"
+    listing.write_text(f"WHITE|192.0.2.9|||{NOW}|{NOW}|{NOW + 900}|1|7\n")
+    done = as_root(of_the_filter, *(str(listing) if word == "LIST" else word for word in arguments))
+    assert done.returncode == 0, done.stderr
+    assert {path.stat().st_uid for path in of_the_filter.iterdir()} == {12345}
+    assert len(as_root(of_the_filter).stdout.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="as root")
+def test_a_store_is_not_made_where_no_filter_could_use_it(of_the_filter: Path) -> None:
+    os.chown(of_the_filter, 0, 0)
+    done = as_root(of_the_filter, "-a", "192.0.2.1")
+    assert (done.returncode, list(of_the_filter.iterdir())) == (1, [])
+    assert "belongs to root, not to the user of filter-greylist: chown _greylist" in done.stderr
+    done = as_root(of_the_filter / "missing", "-a", "192.0.2.1")
+    assert done.returncode == 1
+    assert "no such directory: install -d -m 700 -o _greylist" in done.stderr
+
+
+def test_an_import_of_nothing_but_the_past_says_so(
+    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listing = tmp_path / "old"
+    listing.write_text("".join(f"WHITE|192.0.2.{n}|||{NOW - 9}|{NOW - 8}|{NOW - n}|1|7\n" for n in (1, 2, 3)))
+    assert ctl(where, "import", str(listing)) == 0
+    assert capsys.readouterr().out == "0 entries imported, 3 left out: expired\n"
 
 
 def test_a_running_filter_sees_a_change_at_once(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def lines_of(listings: list[tuple[str, TextIO]]) -> Iterator[tuple[str, str]]:
 async def take_over(
     store: Store, lines: Lines, timers: Timers, prefixes: Prefixes, complain: Callable[[str], None]
 ) -> int:
-    """Import entries; a bad line is told and left out, what has expired is left out. The exit status."""
-    now, bad, done = int(time.time()), 0, 0
+    """Import entries; a bad line is told and left out, what has expired is counted and left out. The exit status."""
+    now, bad, expired, done = int(time.time()), 0, 0, 0
     batch: list[Record] = []
     for place, line in lines:
         try:
@@ -49,11 +49,15 @@ async def take_over(
             continue
         if alive(record.life, now):
             batch.append(record)
+        else:
+            expired += 1
         if len(batch) >= BATCH:
             done += await _write(store, batch)
             batch = []
     done += await _write(store, batch)
-    print(f"{done} entries imported" + (f", {bad} lines left out" if bad else ""))
+    left_out = [f"{expired} left out: expired"] if expired else []
+    left_out += [f"{bad} left out: not to be read"] if bad else []
+    print(", ".join([f"{done} entries imported", *left_out]))
     return 1 if bad else 0
 
 
