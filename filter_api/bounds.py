@@ -172,3 +172,9 @@ LOG_VALUE: Final = 320
 
 #: Bytes of a line of a log file that filterctl reads; what stands behind them is skipped.
 LOG_LINE_READ: Final = 16_384
+
+# --- the quarantine --------------------------------------------------------------------------------------------------
+
+#: Bytes of the facts of one message: a thousand recipients need 270 KB. With more the recipients are left out, and the
+#: message can be released to recipients given by hand only; a longer file is damaged.
+MAX_FACTS: Final = 1_048_576

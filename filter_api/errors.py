@@ -15,5 +15,12 @@ class ConfigError(Exception):
     """A file or value named by the configuration is wrong; its text starts with ``file:line:`` where there is one."""
 
 
+def reason(error: Exception) -> str:
+    """Why something failed, in words and without the path: who shows it names that in his own way."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
 class CannotCheck(Exception):
     """A hook could not make its check (backend down, DNS in doubt); its text goes to the log, never to the client."""

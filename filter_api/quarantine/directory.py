@@ -1,16 +1,15 @@
 """Refused messages kept on disk: a directory with two files for each, ``ID.eml`` as received, ``ID.json`` with facts.
 
-    store = QuarantineDirectory("/var/spool/quarantine")          # ConfigError if it is not a directory of ours alone
-    for name in store.ids(): print(store.facts(name))
-    with store.message(name) as file: ...
-    store.delete(name)
+    quarantine = QuarantineDirectory("/var/spool/quarantine")     # ConfigError if it is not a directory of ours alone
+    for name in quarantine.ids(): print(quarantine.facts(name))
+    with quarantine.message(name) as file: ...
+    quarantine.delete(name)
 
 `filter_api.quarantine.keeper` writes to it within bounds; filterctl(8) reads, releases and deletes. For both:
 
 - The directory is 0700 and owned by who uses it, the files 0600. It is opened once, everything goes through that
-  descriptor, and no symbolic link is followed, neither at the directory nor in it.
-- A file that has a second name (a hard link) or another owner than the directory is not read: whoever may write into
-  the directory could otherwise have an operator show, or send, any file of the machine.
+  descriptor, and no symbolic link is followed, neither at the directory nor in it. A file that has a second name, or
+  another owner than the directory, is not read: root looks at what a filter wrote, never at what its user linked here.
 - A message is there when its ``.json`` is: that file is renamed last. What a crash leaves is swept by `expire`.
 - An id is the time (UTC) and a random part, so that ls(1) sorts by age: ``20261120-095311-3f9a2c41``.
 """
@@ -25,10 +24,13 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import BinaryIO, Final
 
+from filter_api.bounds import MAX_FACTS
 from filter_api.errors import ConfigError
+from filter_api.quarantine.account import ENTRIES, Kept, whole_blocks
 from filter_api.text.escape import printable
 
 ID: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
@@ -38,7 +40,6 @@ FACTS: Final = ".json"
 UNFINISHED: Final = "."
 """First character of the name of a file that is still being written."""
 
-_FACTS_LIMIT: Final = 1 << 20
 _STALE: Final = 3600
 """Seconds after which an unfinished file is held to be what a crash left."""
 
@@ -67,90 +68,124 @@ class QuarantineDirectory:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.directory = _open_directory(path)
+        self.descriptor = _open_directory(path)
 
     def close(self) -> None:
         """Give the descriptor back."""
-        os.close(self.directory)
+        os.close(self.descriptor)
 
     def follow(self) -> None:
         """Open the path again if the directory was removed (and perhaps made anew). Raises ConfigError."""
-        if os.fstat(self.directory).st_nlink == 0:
+        if os.fstat(self.descriptor).st_nlink == 0:
             anew = _open_directory(self.path)
-            os.close(self.directory)
-            self.directory = anew
+            os.close(self.descriptor)
+            self.descriptor = anew
 
     def names(self) -> list[str]:
         """Every file name, unfinished ones too."""
-        return os.listdir(self.directory)
+        return os.listdir(self.descriptor)
 
     def ids(self) -> list[str]:
         """The ids of all messages, oldest first."""
         return sorted(name[: -len(FACTS)] for name in self.names() if _is_named(name, FACTS))
 
+    def has(self, name: str) -> bool:
+        """Whether a message of that id is there."""
+        return ID.fullmatch(name) is not None and self._exists(name + FACTS)
+
+    def groups(self) -> dict[str, list[str]]:
+        """The names of all files by the id they belong to, unfinished ones too."""
+        found: dict[str, list[str]] = {}
+        for name in self.names():
+            stem, _, suffix = name.removeprefix(UNFINISHED).rpartition(".")
+            if "." + suffix in {MESSAGE, FACTS} and ID.fullmatch(stem):
+                found.setdefault(stem, []).append(name)
+        return found
+
+    def block(self) -> int:
+        """Bytes of a block of the file system: what a file takes is a multiple of it."""
+        return os.fstatvfs(self.descriptor).f_frsize
+
+    def cost(self, names: Iterable[str]) -> int:
+        """Bytes that a message with files of these names takes on the disk."""
+        block, cost = self.block(), ENTRIES
+        for name in names:
+            with suppress(FileNotFoundError):
+                status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+                cost += max(whole_blocks(status.st_size, block), status.st_blocks * 512)
+        return cost
+
+    def kept(self, name: str, files: Iterable[str]) -> Kept:
+        """What a message with these files costs, and whom; no one's share if its facts cannot be read."""
+        network: object = None
+        with suppress(OSError, NoSuchMessage):
+            network = self.facts(name).get("network")
+        return Kept(self.cost(files), network if isinstance(network, str) else "", name + FACTS in files)
+
     def create(self, name: str) -> int:
         """A descriptor of a new unfinished file. Raises FileExistsError if there is one, finished or not."""
         if self._exists(name):
             raise FileExistsError(name)
+        return self._create(name)
+
+    def _create(self, name: str) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(UNFINISHED + name, flags, 0o600, dir_fd=self.directory)
+        return os.open(UNFINISHED + name, flags, 0o600, dir_fd=self.descriptor)
 
     def finish(self, name: str) -> None:
         """Give an unfinished file its name."""
-        os.rename(UNFINISHED + name, name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        os.rename(UNFINISHED + name, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def remove(self, *names: str) -> None:
         """Remove files, those that are there."""
         for name in names:
             try:
-                os.unlink(name, dir_fd=self.directory)
+                os.unlink(name, dir_fd=self.descriptor)
             except FileNotFoundError:
                 continue
 
     def sync(self) -> None:
         """Make the names last over a crash."""
-        os.fsync(self.directory)
+        os.fsync(self.descriptor)
 
     def message(self, name: str) -> BinaryIO:
-        """The message as it was received, with CRLF line ends. Raises NoSuchMessage."""
+        """The message as it was received, with CRLF line ends. Raises NoSuchMessage, OSError."""
         return self._open(name, MESSAGE)
 
-    def size(self, name: str) -> int:
-        """Bytes of a file of the directory; 0 if it is not there."""
-        try:
-            return os.stat(name, dir_fd=self.directory, follow_symlinks=False).st_size
-        except FileNotFoundError:
-            return 0
-
     def facts(self, name: str) -> dict[str, object]:
-        """What is known of a message; empty if its facts are damaged. Raises NoSuchMessage."""
+        """What is known of a message; empty if its facts are damaged. Raises NoSuchMessage, OSError."""
         with self._open(name, FACTS) as file:
-            raw = file.read(_FACTS_LIMIT)
+            raw = file.read(MAX_FACTS + 1)
+        if len(raw) > MAX_FACTS:
+            return {}
         try:
             facts = json.loads(raw)
         except (ValueError, RecursionError):
             return {}
         return facts if isinstance(facts, dict) else {}
 
-    def update(self, name: str, facts: Mapping[str, object]) -> None:
-        """Put other facts in the place of those of a message; its owner stays the directory's. Raises NoSuchMessage."""
-        if not ID.fullmatch(name) or not self._exists(name + FACTS):
-            raise NoSuchMessage(printable(name))
-        self.remove(UNFINISHED + name + FACTS)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(UNFINISHED + name + FACTS, flags, 0o600, dir_fd=self.directory)
-        with os.fdopen(descriptor, "wb") as file:
-            owner = os.fstat(self.directory)
-            if os.geteuid() != owner.st_uid:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            file.write(dump_facts(facts))
-            file.flush()
-            os.fsync(descriptor)
-        self.finish(name + FACTS)
+    def add_facts(self, name: str, more: Mapping[str, object]) -> None:
+        """Write down more about a message. Raises NoSuchMessage, OSError."""
+        data = dump_facts({**self.facts(name), **more})
+        self.remove(UNFINISHED + name + FACTS)  # left by a crash
+        descriptor = self._create(name + FACTS)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+                owner = os.fstat(self.descriptor)
+                if os.geteuid() != owner.st_uid:  # root writes what the filter's user has to own
+                    os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            self.finish(name + FACTS)
+        except OSError:
+            self.remove(UNFINISHED + name + FACTS)
+            raise
+        self.sync()
 
     def delete(self, name: str) -> None:
         """Remove a message for good. Raises NoSuchMessage."""
-        if not ID.fullmatch(name) or not self._exists(name + FACTS):
+        if not self.has(name):
             raise NoSuchMessage(printable(name))
         self.remove(name + FACTS, name + MESSAGE)  # in this order: without its facts it is not there any more
 
@@ -176,13 +211,13 @@ class QuarantineDirectory:
 
     def _age(self, name: str, now: float) -> float:
         try:
-            return now - os.stat(name, dir_fd=self.directory, follow_symlinks=False).st_mtime
+            return now - os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mtime
         except FileNotFoundError:
             return 0.0
 
     def _exists(self, name: str) -> bool:
         try:
-            os.stat(name, dir_fd=self.directory, follow_symlinks=False)
+            os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return False
         return True
@@ -192,18 +227,25 @@ class QuarantineDirectory:
             raise NoSuchMessage(printable(name))
         try:
             descriptor = os.open(
-                name + suffix, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.directory
+                name + suffix, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=self.descriptor
             )
         except FileNotFoundError:
             raise NoSuchMessage(printable(name)) from None
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        try:
+            self._must_be_ours(name, os.fstat(descriptor))
+        except BaseException:
             os.close(descriptor)
-            raise NoSuchMessage(printable(name))
-        if status.st_nlink != 1 or status.st_uid != os.fstat(self.directory).st_uid:
-            os.close(descriptor)
-            raise OSError(errno.EPERM, f"{name}{suffix} is not the quarantine's own: it has a second name or owner")
+            raise
         return os.fdopen(descriptor, "rb")
+
+    def _must_be_ours(self, name: str, status: os.stat_result) -> None:
+        """Raises NoSuchMessage for what is no file, PermissionError for a file that is not the quarantine's own."""
+        if not stat.S_ISREG(status.st_mode):
+            raise NoSuchMessage(printable(name))
+        if status.st_nlink != 1:
+            raise PermissionError(errno.EPERM, f"not read: the file has {status.st_nlink} names")
+        if status.st_uid != os.fstat(self.descriptor).st_uid:
+            raise PermissionError(errno.EPERM, f"not read: user {status.st_uid} owns it, not who owns the directory")
 
 
 def _is_named(name: str, suffix: str) -> bool:

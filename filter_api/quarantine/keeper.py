@@ -1,12 +1,12 @@
 """Put refused messages into a quarantine, within its bounds, without holding up the mail.
 
-    keeper = Keeper(QuarantineDirectory(path), Limits(parse...))
+    keeper = Keeper(QuarantineDirectory(path), parse_limits("1g:30"))
     name = await keeper.keep(message.text(), message.size, facts, network="192.0.2.0/24")
 
-Bounds: bytes in all, as the disk counts them (whole blocks, the facts beside the message), at most a tenth of them from
-one client network, days of age, and none at all while the file system has less than a tenth of its blocks or inodes
-free. `NotKept` says which; the message is refused all the same.
-What an operator or another filter does in the same directory is noticed by its time stamp.
+Bounds: bytes in all, at most a tenth of them from one client network, days of age, and none at all while the file
+system has less than a tenth of its blocks or inodes free. Bytes are those that the disk gives (`account`). `NotKept`
+says which bound it was; the message is refused all the same. What an operator or another filter does in the same
+directory is noticed by its time stamp.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
+from filter_api.bounds import MAX_FACTS
 from filter_api.errors import ConfigError, UsageError
+from filter_api.quarantine.account import ENTRIES, Account, Kept, whole_blocks
 from filter_api.quarantine.directory import (
     FACTS,
     MESSAGE,
     UNFINISHED,
-    NoSuchMessage,
     QuarantineDirectory,
     dump_facts,
     new_id,
@@ -34,6 +34,12 @@ from filter_api.text.sizes import parse_bytes
 
 _SHARE: Final = 10
 """One client network may use one in so many bytes; one in so many blocks and inodes must stay free."""
+
+_LEAST: Final = _SHARE * (2 * 4096 + ENTRIES)
+"""Bytes in all with which a network's share holds one small message, on a file system with blocks of 4 KB."""
+
+_MORE_FACTS: Final = 512
+"""Bytes by which the facts may grow later: when it was released, and to whom it was meant to be."""
 
 _EXPIRE_EVERY: Final = 3600.0
 _JUMP: Final = 3600.0
@@ -46,7 +52,7 @@ class NotKept(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a quarantine holds: bytes on the disk in all, days of age."""
+    """How much a quarantine holds: bytes of the disk in all, days of age."""
 
     size: int = 1 << 30
     days: int = 30
@@ -61,51 +67,50 @@ def parse_limits(text: str) -> Limits:
         limits = Limits(parse_bytes(size), int(days))
     except ValueError as error:
         raise UsageError(f"-Q: {error}") from None
-    if limits.size < _SHARE:
-        raise UsageError(f"-Q {text!r}: no message fits")
+    if limits.size < _LEAST:
+        raise UsageError(
+            f"-Q {text!r}: no message fits into a tenth of it, which one network may use; at least {_LEAST}"
+        )
     return limits
 
 
-class _Kept(NamedTuple):
-    size: int
-    network: str
-
-
 class Keeper:
-    """Writes into one store. Belongs to one event loop; the slow calls of the disk are made in a thread."""
+    """Writes into one directory. Belongs to one event loop; the slow calls of the disk are made in a thread."""
 
     def __init__(
         self,
-        store: QuarantineDirectory,
+        directory: QuarantineDirectory,
         limits: Limits,
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.store = store
+        self.directory = directory
         self.limits = limits
         self._wall = wall
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
         self._looking = asyncio.Lock()
-        self._kept: dict[str, _Kept] = {}
-        self._used: Counter[str] = Counter()  # bytes by network
+        self._block = directory.block()
+        self._account = Account(base=self._block)
         self._writing: set[str] = set()
         self._looked_at = -1
         self._next_expiry = float("-inf")
 
     async def keep(self, blocks: Iterable[bytes], size: int, facts: Mapping[str, object], *, network: str) -> str:
         """Keep a message of `size` bytes; its id. `network` is whose share it counts against. Raises NotKept."""
-        about: dict[str, object] = {"id": new_id(0.0), **facts, "size": size, "network": network}
+        name = new_id(self._wall())
+        about = _bounded({"id": name, **facts, "size": size, "network": network})
         try:
             async with self._looking:
                 await self._look_around()
-                name = self._reserve(self._on_disk(size) + self._on_disk(len(dump_facts(about))), network)
+                self._reserve(name, size, len(about), network)
         except (OSError, ConfigError) as error:
             raise NotKept(_why(error)) from None
         kept = False
         try:
-            await self._write(name, blocks, {**about, "id": name})
+            await self._write(name, blocks, about)
+            self._settle(name, network)
             kept = True
         except OSError as error:
             raise NotKept(_why(error)) from None
@@ -117,16 +122,18 @@ class Keeper:
 
     async def _look_around(self) -> None:
         """Expire once an hour, and read anew what is there when somebody else changed the directory."""
-        self.store.follow()
+        self.directory.follow()
         if self._expiry_is_due():
             self._looked_at = -1
-            await asyncio.to_thread(self.store.expire, self.limits.days, self._wall())
-        stamp = os.fstat(self.store.directory).st_mtime_ns
+            await asyncio.to_thread(self.directory.expire, self.limits.days, self._wall())
+        stamp = os.fstat(self.directory.descriptor).st_mtime_ns
         if stamp != self._looked_at:
             self._looked_at = stamp
-            known, busy = set(self._kept), set(self._writing)
-            found = await asyncio.to_thread(self._read, known)
-            self._take_over(found, known - busy - self._writing)
+            gone, found = await asyncio.to_thread(self._survey, self._account.kept.copy(), self._writing.copy())
+            for name in gone:
+                self._account.forget(name)
+            for name, kept in found.items():
+                self._account.remember(name, kept)
 
     def _expiry_is_due(self) -> bool:
         """Once an hour; after a jump of the wall clock not for a day, or a wrong clock would empty the quarantine."""
@@ -140,70 +147,63 @@ class Keeper:
         self._next_expiry = now + _EXPIRE_EVERY
         return True
 
-    def _read(self, known: set[str]) -> dict[str, _Kept | None]:
-        """What the directory holds; the facts of messages that are known are not read again."""
-        return {name: None if name in known else self._facts(name) for name in self.store.ids()}
+    def _survey(self, known: Mapping[str, Kept], busy: set[str]) -> tuple[list[str], dict[str, Kept]]:
+        """What others removed, and what they put there, or are just writing. Run in a thread.
 
-    def _take_over(self, found: Mapping[str, _Kept | None], settled: set[str]) -> None:
-        """Add what others put there, drop what they removed; what was being written meanwhile stays as it is."""
-        for name in settled - set(found):
-            self._forget(name)
-        for name, kept in found.items():
-            if kept is not None and name not in self._kept:
-                self._remember(name, kept)
+        The files of messages that are known and whole are not looked at again.
+        """
+        groups = self.directory.groups()
+        gone = [name for name in known if name not in groups and name not in busy]
+        found = {
+            name: self.directory.kept(name, files)
+            for name, files in groups.items()
+            if name not in busy and not (name in known and known[name].whole)
+        }
+        return gone, found
 
-    def _remember(self, name: str, kept: _Kept) -> None:
-        self._kept[name] = kept
-        self._used[kept.network] += kept.size
-
-    def _forget(self, name: str) -> None:
-        kept = self._kept.pop(name, None)
-        if kept is not None:
-            self._used[kept.network] -= kept.size
-            if self._used[kept.network] <= 0:
-                del self._used[kept.network]
-
-    def _on_disk(self, size: int) -> int:
-        """Bytes that a file of `size` bytes takes: whole blocks."""
-        block = os.fstatvfs(self.store.directory).f_frsize or 512
-        return -(-size // block) * block
-
-    def _facts(self, name: str) -> _Kept:
+    def _reserve(self, name: str, size: int, about: int, network: str) -> None:
+        """Take the share of a message and of `about` bytes of facts before anything is awaited. Raises NotKept."""
+        self._need_space(size, about)
+        cost = ENTRIES + whole_blocks(size, self._block) + whole_blocks(about + _MORE_FACTS, self._block)
+        self._account.remember(name, Kept(cost, network, whole=False))
         try:
-            size = sum(self._on_disk(self.store.size(name + suffix)) for suffix in (MESSAGE, FACTS))
-            network = self.store.facts(name).get("network")
-        except (OSError, NoSuchMessage):
-            return _Kept(0, "")  # gone meanwhile, or nothing to be read
-        return _Kept(size, network if isinstance(network, str) else "")
-
-    def _reserve(self, size: int, network: str) -> str:
-        """An id, with its share taken before anything is awaited. Raises NotKept."""
-        self._need_space(size)
-        if self._used.total() + size > self.limits.size:
-            raise NotKept("quarantine is full")
-        if self._used[network] + size > self.limits.size // _SHARE:
-            raise NotKept("the share of this client's network is used up")
-        name = new_id(self._wall())
-        self._remember(name, _Kept(size, network))
+            self._need_share(network)
+        except NotKept:
+            self._account.forget(name)
+            raise
         self._writing.add(name)
-        return name
 
-    def _need_space(self, size: int) -> None:
+    def _need_share(self, network: str) -> None:
+        """Raises NotKept if there is more, in all or of one network, than there may be."""
+        if self._account.total > self.limits.size:
+            raise NotKept("quarantine is full")
+        if self._account.of(network) > self.limits.size // _SHARE:
+            raise NotKept("the share of this client's network is used up")
+
+    def _settle(self, name: str, network: str) -> None:
+        """Count what the disk gave, which is more if a file is in many pieces. Raises NotKept."""
+        reserved = self._account.kept[name].cost
+        took = self.directory.cost([name + MESSAGE, name + FACTS])
+        self._account.remember(name, Kept(max(took, reserved), network))
+        if took > reserved:
+            self._need_share(network)
+
+    def _need_space(self, size: int, about: int) -> None:
         """A tenth of blocks and inodes must be free when both files are written. Raises NotKept."""
-        space = os.fstatvfs(self.store.directory)
-        blocks = space.f_bavail - size // space.f_frsize - 2
+        space = os.fstatvfs(self.directory.descriptor)
+        blocks = space.f_bavail - size // space.f_frsize - about // space.f_frsize - 2
         if blocks * _SHARE < space.f_blocks or (space.f_files and (space.f_favail - 2) * _SHARE < space.f_files):
             raise NotKept("less than a tenth of the file system is free")
 
-    async def _write(self, name: str, blocks: Iterable[bytes], facts: Mapping[str, object]) -> None:
+    async def _write(self, name: str, blocks: Iterable[bytes], about: bytes) -> None:
         """The message, then its facts; only with the last rename it is there."""
         await self._write_file(name + MESSAGE, blocks)
-        await self._write_file(name + FACTS, [dump_facts(facts)])
-        await asyncio.to_thread(self.store.sync)
-        self._looked_at = os.fstat(self.store.directory).st_mtime_ns
+        await self._write_file(name + FACTS, [about])
+        await asyncio.to_thread(self.directory.sync)
+        self._looked_at = os.fstat(self.directory.descriptor).st_mtime_ns
 
     async def _write_file(self, name: str, blocks: Iterable[bytes]) -> None:
-        descriptor = self.store.create(name)
+        descriptor = self.directory.create(name)
         try:
             for block in blocks:
                 _write_all(descriptor, block)
@@ -211,13 +211,21 @@ class Keeper:
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
-        self.store.finish(name)
+        self.directory.finish(name)
 
     def _give_up(self, name: str) -> None:
         """Remove what is half written, and its share."""
-        self._forget(name)
+        self._account.forget(name)
         with suppress(OSError):
-            self.store.remove(*(start + name + suffix for suffix in (FACTS, MESSAGE) for start in (UNFINISHED, "")))
+            self.directory.remove(*(start + name + suffix for suffix in (FACTS, MESSAGE) for start in (UNFINISHED, "")))
+
+
+def _bounded(facts: Mapping[str, object]) -> bytes:
+    """The facts as they are written; with too many recipients to be read again there are none."""
+    about = dump_facts(facts)
+    if len(about) + _MORE_FACTS <= MAX_FACTS:
+        return about
+    return dump_facts({**facts, "to": [], "complete": False})
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

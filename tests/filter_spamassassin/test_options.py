@@ -37,7 +37,7 @@ def test_everything(tmp_path: Path) -> None:
     assert own.users.of(b"bob@example.com") == "bob@example.com"
     assert own.users.of(b"root@example.com") == "nobody"
     assert built.failure is Failure.TEMPFAIL
-    own.scan.keeper.store.close()
+    own.scan.keeper.directory.close()
 
 
 def test_recipients_are_decided_on_only_with_one_user_a_message() -> None:

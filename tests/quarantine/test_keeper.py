@@ -6,21 +6,22 @@ import asyncio
 import json
 import os
 import subprocess
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from filter_api.bounds import MAX_FACTS, MAX_RECIPIENTS
 from filter_api.errors import UsageError
-from filter_api.quarantine.directory import FACTS, MESSAGE, QuarantineDirectory
+from filter_api.quarantine.account import ENTRIES
+from filter_api.quarantine.directory import FACTS, MESSAGE, QuarantineDirectory, new_id
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
 
 NOW = 1_795_168_391.5
-
-ONE = 2 * os.statvfs(tempfile.gettempdir()).f_frsize
-"""What a small message takes on the disk: a block, and one more for its facts."""
+BLOCK = 4096
+SMALL = 2 * BLOCK + ENTRIES
+"""What a message of up to 4 KB takes on a disk with blocks of that size: one for it, one for its facts, two names."""
 
 
 @pytest.fixture
@@ -50,11 +51,11 @@ class Clock:
 
 def run(directory: Path, limits: Limits, scenario: Callable[[Keeper, Clock], Awaitable[None]]) -> None:
     wall = Clock()
-    store = QuarantineDirectory(str(directory))
+    quarantine = QuarantineDirectory(str(directory))
     try:
-        asyncio.run(_run(scenario, Keeper(store, limits, wall=wall, monotonic=wall.monotonic), wall))
+        asyncio.run(_run(scenario, Keeper(quarantine, limits, wall=wall, monotonic=wall.monotonic), wall))
     finally:
-        store.close()
+        quarantine.close()
 
 
 async def _run(scenario: Callable[[Keeper, Clock], Awaitable[None]], keeper: Keeper, wall: Clock) -> None:
@@ -90,33 +91,7 @@ def test_one_network_gets_a_tenth(directory: Path) -> None:
             await keep(keeper, 1)
         await keep(keeper, 1000, "198.51.100.0/24")
 
-    run(directory, Limits(20 * ONE), scenario)
-
-
-@pytest.mark.parametrize(
-    ("size", "facts"),
-    [
-        (1, {}),
-        (1, {"to": [f"{number:060}@example.com" for number in range(1000)]}),
-        (4097, {"subject": "x" * 5000}),
-        (200_000, {"from": "\xff" * 2000}),
-    ],
-)
-def test_what_the_disk_holds_is_within_the_limit(directory: Path, size: int, facts: dict[str, object]) -> None:
-    """Small files take whole blocks, and the facts of a thousand recipients take more than most messages."""
-    limit = 3 << 20
-
-    async def scenario(keeper: Keeper, _wall: Clock) -> None:
-        async def fill() -> None:
-            for number in range(2000):
-                await keeper.keep([b"x" * size], size, facts, network=str(number))
-
-        with pytest.raises(NotKept, match="full"):
-            await fill()
-        held = sum(path.stat().st_blocks * 512 for path in directory.iterdir())
-        assert 0.8 * limit < held <= limit
-
-    run(directory, Limits(limit), scenario)
+    run(directory, Limits(20 * SMALL), scenario)
 
 
 def test_all_together_keep_the_limit(directory: Path) -> None:
@@ -127,27 +102,104 @@ def test_all_together_keep_the_limit(directory: Path) -> None:
         kept = [result for result in results if isinstance(result, str)]
         assert len(kept) == 10
         assert all("full" in str(result) for result in results if not isinstance(result, str))
-        assert sum(path.stat().st_size for path in directory.glob("*.eml")) == 10_000
 
-    run(directory, Limits(10 * ONE), scenario)
+    run(directory, Limits(BLOCK + 10 * SMALL), scenario)
+
+
+async def fill_up(keeper: Keeper, size: int, facts: Mapping[str, object]) -> int:
+    """How many more messages are kept, each of a network of its own, before the quarantine is full."""
+    kept = 0
+    why = ""
+    while not why:
+        try:
+            await keeper.keep([b"x" * size], size, facts, network=f"network {kept}")
+        except NotKept as error:
+            why = str(error)
+        else:
+            kept += 1
+    assert "full" in why
+    return kept
+
+
+def disk_use(directory: Path) -> int:
+    """Bytes as du(1) counts them, the directory itself included."""
+    return sum(path.lstat().st_blocks * 512 for path in (directory, *directory.iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("size", "recipients", "length"),
+    [(1, 1, 10), (100, MAX_RECIPIENTS, 30), (100, MAX_RECIPIENTS, 254), (4097, 3, 10), (70_000, 1, 10)],
+    ids=["tiny", "many recipients", "many long recipients", "a byte over a block", "large"],
+)
+def test_the_disk_never_gives_more_than_the_limit(directory: Path, size: int, recipients: int, length: int) -> None:
+    facts = {"to": ["x" * length] * recipients, "subject": "\x00" * 1000}
+
+    async def scenario(keeper: Keeper, wall: Clock) -> None:
+        assert await fill_up(keeper, size, facts) > 0
+        used = disk_use(directory)
+        assert used <= keeper.limits.size
+        assert used >= keeper.limits.size * 0.7 - 2 * (size + recipients * length), "it is not refused too early either"
+        again = Keeper(keeper.directory, keeper.limits, wall=wall, monotonic=wall.monotonic)
+        assert await fill_up(again, size, facts) == 0
+
+    run(directory, Limits(3 << 20), scenario)
+
+
+def test_facts_too_long_to_be_read_again_keep_no_recipients(directory: Path) -> None:
+    """They would be damaged: so the message is kept, and is known to be one whose recipients are not."""
+
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
+        to = ["\xff" * 300] * MAX_RECIPIENTS
+        name = await keeper.keep([b"x"], 1, {"to": to, "recipients": 1000, "complete": True}, network="a")
+        assert (directory / (name + FACTS)).stat().st_size < MAX_FACTS
+        facts = keeper.directory.facts(name)
+        assert (facts["to"], facts["recipients"], facts["complete"]) == ([], 1000, False)
+
+    run(directory, Limits(), scenario)
+
+
+def test_a_file_that_may_not_be_read_counts_all_the_same(directory: Path, tmp_path: Path) -> None:
+    async def again(keeper: Keeper, _wall: Clock) -> None:
+        assert await fill_up(keeper, 900, {}) == 1
+
+    async def fill_and_link(keeper: Keeper, _wall: Clock) -> None:
+        for number in range(8):
+            name = await keep(keeper, 3000, str(number))
+            os.link(directory / (name + FACTS), tmp_path / name)
+
+    run(directory, Limits(10 * SMALL), fill_and_link)
+    run(directory, Limits(10 * SMALL), again)
+
+
+def test_what_a_crash_left_counts_until_it_is_swept(directory: Path) -> None:
+    (directory / f".{new_id(NOW)}{MESSAGE}").write_bytes(b"x" * 9 * SMALL)
+
+    async def scenario(keeper: Keeper, wall: Clock) -> None:
+        with pytest.raises(NotKept, match="full"):
+            await keep(keeper, 1)
+        for path in directory.iterdir():
+            path.unlink()
+        await keep(keeper, 1)
+
+    run(directory, Limits(10 * SMALL), scenario)
 
 
 def test_what_others_add_and_remove_counts(directory: Path) -> None:
     """filterctl deletes, another filter keeps in the same directory: both are noticed."""
 
     async def scenario(keeper: Keeper, wall: Clock) -> None:
-        other = Keeper(keeper.store, keeper.limits, wall=wall, monotonic=wall.monotonic)
+        other = Keeper(keeper.directory, keeper.limits, wall=wall, monotonic=wall.monotonic)
         first = await keep(keeper, 900)
         with pytest.raises(NotKept, match="share"):
             await keep(other, 900)
-        keeper.store.delete(first)
+        keeper.directory.delete(first)
         second = await keep(other, 900)
         with pytest.raises(NotKept, match="share"):
             await keep(keeper, 900)
-        keeper.store.delete(second)
+        keeper.directory.delete(second)
         await keep(keeper, 900)
 
-    run(directory, Limits(10 * ONE), scenario)
+    run(directory, Limits(10 * SMALL), scenario)
 
 
 def test_restart_knows_what_is_there(directory: Path) -> None:
@@ -158,8 +210,8 @@ def test_restart_knows_what_is_there(directory: Path) -> None:
         with pytest.raises(NotKept, match="share"):
             await keep(keeper, 900)
 
-    run(directory, Limits(10 * ONE), fill)
-    run(directory, Limits(10 * ONE), again)
+    run(directory, Limits(10 * SMALL), fill)
+    run(directory, Limits(10 * SMALL), again)
 
 
 def test_age_makes_room(directory: Path) -> None:
@@ -172,7 +224,7 @@ def test_age_makes_room(directory: Path) -> None:
         await keep(keeper, 900)
         assert not (directory / (name + MESSAGE)).exists()
 
-    run(directory, Limits(10 * ONE, days=30), scenario)
+    run(directory, Limits(10 * SMALL, days=30), scenario)
 
 
 @pytest.mark.parametrize("jump", [365 * 86400, -86400])
@@ -189,7 +241,7 @@ def test_a_clock_that_jumps_empties_nothing(directory: Path, jump: int) -> None:
         await keep(keeper, 10)
         assert (directory / (name + MESSAGE)).exists() is (jump < 0)
 
-    run(directory, Limits(30 * ONE, days=30), scenario)
+    run(directory, Limits(40 * SMALL, days=30), scenario)
 
 
 def test_a_slow_first_look_lets_nobody_past_the_limits(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,18 +251,18 @@ def test_a_slow_first_look_lets_nobody_past_the_limits(directory: Path, monkeypa
         await keep(keeper, 900)
 
     async def scenario(keeper: Keeper, _clock: Clock) -> None:
-        read = Keeper._read
+        groups = QuarantineDirectory.groups
 
-        def slowly(self: Keeper, known: set[str]) -> object:
+        def slowly(self: QuarantineDirectory) -> dict[str, list[str]]:
             time.sleep(0.2)
-            return read(self, known)
+            return groups(self)
 
-        monkeypatch.setattr(Keeper, "_read", slowly)
+        monkeypatch.setattr(QuarantineDirectory, "groups", slowly)
         results = await asyncio.gather(*(keep(keeper, 200) for _ in range(5)), return_exceptions=True)
         assert all(isinstance(result, NotKept) for result in results)
 
-    run(directory, Limits(10 * ONE), fill)
-    run(directory, Limits(10 * ONE), scenario)
+    run(directory, Limits(10 * SMALL), fill)
+    run(directory, Limits(10 * SMALL), scenario)
 
 
 def test_damaged_facts_do_not_hide_a_message_from_the_limits(directory: Path) -> None:
@@ -223,8 +275,8 @@ def test_damaged_facts_do_not_hide_a_message_from_the_limits(directory: Path) ->
         with pytest.raises(NotKept, match="full"):
             await keep(keeper, 900)
 
-    run(directory, Limits(10 * ONE), fill)
-    run(directory, Limits(10 * ONE), again)
+    run(directory, Limits(BLOCK + 10 * SMALL), fill)
+    run(directory, Limits(BLOCK + 10 * SMALL), again)
 
 
 @pytest.fixture(params=["size=64k,mode=0700", "size=1m,nr_inodes=12,mode=0700"], ids=["blocks", "inodes"])
@@ -286,7 +338,7 @@ def test_cancelling_leaves_nothing_half(directory: Path) -> None:
         assert os.listdir(directory) == []
         await keep(keeper, 1000)
 
-    run(directory, Limits(10 * ONE), scenario)
+    run(directory, Limits(10 * SMALL), scenario)
 
 
 def test_a_directory_that_vanishes_and_comes_back(directory: Path) -> None:
@@ -308,13 +360,16 @@ def test_a_directory_that_vanishes_and_comes_back(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size", "days"), [("1g:30", 1 << 30, 30), ("500M:7", 500 << 20, 7), ("1000000:1", 1_000_000, 1)]
+    ("text", "size", "days"),
+    [("1g:30", 1 << 30, 30), ("500M:7", 500 << 20, 7), ("1000000:1", 1_000_000, 1), ("84480:1", 84_480, 1)],
 )
 def test_limits(text: str, size: int, days: int) -> None:
     assert parse_limits(text) == Limits(size, days)
 
 
-@pytest.mark.parametrize("text", ["", "1g", ":30", "1g:", "1g:0", "1g:x", "1x:3", "-1:3", "0:3", "1gg:3", "1g:1:1"])
+@pytest.mark.parametrize(
+    "text", ["", "1g", ":30", "1g:", "1g:0", "1g:x", "1x:3", "-1:3", "0:3", "84479:3", "1gg:3", "1g:1:1"]
+)
 def test_what_are_no_limits(text: str) -> None:
     with pytest.raises(UsageError, match="-Q"):
         parse_limits(text)

@@ -2,7 +2,7 @@
 
 filterctl quarantine [-q directory] list [-1]
 filterctl quarantine [-q directory] show [-r] id
-filterctl quarantine [-q directory] release [-a address] [-s sender] [-t recipient ...] id ...
+filterctl quarantine [-q directory] release [-f] [-a address] [-s sender] [-t recipient ...] id ...
 filterctl quarantine [-q directory] delete id ...
 filterctl quarantine [-q directory] expire [-t days]
 """
@@ -18,15 +18,26 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Final
 
-from filter_api.errors import UsageError
+from filter_api.errors import UsageError, reason
 from filter_api.quarantine.directory import NoSuchMessage, QuarantineDirectory, as_bytes, time_of
 from filter_api.quarantine.keeper import Limits
 from filter_api.text.escape import format_pairs, printable
 from filterctl.mail.mailtext import decoded
-from filterctl.mail.release import AS_KNOWN, DEFAULT_ADDRESS, NotReleased, parse_given, parse_listener, release
+from filterctl.mail.release import (
+    AS_KNOWN,
+    DEFAULT_ADDRESS,
+    RELEASED,
+    NotMarked,
+    NotReleased,
+    parse_given,
+    parse_listener,
+    release,
+)
 
 DEFAULT_DIRECTORY: Final = "/var/spool/quarantine"
 _LINE_LIMIT: Final = 4000
+_PLAIN: Final = ("program", "session", "client", "result", "score", "virus", "size", RELEASED)
+"""Facts of ours, which are text or numbers."""
 
 
 def run(arguments: list[str]) -> int:
@@ -59,19 +70,19 @@ def _inside(path: str) -> list[str]:
 class Quarantine:
     """Some quarantine directories as one."""
 
-    def __init__(self, stores: Sequence[QuarantineDirectory]) -> None:
-        self.stores = stores
+    def __init__(self, directories: Sequence[QuarantineDirectory]) -> None:
+        self.directories = directories
 
     def messages(self) -> list[tuple[str, QuarantineDirectory]]:
         """Every id and where it is, oldest first."""
-        found = [(name, store) for store in self.stores for name in store.ids()]
+        found = [(name, directory) for directory in self.directories for name in directory.ids()]
         return sorted(found, key=lambda message: message[0])
 
     def holder(self, name: str) -> QuarantineDirectory:
         """Where a message is. Raises NoSuchMessage."""
-        for known, store in self.messages():
-            if known == name:
-                return store
+        for directory in self.directories:
+            if directory.has(name):
+                return directory
         raise NoSuchMessage(printable(name))
 
 
@@ -83,7 +94,7 @@ def _options(arguments: Sequence[str], letters: str) -> tuple[dict[str, str], li
     return dict(found), rest
 
 
-def _list(stores: Quarantine, arguments: list[str]) -> int:
+def _list(quarantine: Quarantine, arguments: list[str]) -> int:
     """A table, or with -1 one line of key=value pairs a message."""
     options, rest = _options(arguments, "1")
     if rest:
@@ -91,13 +102,13 @@ def _list(stores: Quarantine, arguments: list[str]) -> int:
     if "-1" not in options:
         print(_row("ID", "SIZE", "WHY", "CLIENT", "FROM", "TO", "SUBJECT"))
     status = 0
-    for name, store in stores.messages():
+    for name, directory in quarantine.messages():
         try:
-            facts = store.facts(name)
+            facts = directory.facts(name)
         except NoSuchMessage:
             continue  # deleted by somebody else meanwhile
-        except OSError as error:  # a symbolic link, a bad block: the others are shown all the same
-            status = _complain(f"{name}: {error.strerror}")
+        except OSError as error:  # a link, a bad block: the others are shown all the same
+            status = _complain(f"{name}: {reason(error)}")
             continue
         print(_pairs(name, facts) if "-1" in options else _table_row(name, facts))
     return status
@@ -105,8 +116,7 @@ def _list(stores: Quarantine, arguments: list[str]) -> int:
 
 def _pairs(name: str, facts: Mapping[str, object]) -> str:
     text = {key: _text(facts, key) for key in ("subject", "msgid", "rdns", "helo")}
-    keys = ("program", "session", "client", "result", "score", "virus", "size", "released")
-    plain = {key: facts.get(key) for key in keys}
+    plain = {key: facts.get(key) for key in _PLAIN}
     to = b",".join(b"<" + address + b">" for address in _recipients(facts))
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_of(name)))
     known = {key: value for key, value in plain.items() if value is not None}
@@ -116,13 +126,12 @@ def _pairs(name: str, facts: Mapping[str, object]) -> str:
 
 def _table_row(name: str, facts: Mapping[str, object]) -> str:
     why = facts.get("virus") or (f"spam {facts['score']}" if "score" in facts else facts.get("result") or "-")
-    why = f"{why}, released" if "released" in facts else why
     to = _recipients(facts)
     more = (f" +{len(to) - 1}" if len(to) > 1 else "") + ("" if _is_complete(facts) else " +?")
     return _row(
         name,
         printable(str(facts.get("size", "-")), 12),
-        printable(str(why), 40),
+        printable(str(why), 30) + (", released" if RELEASED in facts else ""),
         printable(str(facts.get("client", "-")), 39),
         printable(_sender(facts), 52),
         f"<{printable(to[0], 50)}>{more}" if to else f"-{more}",
@@ -164,15 +173,15 @@ def _recipients(facts: Mapping[str, object]) -> list[bytes]:
     return found
 
 
-def _show(stores: Quarantine, arguments: list[str]) -> int:
+def _show(quarantine: Quarantine, arguments: list[str]) -> int:
     """Facts and message, escaped; with -r the message as it is, but never to a terminal."""
     options, rest = _options(arguments, "r")
     if len(rest) != 1:
         raise UsageError("show takes one id")
     try:
-        store = stores.holder(rest[0])
-        facts = store.facts(rest[0])
-        with store.message(rest[0]) as file:
+        directory = quarantine.holder(rest[0])
+        facts = directory.facts(rest[0])
+        with directory.message(rest[0]) as file:
             if "-r" in options:
                 if sys.stdout.isatty():
                     raise UsageError("show -r writes the mail as it is: not to a terminal")
@@ -190,33 +199,29 @@ def _show(stores: Quarantine, arguments: list[str]) -> int:
     return 0
 
 
-def _release(stores: Quarantine, arguments: list[str]) -> int:
-    """Give back to whom it was for; -s and -t say that for one message of which smtpd did not tell it.
-
-    -f: also what was released before.
-    """
+def _release(quarantine: Quarantine, arguments: list[str]) -> int:
+    """Give back to whom it was for; -s and -t say that for one message of which smtpd did not tell it."""
     try:
         pairs, names = getopt.getopt(list(arguments), "a:fs:t:")
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
     options = dict(pairs)
     listener = parse_listener(options.get("-a", DEFAULT_ADDRESS))
-    again = "-f" in options
     given = parse_given(options.get("-s"), [value for option, value in pairs if option == "-t"])
     if given != AS_KNOWN and len(names) != 1:
         raise UsageError("-s and -t are for one message")
 
     def act(name: str) -> str:
-        return f"released: {release(stores.holder(name), name, listener, given, again=again, now=time.time())}"
+        return f"released: {release(quarantine.holder(name), name, listener, given, again='-f' in options)}"
 
     return _each(names, act)
 
 
-def _delete(stores: Quarantine, arguments: list[str]) -> int:
+def _delete(quarantine: Quarantine, arguments: list[str]) -> int:
     _, names = _options(arguments, "")
 
     def act(name: str) -> str:
-        stores.holder(name).delete(name)
+        quarantine.holder(name).delete(name)
         return "deleted"
 
     return _each(names, act)
@@ -235,17 +240,20 @@ def _each(names: Sequence[str], act: Callable[[str], str]) -> int:
         except NotReleased as error:
             status = _complain(f"{name}: not released: {error}")
         except OSError as error:
-            status = _complain(f"{name}: {error.strerror or error}")
+            status = _complain(f"{name}: {reason(error)}")
+        except NotMarked as error:
+            print(f"{name}: released: {error.said}")
+            status = _complain(f"{name}: released, but this could not be written down: {error.why}")
     return status
 
 
-def _expire(stores: Quarantine, arguments: list[str]) -> int:
+def _expire(quarantine: Quarantine, arguments: list[str]) -> int:
     """Delete what is older than -t days; filters do it themselves, once an hour when they keep a message."""
     options, rest = _options(arguments, "t:")
     days = options.get("-t", str(Limits().days))
     if rest or not (days.isascii() and days.isdigit() and len(days) <= 5):
         raise UsageError("expire takes -t and a number of days")
-    expired = sum(store.expire(int(days), time.time()) for store in stores.stores)
+    expired = sum(directory.expire(int(days), time.time()) for directory in quarantine.directories)
     print(f"{expired} expired")
     return 0
 

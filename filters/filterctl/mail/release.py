@@ -9,26 +9,38 @@ header makes it an exception that somebody could forge.
 
 from __future__ import annotations
 
+import fcntl
 import smtplib
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, UsageError, reason
 from filter_api.net.endpoint import Endpoint, parse_endpoint
 from filter_api.quarantine.directory import NoSuchMessage, QuarantineDirectory, as_bytes
 from filter_api.text.escape import printable
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:10026"
 DEFAULT_PORT: Final = 10026
+RELEASED: Final = "released"
+"""The fact that marks a message: when it was released, the last time."""
+
 _SECONDS: Final = 60.0
 
 
 class NotReleased(Exception):
     """The listener did not take the message; its text says why."""
+
+
+class NotMarked(Exception):
+    """The listener took the message, which could not be written down. said: by the listener. why: not written down."""
+
+    def __init__(self, said: str, why: str) -> None:
+        super().__init__(said)
+        self.said = said
+        self.why = why
 
 
 def parse_listener(text: str) -> Endpoint:
@@ -63,45 +75,50 @@ def parse_given(sender: str | None, recipients: Sequence[str]) -> Given:
 
 
 def release(
-    store: QuarantineDirectory,
-    name: str,
-    listener: Endpoint,
-    given: Given = AS_KNOWN,
-    *,
-    again: bool = False,
-    now: float = 0.0,
+    quarantine: QuarantineDirectory, name: str, listener: Endpoint, given: Given = AS_KNOWN, *, again: bool = False
 ) -> str:
-    """Send a message again, and mark it as released at `now` (seconds since 1970); what the listener said.
+    """Send a message again; what the listener said, with its 250: from then on the message is marked as released.
 
-    again: send it although it was released before. Raises NotReleased, NoSuchMessage, OSError.
+    again: even if it is marked. Raises NotReleased, NotMarked, NoSuchMessage, ConfigError, OSError.
     """
-    facts = store.facts(name)
-    if "released" in facts and not again:
-        raise NotReleased(f"it was released at {printable(str(facts['released']), 40)}: -f releases it again")
-    sender, recipients = envelope(facts, given)
-    with store.message(name) as file:
-        content = file.read()
+    with quarantine.message(name) as file:
+        _lock(file)
+        facts = quarantine.facts(name)
+        if RELEASED in facts and not again:
+            raise NotReleased(f"it was released at {printable(str(facts[RELEASED]))}; -f releases it once more")
+        sender, recipients = envelope(facts, given)
+        said = _deliver(listener, sender, recipients, file.read())
+        try:
+            quarantine.add_facts(name, {RELEASED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+        except (OSError, NoSuchMessage) as error:
+            raise NotMarked(said, reason(error)) from None
+    return said
+
+
+def _lock(file: BinaryIO) -> None:
+    """Two operators that release the same message at the same moment would deliver it twice. Raises NotReleased."""
     try:
-        with closing(smtplib.SMTP(timeout=_SECONDS, local_hostname="localhost")) as client:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise NotReleased("somebody else is releasing it") from None
+
+
+def _deliver(listener: Endpoint, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    with closing(smtplib.SMTP(timeout=_SECONDS, local_hostname="localhost")) as client:
+        try:
             client.connect(listener.host, listener.port)
+        except ConnectionError as error:
+            wanted = f'smtpd.conf needs "listen on lo0 port {listener.port}" without filters'
+            raise ConfigError(f"nobody takes mail at {listener}: {wanted}") from error
+        except OSError as error:
+            raise NotReleased(_what_went_wrong(error)) from None
+        try:
             said = _send(client, sender, recipients, content)
-    except ConnectionError as error:
-        raise ConfigError(
-            f'nobody takes mail at {listener}: smtpd.conf needs "listen on lo0 port {listener.port}" without filters'
-        ) from error
-    except (smtplib.SMTPException, TimeoutError, socket.gaierror) as error:
-        raise NotReleased(printable(str(error))) from None
-    return said + _marked(store, name, facts, now)
-
-
-def _marked(store: QuarantineDirectory, name: str, facts: Mapping[str, object], now: float) -> str:
-    """Note that a message was released; a complaint if that could not be done, as it was sent all the same."""
-    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-    try:
-        store.update(name, {**facts, "released": when})
-    except (OSError, NoSuchMessage) as error:
-        return f" (but it could not be marked as released: {printable(getattr(error, 'strerror', None) or str(error))})"
-    return ""
+        except OSError as error:
+            raise NotReleased(_what_went_wrong(error)) from None
+        with suppress(OSError):  # the message is delivered, whatever is said to QUIT
+            client.quit()
+        return said
 
 
 def envelope(facts: Mapping[str, object], given: Given = AS_KNOWN) -> tuple[str, list[str]]:
@@ -149,12 +166,17 @@ def _send(client: smtplib.SMTP, sender: str, recipients: Sequence[str], content:
     for recipient in recipients:
         _expect(client.docmd("RCPT", f"TO:<{recipient}>"), f"RCPT TO:<{recipient}>")
     try:
-        said = _expect(client.data(content), "the message")
-    except (smtplib.SMTPServerDisconnected, TimeoutError, ConnectionError):
-        raise NotReleased("no answer after the message: it may have been taken, so look first") from None
-    with suppress(smtplib.SMTPException, OSError):
-        client.quit()  # whatever comes of that: the listener has taken the message
-    return said
+        return _expect(client.data(content), "the message")
+    except smtplib.SMTPDataError:
+        raise
+    except OSError as error:
+        why = _what_went_wrong(error)
+        raise NotReleased(f"no answer to the message, which may have been taken all the same: {why}") from None
+
+
+def _what_went_wrong(error: OSError) -> str:
+    """In words; smtplib's errors are OSErrors without an errno of the system's."""
+    return printable(str(error) if isinstance(error, smtplib.SMTPException) else reason(error))
 
 
 def _expect(answer: tuple[int, bytes], what: str) -> str:

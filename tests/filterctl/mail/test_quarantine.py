@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import pty
 from pathlib import Path
@@ -152,6 +154,115 @@ def test_release(directory: Path, host: str, capsys: pytest.CaptureFixture[str])
     assert (directory / (SPAM + MESSAGE)).exists(), "until it is deleted or expires"
 
 
+def test_a_released_message_is_marked_and_released_again_only_by_force(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_sink() as sink:
+        release = ("release", "-a", f"127.0.0.1:{sink.port}")
+        assert call(directory, *release, SPAM) == 0
+        assert call(directory, *release, SPAM, VIRUS) == 1
+        told = capsys.readouterr()
+        assert f"{SPAM}: not released: it was released at 20" in told.err
+        assert "-f" in told.err
+        assert f"{VIRUS}: released: 250" in told.out, "the others are released all the same"
+        assert len(sink.messages) == 2
+        assert call(directory, *release, "-f", SPAM) == 0
+        assert len(sink.messages) == 3
+    assert call(directory, "list") == 0
+    assert "spam 15.9, released" in capsys.readouterr().out
+    assert call(directory, "list", "-1") == 0
+    assert parse_pairs(capsys.readouterr().out.splitlines()[0])["released"].startswith("20")
+    assert call(directory, "show", SPAM) == 0
+    assert "\nreleased: 20" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("bye", ["", "421 closing", "500 what", "garbage", HANG_UP])
+def test_the_answer_to_the_message_decides_whatever_comes_after_it(
+    directory: Path, bye: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_sink({"QUIT": bye}) as sink:
+        release = ("release", "-a", f"127.0.0.1:{sink.port}", SPAM)
+        assert call(directory, *release) == 0
+        assert capsys.readouterr().out == f"{SPAM}: released: 250 2.0.0 ok\n"
+        assert call(directory, *release) == 1
+        assert len(sink.messages) == 1
+
+
+@pytest.mark.parametrize("phase", ["EHLO", "MAIL", "RCPT", "DATA"])
+def test_a_listener_that_hangs_up_before_has_taken_nothing(
+    directory: Path, phase: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with smtp_sink({phase: HANG_UP}) as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 1
+    assert f"{SPAM}: not released: " in capsys.readouterr().err
+    with smtp_sink() as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 0
+
+
+def test_a_message_without_an_answer_may_be_tried_again(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with smtp_sink({"the message": HANG_UP}) as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 1
+    assert "may have been taken all the same" in capsys.readouterr().err
+    with smtp_sink() as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 0
+
+
+def test_two_operators_release_one_message_once(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with smtp_sink() as sink, (directory / (SPAM + MESSAGE)).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 1
+    assert "somebody else is releasing it" in capsys.readouterr().err
+    assert sink.messages == []
+
+
+def test_a_mark_that_cannot_be_written_is_told_and_the_release_too(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with smtp_sink() as sink:
+        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 1
+    told = capsys.readouterr()
+    assert told.out == f"{SPAM}: released: 250 2.0.0 ok\n"
+    assert f"{SPAM}: released, but this could not be written down: No space left on device" in told.err
+    assert sorted(os.listdir(directory)) == sorted(name + end for name in (SPAM, VIRUS) for end in (FACTS, MESSAGE))
+
+
+@pytest.mark.parametrize("verb", [["list"], ["list", "-1"], ["show"], ["show", "-r"], ["release"]])
+@pytest.mark.parametrize("suffix", [FACTS, MESSAGE])
+def test_a_file_linked_from_elsewhere_is_never_read(
+    directory: Path, tmp_path: Path, verb: list[str], suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "shadow"
+    secret.write_text('{"subject": "root:secret", "to": ["a@b"], "from": "", "recipients": 1}')
+    (directory / (SPAM + suffix)).unlink()
+    os.link(secret, directory / (SPAM + suffix))
+    with smtp_sink() as sink:
+        options = ["-a", f"127.0.0.1:{sink.port}"] if verb == ["release"] else []
+        status = call(directory, *verb, *options, *([] if verb[0] == "list" else [SPAM]))
+    told = capsys.readouterr()
+    assert "secret" not in told.out + told.err
+    assert sink.messages == []
+    if verb[0] != "list" or suffix == FACTS:
+        assert status == 1
+        assert "2 names" in told.err
+    if verb[0] == "list":
+        assert VIRUS in told.out
+
+
+@pytest.mark.parametrize("damage", [b"[" * 100_000, b'{"to":' * 50_000, b'{"size": ' + b"9" * 5000 + b"}"])
+def test_facts_of_any_depth_are_damaged_facts(
+    directory: Path, damage: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / (SPAM + FACTS)).write_bytes(damage)
+    for arguments in (["list"], ["list", "-1"], ["show", SPAM]):
+        assert call(directory, *arguments) == 0
+    assert call(directory, "release", "-a", "127.0.0.1:9", SPAM) == 1
+    assert "its recipients are not known" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", [*SHAPES])
 def test_every_shape_is_released_as_it_came(directory: Path, name: str) -> None:
     put(directory, SPAM, SHAPES[name], to=["bob@example.com"], **{"from": ""})
@@ -178,68 +289,6 @@ def test_what_the_listener_refuses(
     with smtp_sink(answers) as sink:
         assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", VIRUS) == 1
     assert f"{VIRUS}: not released: {what}" in capsys.readouterr().err
-
-
-def test_a_message_is_released_once_unless_the_operator_insists(
-    directory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with smtp_sink() as sink:
-        where = f"127.0.0.1:{sink.port}"
-        assert call(directory, "release", "-a", where, SPAM) == 0
-        assert call(directory, "release", "-a", where, SPAM, VIRUS) == 1
-        told = capsys.readouterr()
-        assert f"{SPAM}: not released: it was released at " in told.err
-        assert f"{VIRUS}: released: 250" in told.out
-        assert len(sink.messages) == 2
-        assert call(directory, "release", "-f", "-a", where, SPAM) == 0
-        assert len(sink.messages) == 3
-    assert call(directory, "list") == 0
-    assert "spam 15.9, released" in capsys.readouterr().out
-    assert call(directory, "list", "-1") == 0
-    assert " released=20" in capsys.readouterr().out
-    assert call(directory, "show", SPAM) == 0
-    assert "released: 20" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("answer", ["500 what", "421 going down", "gibberish", ""])
-def test_a_message_that_was_taken_is_released_whatever_comes_of_quit(
-    directory: Path, answer: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with smtp_sink({"QUIT": answer}) as sink:
-        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 0
-    assert f"{SPAM}: released: 250 2.0.0 ok" in capsys.readouterr().out
-
-
-def test_a_listener_that_hangs_up_at_quit_has_taken_the_message(
-    directory: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with smtp_sink({"the message": "250 2.0.0 ok", "QUIT": HANG_UP}) as sink:
-        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 0
-    assert f"{SPAM}: released: 250 2.0.0 ok" in capsys.readouterr().out
-
-
-def test_without_an_answer_to_the_message_nobody_knows(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with smtp_sink({"the message": HANG_UP}) as sink:
-        assert call(directory, "release", "-a", f"127.0.0.1:{sink.port}", SPAM) == 1
-    assert f"{SPAM}: not released: no answer after the message: it may have been taken" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("verb", ["list", "show", "release"])
-def test_a_hard_link_shows_and_sends_nothing(
-    directory: Path, tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    secret = tmp_path / "shadow"
-    secret.write_bytes(dump_facts({"from": "a@b", "to": ["c@d"], "recipients": 1, "subject": "root:$6$"}))
-    for suffix in (MESSAGE, FACTS):
-        (directory / (SPAM + suffix)).unlink()
-        os.link(secret, directory / (SPAM + suffix))
-    with smtp_sink() as sink:
-        arguments = {"list": [], "show": [SPAM], "release": ["-a", f"127.0.0.1:{sink.port}", SPAM]}[verb]
-        assert call(directory, verb, *arguments) == 1
-    told = capsys.readouterr()
-    assert "second name or owner" in told.err
-    assert "root:$6$" not in told.out + told.err
-    assert sink.messages == []
 
 
 @pytest.mark.parametrize(
