@@ -130,12 +130,6 @@ def mail_from_request(session: Session, sender: bytes) -> None:
         transaction.sender = sender
 
 
-def rcpt_to_request(session: Session, recipient: bytes) -> None:
-    """The request carries a recipient of any length, before smtpd knows what becomes of it."""
-    if session.transaction is not None:
-        session.transaction.recipient_asked(recipient)
-
-
 def mail_from_refused(session: Session) -> None:
     """The client got no transaction; one that smtpd announced keeps running."""
     if session.transaction is not None and session.transaction.id is None:

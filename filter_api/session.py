@@ -40,7 +40,6 @@ class Transaction:
     __slots__ = (
         "_asked",
         "_envelopes",
-        "_envelopes_told",
         "_hidden",
         "_kept_bytes",
         "_long_asked",
@@ -58,10 +57,8 @@ class Transaction:
         self.recipient_count = 0
         self._state: dict[object, Any] | None = None
         self._asked: bytes | None = None  # the recipient of the last request, until its report
-        self._envelopes = 0  # since the last RCPT TO that smtpd told of, where there was no request
-        self._envelopes_told = False
-        self._hidden = False
-        self._long_asked = False
+        self._envelopes = -1  # those of nobody we know; -1: smtpd has told of none at all
+        self._hidden = self._long_asked = False
         self._kept_bytes = 0
 
     @property
@@ -77,25 +74,28 @@ class Transaction:
         filter before this one, or is beyond the bounds.
         """
         kept = self.recipient_count == len(self.recipients)
-        seen = self._envelopes == 0 and (self._envelopes_told or not self._long_asked)
-        return kept and seen and not self._hidden
+        untold = self._envelopes > 0 or (self._envelopes < 0 and self._long_asked)
+        return kept and not untold and not self._hidden
 
     def add_recipient(self, recipient: bytes) -> None:
         """Keep an accepted recipient, or only count it beyond the bounds."""
         self.recipient_count += 1
         self._kept_bytes += len(recipient)
-        if len(self.recipients) < MAX_RECIPIENTS and self._kept_bytes <= MAX_RECIPIENT_BYTES:
+        if self.recipient_count <= MAX_RECIPIENTS and self._kept_bytes <= MAX_RECIPIENT_BYTES:
             self.recipients.append(recipient)
 
     def recipient_asked(self, recipient: bytes) -> None:
         """smtpd asks for a decision on RCPT TO. Its outcome follows, unless the address is too long for a report."""
-        self._settle()
+        if self._envelopes > 0:  # those of a recipient that was neither asked for nor reported
+            self._hidden = True
+            self._envelopes = 0
         self._asked = recipient
-        self._long_asked = self._long_asked or len(recipient) > MAX_REPORTED_ADDRESS
+        if len(recipient) > MAX_REPORTED_ADDRESS:
+            self._long_asked = True
 
     def envelope_made(self) -> None:
         """smtpd made an envelope: the recipient of this RCPT TO is as good as accepted (one or more for each)."""
-        self._envelopes_told = True
+        self._envelopes = max(self._envelopes, 0)
         if self._asked is None:
             self._envelopes += 1
         elif len(self._asked) > MAX_REPORTED_ADDRESS:
@@ -108,18 +108,13 @@ class Transaction:
 
         Two envelopes without a request may be those of an alias, or of a recipient that is not reported and this one.
         """
-        if self._envelopes > int(accepted):
-            self._hidden = True
-        self._envelopes = 0
         self._asked = None
+        if self._envelopes > 0:
+            if self._envelopes > 1 or not accepted:
+                self._hidden = True
+            self._envelopes = 0
         if accepted:
             self.add_recipient(recipient)
-
-    def _settle(self) -> None:
-        """Another RCPT TO begins: envelopes nobody was named for are those of a recipient that is not reported."""
-        if self._envelopes:
-            self._hidden = True
-            self._envelopes = 0
 
 
 class Session:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from filter_api import facts
 from filter_api.filter import PHASES_OF, REPORT_OF, Filter
@@ -13,6 +13,9 @@ from filter_api.trust import UNTOLD, is_untold
 
 Ask: TypeAlias = Callable[[Session, bytes], object]
 Saw: TypeAlias = Callable[[Session, list[bytes]], None]
+
+
+_SOURCE: Final = FIELDS + 2  # of link-connect
 
 
 def _text(field: bytes) -> str:
@@ -35,7 +38,8 @@ def asks(filter_: Filter) -> dict[bytes, Ask]:
         return on_mail_from(session, sender)
 
     def rcpt_to(session: Session, recipient: bytes) -> object:
-        facts.rcpt_to_request(session, recipient)
+        if session.transaction is not None:
+            session.transaction.recipient_asked(recipient)
         return on_rcpt_to(session, recipient)
 
     table: dict[str, Ask] = {
@@ -98,7 +102,8 @@ def _connected(filter_: Filter) -> Saw:
 
     def connected(session: Session, parts: list[bytes]) -> None:
         fold(session, parts)
-        if is_untold(session) and not session.outgoing:
+        usual = parts[_SOURCE][:1].isdigit() or parts[_SOURCE].startswith(b"[")  # to read the address takes longer
+        if not usual and is_untold(session) and not session.outgoing:
             filter_.log.warning(session, "untold", source=session.source, reason=UNTOLD)
 
     return connected

@@ -32,7 +32,7 @@ def explain(arguments: list[str]) -> int:
         f"{printable(address)}: {score.points:+g} points, by {printable(path)}:{found.number}: {printable(found.entry)}"
     )
     if score.needs_proof:
-        print("counts only if SPF passes strongly for the client, or the client authenticated")
+        print("counts only if SPF passes strongly for the client, or its login is of this domain or of none")
     elif score.points < 0:
         print("counts for whoever writes this sender, as the line says unverified")
     else:

@@ -147,3 +147,12 @@ def test_our_messages_are_forgotten_when_the_queue_has_let_them_go() -> None:
     assert b"1" not in ours
     assert b"2" in ours
     assert None not in ours
+
+
+def test_a_user_has_one_quota_in_whatever_case_the_login_is_written(tmp_path: Path) -> None:
+    """smtpd compares logins in lower case, so ALICE is alice."""
+    with Smtpd(tmp_path, "-o") as smtpd:
+        for number, user in enumerate(("alice", "ALICE", "Alice", "aLICE")):
+            write(smtpd, *(f"them{number}x{each}@example.net" for each in range(NEW_PAIRS // 2)), user=user)
+        assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS
+        assert any("learned user=alice pairs=0 refused=100" in line for line in smtpd.log)
