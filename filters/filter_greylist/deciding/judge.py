@@ -14,6 +14,7 @@ from filter_greylist.rules.key import (
     Prefixes,
     details_of,
     group_of,
+    mailbox,
     network_name,
     normal_recipient,
     normal_sender,
@@ -121,7 +122,7 @@ def question_of(case: Case) -> Question:
     recipient = normal_recipient(case.recipient)
     if not case.sender:
         return Question(address_name(case.address), recipient, b"", b"")
-    pair = pair_name(normal_sender(case.sender), recipient)
+    pair = pair_name(mailbox(case.sender), mailbox(case.recipient))
     return Question(address_name(case.address), recipient, pair, domain_of(case.sender))
 
 

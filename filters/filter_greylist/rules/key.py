@@ -4,9 +4,12 @@
 sender's domain where SPF vouches for the client. Sender and recipient are brought to a common form first, so that a
 retry matches though the sender varies its address:
 
-- BATV (``prvs=1234567890=user@dom.ain``): the tag goes;
+- BATV (``prvs=1234567890=user@dom.ain``, ``msprvs1=…=user``, ``btv1==…==user``): the tag goes;
 - SRS (``SRS0=hash=time=orig.dom=user@forwarder``): hash and time stamp go;
 - VERP (``list-bounces+user=dom.ain@list``): what follows ``+``, and numbers and hexadecimal identifiers become ``#``.
+
+What is learned from our own mail must not be so generous, or writing to one mailbox would let others in: `mailbox`
+takes away only what a signature of BATV or SRS adds, and the detail behind ``+`` (RFC 5233), never a number.
 
 The form is never shown to anybody: the listing has the addresses as they were sent.
 """
@@ -28,8 +31,12 @@ KEY_BYTES = 16
 DETAIL_LIMIT = 1000
 """Bytes of an address kept for the listing; smtpd's command line holds at most 2,047."""
 
-_BATV = re.compile(rb"(?:ms)?prvs=[^=/]+[=/](?P<user>.+)|btv1==[^=]+==(?P<barracuda>.+)")
-_BATV_OLD = re.compile(rb"prvs=(?P<user>[^/=]+)/[0-9a-f]+")
+_BATV_TAG = rb"[0-9]{4}[0-9a-f]{6}"  # key number, day, six digits of the hash (draft-levine-smtp-batv)
+_BATV = re.compile(
+    rb"prvs=" + _BATV_TAG + rb"[=/](?P<user>.+)"
+    rb"|prvs=(?P<first>[^=/]+)[=/]" + _BATV_TAG + rb"|msprvs1=[^=]+=(?P<sparkpost>.+)"
+    rb"|btv1==[^=]+==(?P<barracuda>.+)"
+)
 _SRS0 = re.compile(rb"srs0[-+=][^=]+=[^=]+=(?P<domain>[^=]+)=(?P<user>.+)")
 _SRS1 = re.compile(rb"srs1[-+=][^=]+=(?P<forwarder>[^=]+)=[-+=][^=]+=[^=]+=(?P<domain>[^=]+)=(?P<user>.+)")
 _NUMBER = re.compile(rb"(?<![0-9a-z])(?:[0-9]+|(?=[a-f]*[0-9])[0-9a-f]{8,})(?![0-9a-z])")
@@ -62,13 +69,20 @@ def normal_sender(sender: bytes) -> bytes:
     return _NUMBER.sub(b"#", local) + b"@" + domain.rstrip(b".")
 
 
+def mailbox(address: bytes) -> bytes:
+    """The mailbox of an address, as it is compared for what is learned: no two mailboxes have the same."""
+    local, domain = split_address(strip_source_route(address).lower())
+    local = _untagged(local)
+    return (local.partition(b"+")[0] or local) + b"@" + domain.rstrip(b".")
+
+
 def _untagged(local: bytes) -> bytes:
     """The local part without the signature BATV or SRS put in it."""
     if b"=" not in local:
         return local
-    if match := _BATV_OLD.fullmatch(local) or _BATV.fullmatch(local):
-        groups = match.groupdict()
-        return groups["user"] or groups["barracuda"]
+    if match := _BATV.fullmatch(local):
+        user: bytes = next(filter(None, match.groups()))
+        return user
     if match := _SRS0.fullmatch(local) or _SRS1.fullmatch(local):
         return match["user"] + b"=" + match["domain"]
     return local

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from filter_api.text.addresses import domain_of
-from filter_greylist.rules.key import normal_recipient, normal_sender
+from filter_greylist.rules.key import mailbox
 from filter_greylist.rules.records import Kind, Life, Record, Timers, pair_name
 
 NEW_PAIRS = 200
@@ -38,14 +38,17 @@ class Lesson(NamedTuple):
 
 
 def lesson(user: bytes | None, sender: bytes | None, recipients: Sequence[bytes]) -> Lesson | None:
-    """The lesson of a message; None for a null or unknown sender, which is no user of ours."""
+    """The lesson of a message; None for a null or unknown sender, which is no user of ours.
+
+    A sender of ours that is signed by BATV teaches for its mailbox: that is where the answers go.
+    """
     if not sender:
         return None
-    ours = normal_recipient(sender)
+    ours = mailbox(sender)
     theirs = [address for address in recipients if domain_of(address)]
     return Lesson(
         user or ours,
-        tuple(dict.fromkeys(pair_name(normal_sender(address), ours) for address in theirs)),
+        tuple(dict.fromkeys(pair_name(mailbox(address), ours) for address in theirs)),
         tuple(dict.fromkeys(domain_of(address) for address in theirs)),
     )
 

@@ -12,6 +12,7 @@ from filter_greylist.rules.key import (
     Prefixes,
     details_of,
     group_of,
+    mailbox,
     network_name,
     normal_recipient,
     normal_sender,
@@ -30,6 +31,8 @@ NOTHING = Details(b"", b"", b"", b"", b"")
         (b"prvs=alice/3456a0b1c2@example.org", b"alice@example.org"),  # its first draft
         (b"msprvs1=18500abcdef=alice@example.org", b"msprvs1=18501fedcba=alice@example.org"),
         (b"btv1==123abc==alice@example.org", b"btv1==456def==alice@example.org"),
+        (b"msprvs1=18500AbCd-_=bounces-1@example.org", b"bounces-1@example.org"),
+        (b"prvs=bob=3456a0b1c2@example.org", b"bob@example.org"),
         (b"SRS0=ab+c=xY=home.example=bob@fwd.example", b"srs0=zzzz=ab=home.example=bob@fwd.example"),
         (
             b"SRS1=hh=first.example==ab=xY=home.example=bob@second.example",
@@ -53,10 +56,41 @@ def test_a_sender_that_varies_its_address_is_the_same_sender(one: bytes, other: 
         (b"user1@example.org", b"user2@example.org"),  # a number inside a word is part of the name
         (b"SRS0=ab=xY=home.example=bob@fwd.example", b"SRS0=ab=xY=home.example=eve@fwd.example"),
         (b"+alice@example.org", b"+bob@example.org"),
+        (b"prvs=joe=123@example.org", b"prvs=bob=123@example.org"),  # nothing here is a signature
+        (b"prvs=joe/abc@example.org", b"prvs=bob/abc@example.org"),
+        (b"prvs=3456a0b1c2=joe@example.org", b"prvs=3456a0b1c2=bob@example.org"),
+        (b"msprvs1=18500abcdef=joe@example.org", b"msprvs1=18500abcdef=bob@example.org"),
     ],
 )
 def test_different_senders_stay_different(one: bytes, other: bytes) -> None:
     assert normal_sender(one) != normal_sender(other)
+
+
+@pytest.mark.parametrize(
+    ("signed", "plain"),
+    [
+        (b"prvs=3456a0b1c2=alice@example.org", b"alice@example.org"),
+        (b"prvs=alice=3456a0b1c2@Example.org.", b"alice@example.org"),
+        (b"msprvs1=17862xYz=12345@example.org", b"12345@example.org"),
+        (b"btv1==123abc==alice@example.org", b"alice@example.org"),
+        (b"SRS0=ab=xY=home.example=bob@fwd.example", b"bob=home.example@fwd.example"),
+        (b"Alice+news@example.org", b"alice@example.org"),
+        (b"prvs=joe=123@example.org", b"prvs=joe=123@example.org"),
+        (b"1234567@example.org", b"1234567@example.org"),
+        (b"deadbeef01@example.org", b"deadbeef01@example.org"),
+        (b"Postmaster", b"postmaster@"),
+    ],
+)
+def test_a_mailbox_is_the_address_without_signature_and_detail(signed: bytes, plain: bytes) -> None:
+    assert mailbox(signed) == plain
+
+
+LOCAL = st.from_regex(rb"[a-z0-9._-]{1,12}", fullmatch=True)
+
+
+@given(LOCAL, LOCAL)
+def test_no_two_mailboxes_are_one(one: bytes, other: bytes) -> None:
+    assert (mailbox(one + b"@d.example") == mailbox(other + b"@d.example")) is (one == other)
 
 
 def test_a_recipient_keeps_its_detail_but_not_its_case() -> None:

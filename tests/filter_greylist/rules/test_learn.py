@@ -53,6 +53,46 @@ def test_a_reply_to_our_user_does_not_wait_if_spf_vouches(tmp_path: Path) -> Non
         assert smtpd.offer("192.0.2.1", recipient="other@example.org") != "", "and one user of ours"
 
 
+def test_writing_to_one_mailbox_lets_no_other_in(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "1234567@example.net")
+        assert smtpd.offer("192.0.2.1", sender="1234567@example.net") == ""
+        for stranger in ("7654321@example.net", "1@example.net", "deadbeef01@example.net", "prvs=x=123@example.net"):
+            assert smtpd.offer("192.0.2.1", sender=stranger) != "", stranger
+
+
+def test_an_answer_that_is_signed_by_batv_is_known(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "them@example.net")
+        assert smtpd.offer("192.0.2.1", sender="prvs=0123abcdef=them@example.net") == ""
+        assert smtpd.offer("192.0.2.1", sender="msprvs1=18500XyZ=them@example.net") == ""
+        assert smtpd.offer("192.0.2.1", sender="prvs=0123abcdef=they@example.net") != ""
+
+
+def test_a_sender_of_ours_that_is_signed_by_batv_teaches_for_its_mailbox(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, "them@example.net", ours="prvs=0123abcdef=us@example.org")
+        assert smtpd.offer("192.0.2.1", recipient="us@example.org") == ""
+        assert smtpd.offer("192.0.2.1", recipient="other@example.org") != ""
+
+
+def test_a_signature_that_changes_daily_gives_no_second_quota(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        for day in range(2):
+            theirs = (f"user{number}@example.net" for number in range(day * 150, day * 150 + 150))
+            write(smtpd, *theirs, user=None, ours=f"prvs=000{day}abcdef=us@example.org")
+        assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS
+
+
+def test_the_quota_is_for_each_user_and_each_day() -> None:
+    """Enough for people; a stolen account opens the gates for so many, and no more until tomorrow."""
+    quota = Quota()
+    assert [quota.take(b"alice", wanted, 0) for wanted in (150, 100, 1)] == [150, 50, 0]
+    assert quota.take(b"bob", 10, 0) == 10
+    assert quota.take(b"alice", 1, DAY - 1) == 0
+    assert quota.take(b"alice", NEW_PAIRS + 1, DAY) == NEW_PAIRS
+
+
 def test_two_messages_teach_a_whole_domain(tmp_path: Path) -> None:
     with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
         write(smtpd, "them@example.net", user="alice", ours="us@example.org")
