@@ -30,7 +30,7 @@ from typing import BinaryIO, Final
 
 from filter_api.bounds import MAX_FACTS
 from filter_api.errors import ConfigError
-from filter_api.quarantine.account import ENTRIES, Kept, whole_blocks
+from filter_api.quarantine.account import Kept, whole_blocks
 from filter_api.text.escape import printable
 
 ID: Final = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}", re.ASCII)
@@ -108,7 +108,7 @@ class QuarantineDirectory:
 
     def cost(self, names: Iterable[str]) -> int:
         """Bytes that a message with files of these names takes on the disk."""
-        block, cost = self.block(), ENTRIES
+        block, cost = self.block(), 0
         for name in names:
             with suppress(FileNotFoundError):
                 status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)

@@ -21,7 +21,7 @@ from typing import Final
 
 from filter_api.bounds import MAX_FACTS
 from filter_api.errors import ConfigError, UsageError
-from filter_api.quarantine.account import ENTRIES, Account, Kept, whole_blocks
+from filter_api.quarantine.account import Account, Kept, whole_blocks
 from filter_api.quarantine.directory import (
     FACTS,
     MESSAGE,
@@ -35,7 +35,7 @@ from filter_api.text.sizes import parse_bytes
 _SHARE: Final = 10
 """One client network may use one in so many bytes; one in so many blocks and inodes must stay free."""
 
-_LEAST: Final = _SHARE * (2 * 4096 + ENTRIES)
+_LEAST: Final = _SHARE * 2 * 4096
 """Bytes in all with which a network's share holds one small message, on a file system with blocks of 4 KB."""
 
 _MORE_FACTS: Final = 512
@@ -92,7 +92,7 @@ class Keeper:
         self._offset = wall() - monotonic()
         self._looking = asyncio.Lock()
         self._block = directory.block()
-        self._account = Account(base=self._block)
+        self._account = Account()
         self._writing: set[str] = set()
         self._looked_at = -1
         self._next_expiry = float("-inf")
@@ -164,7 +164,7 @@ class Keeper:
     def _reserve(self, name: str, size: int, about: int, network: str) -> None:
         """Take the share of a message and of `about` bytes of facts before anything is awaited. Raises NotKept."""
         self._need_space(size, about)
-        cost = ENTRIES + whole_blocks(size, self._block) + whole_blocks(about + _MORE_FACTS, self._block)
+        cost = whole_blocks(size, self._block) + whole_blocks(about + _MORE_FACTS, self._block)
         self._account.remember(name, Kept(cost, network, whole=False))
         try:
             self._need_share(network)
