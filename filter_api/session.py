@@ -95,7 +95,8 @@ class Transaction:
 
     def envelope_made(self) -> None:
         """smtpd made an envelope: the recipient of this RCPT TO is as good as accepted (one or more for each)."""
-        self._envelopes = max(self._envelopes, 0)
+        if self._envelopes == -1:
+            self._envelopes = 0
         if self._asked is None:
             self._envelopes += 1
         elif len(self._asked) > MAX_REPORTED_ADDRESS:

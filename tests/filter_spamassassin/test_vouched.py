@@ -87,3 +87,14 @@ def test_the_unix_socket_has_no_address_to_check(filter_: SpamAssassin) -> None:
         return bool(await filter_.vouched(local, local.sender, asyncio.get_running_loop().time() + 5))
 
     assert asyncio.run(main()) is False
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_whose_preferences_count_if_not_all_recipients_are_known(hidden: bool) -> None:
+    filter_ = build(["-u", "rcpt:localpart", "-u", "nobody"], Resolver(backend=ZONE))
+    made = session(b"a@strong.example")
+    assert made.transaction is not None
+    made.transaction.add_recipient(b"alice@example.com")
+    if hidden:
+        made.transaction.envelope_made()
+    assert filter_.users_of(made) == ((["nobody"], "nobody") if hidden else (["alice"], "alice"))
