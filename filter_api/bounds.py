@@ -178,3 +178,8 @@ LOG_LINE_READ: Final = 16_384
 #: Bytes of the facts of one message: a thousand recipients need 270 KB. With more the recipients are left out, and the
 #: message can be released to recipients given by hand only; a longer file is damaged.
 MAX_FACTS: Final = 1_048_576
+
+# --- greylisting -----------------------------------------------------------------------------------------------------
+
+#: Networks of clients of a primary MX that are remembered for option -M, 150 bytes each; beyond, the oldest go.
+MAX_SEEN: Final = 20_000

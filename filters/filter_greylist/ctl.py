@@ -157,8 +157,15 @@ async def _living(store: Store, *kinds: Kind) -> AsyncIterator[Record]:
     now = int(time.time())
     for kind in kinds:
         async for record in store.scan(kind):
-            if alive(record.life, now) and (kind is not Kind.DOMAIN or record.life.passed >= DOMAIN_MESSAGES):
+            if alive(record.life, now) and _is_shown(record):
                 yield record
+
+
+def _is_shown(record: Record) -> bool:
+    """Not what only counts for the filter: a domain that is not learned yet, a client that was at the primary MX."""
+    if record.kind is Kind.DOMAIN:
+        return record.life.passed >= DOMAIN_MESSAGES
+    return record.details is None or record.details.recipient != b""
 
 
 async def _list(store: Store, *, table: bool) -> int:

@@ -24,11 +24,11 @@ from filter_api.text.addresses import Address, is_role_address, parse_source
 from filter_greylist.deciding.clock import CurrentClock, SteadyClock
 from filter_greylist.deciding.judge import Case, Judge
 from filter_greylist.deciding.tarpit import Tarpit
-from filter_greylist.deciding.trap import LowPriorityMx, Traps
+from filter_greylist.deciding.trap import LowPriorityMx, SeenClients, Traps
 from filter_greylist.deciding.upkeep import Upkeep
 from filter_greylist.options import Options
 from filter_greylist.rules import policy
-from filter_greylist.rules.key import normal_recipient
+from filter_greylist.rules.key import network_name, normal_recipient
 from filter_greylist.rules.learn import OurMessages, Quota, lesson
 from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
 from filter_greylist.rules.records import Kind, Life, Record, address_name
@@ -85,6 +85,7 @@ class Greylist(Filter):
         self.judge = Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
         self.traps = Traps(self.own.traps, self.own.allowed)
         self.low_mx = LowPriorityMx(self.own.low_mx, time.monotonic())
+        self.seen = SeenClients(self.own.timers.grey)
         self.tarpit = Tarpit(self.own.tarpit)
         self.quota = Quota()
         self.our_messages = OurMessages()
@@ -126,11 +127,22 @@ class Greylist(Filter):
     # --- questions -----------------------------------------------------------------------------------------------
 
     def saw_connect(self, session: Session) -> None:
-        """Option -M needs to know which listeners are served here."""
-        if session.outgoing or (self.own.low_mx is None and self.low_mx.is_primary):
+        """Option -M needs to know which listeners are served here, and who was at the primary."""
+        if session.outgoing or (self.own.low_mx is None and self.low_mx.is_primary and not self.low_mx.is_noted):
             return
-        if self.low_mx.saw(*parse_source(session.destination)):
+        destination, port = parse_source(session.destination)
+        if self.low_mx.saw(destination, port):
             self.log.error(None, "option-M", note="listeners on the wildcard address cannot be told apart; -M is off")
+        address = session.address
+        if address is not None and self.low_mx.is_noted and self.low_mx.serves_first(destination, port):
+            self._note(address)
+
+    def _note(self, address: Address) -> None:
+        if self.seen.add(self._network(address), self.monotonic()):
+            self._later(self.judge.note(address, self.clock.now()))
+
+    def _network(self, address: Address) -> bytes:
+        return network_name(address, self.own.prefixes)
 
     def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision | Awaitable[Decision]:
         """Whoever is ours or exempt is not asked to wait, and the roles of RFC 5321 §4.5.1 hear everybody."""
@@ -201,6 +213,7 @@ class Greylist(Filter):
             trap_settled=self.traps.is_settled(trap),
             suspicious=not self.own.suspicious_only or _suspicious(session),
             low_mx=self.own.low_mx is not None
+            and not self.seen.has(self._network(address), self.monotonic())
             and self.low_mx.out_of_order(
                 session.destination_address, self.monotonic(), falling_back=self.store.falling_back
             ),

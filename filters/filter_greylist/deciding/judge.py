@@ -91,15 +91,30 @@ class Judge:
     async def _by_tuple(self, case: Case, facts: Facts) -> Outcome:
         """The tuple of the client's network, or of its sender's domain where SPF vouches for that.
 
-        If it is new for the domain, the network may know it: SPF could not be asked when it came first.
+        If the domain tuple is new, use the network's if that has waited: SPF may have failed at the first attempt.
         """
         by_network = tuple_of(case, self._prefixes)
+        attempt = tuple_of(case, self._prefixes, vouched=True) if facts.spf_strong else by_network
+        if facts.low_mx and await self._was_at_primary(case, attempt):
+            facts = facts._replace(low_mx=False)
+        outcome = await self._attempt(attempt, facts, case.now)
         if not facts.spf_strong:
-            return await self._attempt(by_network, facts, case.now)
-        outcome = await self._attempt(tuple_of(case, self._prefixes, vouched=True), facts, case.now)
+            return outcome
         if isinstance(outcome, Delay) and outcome.reason == "new" and await self._waited(by_network, case.now):
             outcome = await self._attempt(by_network, facts, case.now)
         return outcome
+
+    async def _was_at_primary(self, case: Case, attempt: Tuple) -> bool:
+        """Whether the client, or this delivery under its other name, was seen before: SPF may have failed there."""
+        names = [seen_tuple(case.address, self._prefixes).key, tuple_of(case, self._prefixes).key]
+        if case.sender or case.helo:
+            names.append(tuple_of(case, self._prefixes, vouched=True).key)
+        records = [await self._store.get(Kind.GREY, name) for name in names if name != attempt.key]
+        return any(record is not None and policy.alive(record.life, case.now) for record in records)
+
+    async def note(self, address: Address, now: int) -> None:
+        """Note that a client was at the primary MX. Raises StoreError."""
+        await self._store.attempt(seen_tuple(address, self._prefixes), now, self._timers)
 
     async def _attempt(self, attempt: Tuple, facts: Facts, now: int) -> Outcome:
         return policy.on_tuple(await self._store.attempt(attempt, now, self._timers), facts, now, self._timers)
@@ -115,6 +130,12 @@ def tuple_of(case: Case, prefixes: Prefixes, *, vouched: bool = False) -> Tuple:
     details = details_of(group_of(network), case.address, case.helo, case.sender or b"", case.recipient)
     origin = b"@" + _vouched_domain(case) if vouched else network
     return tuple_for(origin, _sender_key(case), normal_recipient(case.recipient), details)
+
+
+def seen_tuple(address: Address, prefixes: Prefixes) -> Tuple:
+    """What stands for a client that was there, whatever it offered. No sender has its form."""
+    network = network_name(address, prefixes)
+    return tuple_for(network, b"seen", b"", details_of(group_of(network), address, b"", b"", b""))
 
 
 def question_of(case: Case) -> Question:

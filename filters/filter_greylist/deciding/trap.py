@@ -3,12 +3,17 @@
 The last one needs care. A client that comes to the low-priority MX (option -M) with mail the primary has never seen is
 trapped only if the primary is certainly in service; otherwise its outage would trap every honest server. It is when
 both listeners are served by this filter, or when another one with the same store told so within a minute.
+
+Nor is a client trapped that was at the primary in any way: another filter may have sent it away before it offered
+anything that could be remembered as a tuple. So a primary notes whoever connects, as long as somebody has option -M.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address
 
+from filter_api.bounds import MAX_SEEN
 from filter_api.files.tables import AddressTable, DomainTable
 from filter_api.text.addresses import domain_of
 
@@ -28,6 +33,9 @@ CHANGED_SECONDS = 60.0
 """After the domains of -a have changed nobody is trapped for a domain that is not among them: it may be missing."""
 
 FOREIGN = "foreign-domain"
+
+ASKED_SECONDS = 3600.0
+"""For how long a primary notes its clients after a filter with -M said that it is there."""
 
 Address = IPv4Address | IPv6Address
 
@@ -64,6 +72,7 @@ class LowPriorityMx:
         self._started = started
         self._primary_here = False
         self._beat: float | None = None
+        self._asked = False
         self.wildcard = False
 
     @property
@@ -79,22 +88,38 @@ class LowPriorityMx:
         """
         return self._primary_here
 
-    def saw(self, destination: Address | None, port: int | None = None) -> bool:
-        """A session came to this listener; True if it is the first on a wildcard one, which ends option -M.
+    @property
+    def is_noted(self) -> bool:
+        """Whether clients of the primary are to be noted: somebody with option -M will want to know."""
+        return self.wanted or self._asked
 
-        Another listener is taken for the primary MX only if it can be one. The second address family of this very
-        host, loopback and submission say nothing about the primary, whose outage would trap everybody then.
-        """
+    def asked(self, age: float | None) -> None:
+        """A filter with option -M left its sign in the store so many seconds ago; None: there is none."""
+        self._asked = age is not None and -ASKED_SECONDS < age < ASKED_SECONDS
+
+    def saw(self, destination: Address | None, port: int | None = None) -> bool:
+        """A session came to this listener; True if it is the first on a wildcard one, which ends option -M."""
         if destination is None or self.wildcard or port in SUBMISSION_PORTS:
+            return False
+        if self._address is not None and destination.is_unspecified:
+            self.wildcard = True
+        else:
+            self._primary_here |= self.serves_first(destination, port)
+        return self.wildcard
+
+    def serves_first(self, destination: Address | None, port: int | None = None) -> bool:
+        """Whether this listener can be that of a primary MX.
+
+        The second address family of this very host, loopback and submission say nothing about the primary, whose
+        outage would trap everybody then.
+        """
+        if destination is None or port in SUBMISSION_PORTS:
             return False
         mine = self._address
         if mine is None:
-            self._primary_here |= not destination.is_loopback
-        elif destination.is_unspecified:
-            self.wildcard = True
-        elif destination != mine and destination.version == mine.version:
-            self._primary_here |= mine.is_loopback or not destination.is_loopback
-        return self.wildcard
+            return not destination.is_loopback
+        same_family = destination != mine and destination.version == mine.version
+        return same_family and (mine.is_loopback or not destination.is_loopback)
 
     def heard(self, now: float, age: float) -> None:
         """The store holds a primary's beat of so many seconds ago."""
@@ -106,3 +131,26 @@ class LowPriorityMx:
         if not self.wanted or destination != self._address or falling_back or now - self._started < FIRST_SECONDS:
             return False
         return self._primary_here or (self._beat is not None and now - self._beat < BEAT_VALID)
+
+
+class SeenClients:
+    """Networks of clients that were at the primary MX lately; at most `MAX_SEEN`, then the oldest go."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: OrderedDict[bytes, float] = OrderedDict()
+
+    def add(self, network: bytes, now: float) -> bool:
+        """Note one; whether it was not known. Times are of the monotonic clock."""
+        if self.has(network, now):
+            return False
+        self._since[network] = now
+        self._since.move_to_end(network)
+        if len(self._since) > MAX_SEEN:
+            self._since.popitem(last=False)
+        return True
+
+    def has(self, network: bytes, now: float) -> bool:
+        """Whether one was seen."""
+        since = self._since.get(network)
+        return since is not None and now - since < self._seconds

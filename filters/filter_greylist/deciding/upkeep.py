@@ -1,6 +1,7 @@
 """What a greylist does beside its decisions: remove what has expired, tell others it is there, watch the clock.
 
-Every `BEAT_SECONDS` a filter that serves a primary MX notes the time in the store, and one with -M reads it. A round
+Every `BEAT_SECONDS` a filter that serves a primary MX notes the time in the store, and one with -M reads it; the other
+way round, too, as the primary notes its clients only for somebody with -M. A round
 through the expired records goes in small steps with pauses, so that decisions never wait for it; after a jump of the
 clock there is none for a day.
 """
@@ -26,6 +27,7 @@ SETTLE_SECONDS = 2.0
 """For so long decisions wait until the store has followed a step of the clock."""
 
 BEAT = "primary"
+LOW_PRIORITY = "low-priority"
 SETTINGS = "settings"
 
 
@@ -110,8 +112,12 @@ class Upkeep:
         self._told_jump = owner.clock.suspended
         if not owner.clock.suspended and not owner.clock.doubtful:
             await owner.store.witness(now)
+        if owner.low_mx.wanted:
+            await owner.store.mark(LOW_PRIORITY, now)
         if owner.low_mx.is_primary:
             await owner.store.mark(BEAT, now)
+            asked = await owner.store.marked(LOW_PRIORITY)
+            owner.low_mx.asked(None if asked is None else now - asked)
         elif owner.low_mx.wanted and not owner.store.falling_back:
             beat = await owner.store.marked(BEAT)
             if beat is not None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from filter_api.bounds import MAX_SEEN
 from filter_api.files.tables import AddressTable, DomainTable
-from filter_greylist.deciding.trap import BEAT_VALID, CHANGED_SECONDS, FIRST_SECONDS, LowPriorityMx, Traps
+from filter_api.net.dns import Status
+from filter_greylist.deciding.trap import BEAT_VALID, CHANGED_SECONDS, FIRST_SECONDS, LowPriorityMx, SeenClients, Traps
 from filter_greylist.deciding.upkeep import BEAT
 from filter_greylist.rules.records import FOREVER, Kind, Life, Record
-from tests.filter_greylist.smtp import Smtpd
+from tests.filter_greylist.smtp import Hands, Smtpd
 
 TRAPPED = "450 4.7.1 your host is trapped, please try again tomorrow"
 PRIMARY, LOW = "198.51.100.1:25", "198.51.100.2:25"
@@ -248,3 +252,93 @@ def test_trapped_clients_wait_for_their_replies(tmp_path: Path, traps: str) -> N
         begun = time.monotonic()
         assert smtpd.offer("192.0.2.2").startswith("451")
         assert time.monotonic() - begun < 0.3, "who is only greylisted does not"
+
+
+Zone = Mapping[tuple[str, str], Any]
+
+STRONG: Zone = {("example.net", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"]}
+SILENT: Zone = {("example.net", "TXT"): Status.TEMPFAIL}
+
+
+class Pair:
+    """Two MXes with one store: the primary, and the one with option -M."""
+
+    def __init__(self, directory: Path, first: Zone, second: Zone) -> None:
+        self.hands = Hands()
+        self.primary = Smtpd(directory, zone=first, hands=self.hands)
+        self.low = Smtpd(directory, "-M", "198.51.100.2", zone=second, hands=self.hands)
+        self.low.filter.low_mx = LowPriorityMx(ip_address("198.51.100.2"), self.hands.monotonic)
+        for smtpd in (self.low, self.primary):
+            smtpd.offer("203.0.113.99", destination=LOW if smtpd is self.low else PRIMARY)
+        self.hands.advance(120)
+        self.beat()
+
+    def beat(self) -> None:
+        for smtpd in (self.low, self.primary, self.low):
+            smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+
+    def close(self) -> None:
+        for smtpd in (self.primary, self.low):
+            smtpd.__exit__(None, None, None)
+
+
+def two_mxes(directory: Path, first: Zone | None = None, second: Zone | None = None) -> Pair:
+    return Pair(directory, first or {}, second or {})
+
+
+@pytest.mark.parametrize(("first", "second"), [(SILENT, STRONG), (STRONG, SILENT), (STRONG, {}), ({}, STRONG)])
+def test_a_delivery_is_known_at_the_second_mx_whatever_spf_said_at_either(
+    tmp_path: Path, first: Zone, second: Zone
+) -> None:
+    mxes = two_mxes(tmp_path, first, second)
+    assert mxes.primary.offer("192.0.2.1", destination=PRIMARY).startswith("451")
+    assert mxes.low.offer("192.0.2.1", destination=LOW).startswith("451")
+    assert mxes.low.records(Kind.TRAPPED) == []
+    mxes.close()
+
+
+@pytest.mark.parametrize("stays", [0, 1, 2])
+def test_a_client_that_another_filter_sent_away_from_the_primary_is_not_trapped(tmp_path: Path, stays: int) -> None:
+    """It connects, says who it is, or names a sender: the greylist of the primary was never asked."""
+    mxes = two_mxes(tmp_path)
+    client = mxes.primary.player.connect("192.0.2.1", destination=PRIMARY)
+    if stays > 0:
+        client.helo("mx.example.net")
+    if stays > 1:
+        client.mail_from("them@example.net")
+    client.quit()
+    mxes.primary.settle()
+    assert mxes.low.offer("192.0.2.1", destination=LOW).startswith("451")
+    assert mxes.low.offer("192.0.2.9", destination=LOW).startswith("451"), "its pool has the same network"
+    assert mxes.low.offer("192.0.7.1", destination=LOW) == TRAPPED, "this one was never there"
+    mxes.close()
+
+
+def test_without_an_mx_of_low_priority_a_primary_notes_nobody(tmp_path: Path) -> None:
+    with Smtpd(tmp_path) as smtpd:
+        smtpd.offer("192.0.2.1", destination=PRIMARY)
+        smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+        smtpd.client("192.0.3.1", destination=PRIMARY).quit()
+        smtpd.settle()
+        assert [record.details.address for record in smtpd.records(Kind.GREY) if record.details] == [b"192.0.2.1"]
+
+
+def test_who_was_at_the_primary_of_the_same_filter_is_known_at_once(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-M", "198.51.100.2") as smtpd:
+        smtpd.filter.low_mx = LowPriorityMx(ip_address("198.51.100.2"), smtpd.hands.monotonic)
+        smtpd.hands.advance(120)
+        still_there = smtpd.player.connect("192.0.2.1", destination=PRIMARY)
+        assert smtpd.offer("192.0.2.1", destination=LOW).startswith("451")
+        assert smtpd.offer("192.0.3.1", destination=LOW) == TRAPPED
+        still_there.quit()
+
+
+def test_notes_of_clients_are_bounded_and_end() -> None:
+    seen = SeenClients(100.0)
+    for number in range(MAX_SEEN + 10):
+        assert seen.add(b"%d" % number, 0.0)
+    assert not seen.has(b"9", 0.0)
+    assert seen.has(b"10", 99.0)
+    assert not seen.add(b"10", 99.0)
+    assert not seen.has(b"10", 100.0)
+    assert seen.add(b"10", 100.0)
