@@ -20,7 +20,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from filter_api.session import Session
+from filter_api.session import Address, Session
 from filter_api.text.addresses import domain_of, strip_source_route
 
 if TYPE_CHECKING:
@@ -80,6 +80,15 @@ def is_ours(session: Session, networks: Networks | NetworkSet) -> bool:
 def is_untold(session: Session) -> bool:
     """Whether smtpd cannot tell who the client is: no address, and not the unix socket."""
     return session.address is None and not session.local
+
+
+def client_at(address: Address, name: bytes = b"") -> Session:
+    """The session of a client as smtpd would report it, with a confirmed name if it has one: to explain decisions."""
+    session = Session(b"")
+    session.source = f"[{address}]".encode() if address.version == 6 else str(address).encode()
+    if name:
+        session.rdns, session.fcrdns = name, "pass"
+    return session
 
 
 def client_is_exempt(table: ExemptTable, session: Session) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -206,6 +207,14 @@ def test_how_a_client_came(name: str) -> None:
     assert origin is CLIENTS[name].origin
     assert origin.is_ours == trust.is_ours(session, OURS)
     assert trust.is_untold(session) == (CLIENTS[name].origin is Origin.UNTOLD or name == "login without address")
+
+
+@pytest.mark.parametrize("address", ["192.0.2.9", "2001:db8::9"])
+def test_a_client_to_explain_is_one_that_could_have_come(address: str) -> None:
+    session = trust.client_at(ip_address(address), b"mx.example.net")
+    assert (session.address, session.rdns, session.fcrdns) == (ip_address(address), b"mx.example.net", "pass")
+    assert trust.client_at(ip_address(address)).rdns is None
+    assert trust.is_ours(session, OURS) == (address == "192.0.2.9")
 
 
 def test_without_a_table_nobody_is_exempt() -> None:

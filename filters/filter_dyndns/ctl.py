@@ -16,12 +16,13 @@ import sys
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from filter_api import trust
 from filter_api.decision import Disconnect, Reject
 from filter_api.errors import ConfigError, UsageError
 from filter_api.names.dynamic import Evidence, split_name
 from filter_api.net.rdns import Finding, look_up, looks_like_address
 from filter_api.options import COMMON_LETTERS, CommonOptions, VersionWanted
-from filter_api.session import Address, Session
+from filter_api.session import Address
 from filter_api.text.addresses import plain_address
 from filter_api.text.escape import printable
 from filter_api.version import VERSION
@@ -111,12 +112,10 @@ def _exempt(name: bytes, address: Address | None, own: Options, common: CommonOp
         return "is among the exceptions (-e)"
     if address is None:
         return ""
-    if address in common.ours:
+    session = trust.client_at(address, name)
+    if trust.is_ours(session, common.ours):
         return "is one of ours (-N)"
-    session = Session(b"")
-    session.source = f"[{address}]".encode() if address.version == 6 else str(address).encode()
-    session.rdns, session.fcrdns = name, "pass"
-    if common.exempt is not None and common.exempt.client(session):
+    if common.exempt is not None and trust.client_is_exempt(common.exempt, session):
         return "is exempt, if the name is confirmed (-W)"
     return ""
 

@@ -15,12 +15,12 @@ import ipaddress
 from dataclasses import replace
 from typing import NamedTuple
 
+from filter_api import trust
 from filter_api.decision import Disconnect, Failure, Proceed, Reject
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
 from filter_api.options import COMMON_LETTERS, CommonOptions
-from filter_api.session import Session
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_rdns import policy
@@ -108,10 +108,9 @@ async def _reverse(own: Options, client: Client, resolver: Resolver, report: Rep
 
 def _exempt(common: CommonOptions, address: Address) -> str:
     """Why this address is never refused, or nothing."""
-    if address in common.ours:
+    session = trust.client_at(address)
+    if trust.is_ours(session, common.ours):
         return "is one of ours (-N)"
-    session = Session(b"")
-    session.source = f"[{address}]".encode() if address.version == 6 else str(address).encode()
-    if common.exempt is not None and common.exempt.client(session):
+    if common.exempt is not None and trust.client_is_exempt(common.exempt, session):
         return "is exempt (-W)"
     return ""
