@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from filter_api.protocol.parser import version_tuple
+from filter_api.text.escape import printable
 
 
 class Server:
@@ -20,6 +21,11 @@ class Server:
         self.admd = b""
         self.subsystems: set[str] = set()
         self.session_timeout = 300
+
+    @property
+    def name(self) -> str:
+        """What smtpd calls itself, as text for headers; ``localhost`` where it did not say."""
+        return printable(self.admd) or "localhost"
 
     def learn(self, key: bytes, value: bytes) -> None:
         """Take one line of the handshake; unknown keys and odd values are ignored."""

@@ -200,6 +200,13 @@ class Session:
         return f"<Session {self.id.decode('ascii', 'replace')} {self.source!r}>"
 
 
+def client_of(session: Session) -> str:
+    """The client as the log and the quarantine name it: its address, ``local`` or ``unknown``."""
+    if session.address is not None:
+        return str(session.address)
+    return "local" if session.local else "unknown"
+
+
 class _Attached(Generic[State]):
     """Values of a filter's own, one per owner, made at first use and freed with it."""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from filter_api.bases.trusting import TrustingFilter
+from filter_api.bounds import SPOOL_ABOVE
 from filter_api.decision import Facts, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck, UsageError
 from filter_api.message.message import Message
@@ -26,9 +27,8 @@ from filter_api.net.backend import Backend, Backends, Question
 from filter_api.net.endpoint import parse_endpoint
 from filter_api.quarantine.directory import QuarantineDirectory, as_text
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
-from filter_api.session import PerTransaction, Session
+from filter_api.session import PerTransaction, Session, client_of
 from filter_api.text.addresses import client_network
-from filter_api.text.escape import printable
 from filter_api.text.sizes import parse_bytes
 
 if TYPE_CHECKING:
@@ -128,19 +128,15 @@ class ScanningFilter(TrustingFilter):
         raise NotImplementedError
 
     async def on_message(self, session: Session, message: Message) -> Verdict:
-        """Examine a message, unless a filter before this one has refused it: then smtpd passes it on without a line.
-
-        A message that somebody sent has at least smtpd's own Received.
-        """
+        """Examine a message. Without any lines an earlier filter refused it: smtpd's own Received is in all others."""
         if message.wire_size == 0:
             return Verdict()
         seconds = self.options.timeout or self.message_deadline
         deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN, seconds / 2)
         try:
-            verdict = await self.examine(session, message, deadline)
+            return await self.examine(session, message, deadline)
         except CannotCheck as error:
-            verdict = self._unchecked_verdict(str(error))
-        return Verdict(verdict.decision, verdict.edits, facts={**verdict.facts, "client": _client(session)})
+            return self._unchecked_verdict(str(error))
 
     def _unchecked_verdict(self, reason: str) -> Verdict:
         """What -F says."""
@@ -150,13 +146,18 @@ class ScanningFilter(TrustingFilter):
 
     @property
     def host(self) -> str:
-        """Our name, for headers: what smtpd calls itself."""
-        return printable(self.server.admd) or "localhost"
+        """Our name, for headers."""
+        return self.server.name
 
-    def is_too_large(self, message: Message) -> bool:
-        """Whether option -b passes the message unscanned; a very large one is not read for that."""
+    async def is_too_large(self, message: Message) -> bool:
+        """Whether option -b passes the message unscanned. One that is surely over or under the limit is not read.
+
+        Each byte on the wire is at most two of the text: a line end becomes CRLF.
+        """
         limit = self.settings.size_limit
-        return 0 < limit < message.wire_size or 0 < limit < message.size
+        if limit == 0 or 2 * message.wire_size <= limit:
+            return False
+        return message.wire_size > limit or await size_of(message) > limit
 
     async def is_exempt(self, session: Session, deadline: float) -> bool:
         """Whether -W exempts this message: its client, each of its recipients, or its sender if SPF vouches for it.
@@ -181,11 +182,12 @@ class ScanningFilter(TrustingFilter):
         keeper = self.settings.keeper
         if keeper is None or self.options.observe:
             return Verdict(refusal, facts=facts)
-        about = {"time": int(self.wall()), "program": self.name, **facts, **_facts_of(session, message)}
-        network = _client(session) if session.address is None else str(client_network(session.address))
+        network = client_of(session) if session.address is None else str(client_network(session.address))
         try:
+            about = {"time": int(self.wall()), "program": self.name, **facts, **_facts_of(session, message)}
             async with asyncio.timeout_at(deadline + MARGIN / 2):
-                name = await keeper.keep(message.text(), message.size, about, network=network)
+                size = await size_of(message)
+                name = await keeper.keep(message.text(), size, about, network=network)
         except (NotKept, SpoolError, TimeoutError) as error:
             self.log.warning(session, "quarantine", kept=False, reason=str(error) or "no time left")
             return Verdict(refusal, facts=facts)
@@ -193,10 +195,15 @@ class ScanningFilter(TrustingFilter):
         return Verdict(Reject(refusal.code, refusal.enhanced, text), facts={**facts, "id": name})
 
 
-def _client(session: Session) -> str:
-    if session.address is not None:
-        return str(session.address)
-    return "local" if session.local else "unknown"
+async def size_of(message: Message) -> int:
+    """Bytes of the text. A large message is read for that, with turns for others in between. Raises SpoolError."""
+    if message.wire_size <= SPOOL_ABOVE:
+        return message.size
+    size = 0
+    for block in message.text():
+        size += len(block)
+        await asyncio.sleep(0)
+    return size
 
 
 def _facts_of(session: Session, message: Message) -> Mapping[str, object]:
@@ -210,7 +217,7 @@ def _facts_of(session: Session, message: Message) -> Mapping[str, object]:
     header = message.header
     return {
         "session": as_text(session.id),
-        "client": _client(session),
+        "client": client_of(session),
         "rdns": as_text(session.rdns or b""),
         "helo": as_text(session.identity or b""),
         "from": None if sender is None else as_text(sender),

@@ -1,7 +1,7 @@
 """The log lines of decisions: one for each that is not a plain proceed, one for each message examined.
 
 Keys (man pages of the filters list their own beside these): action, reply, the decision's facts, client, rdns, helo,
-from, to; for a message result, size (bytes), delay (seconds), subject and msgid.
+from, to; for a message client, from, to, result, size (bytes), delay (seconds), subject and msgid.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from filter_api.decision import Decision, Disconnect, Facts, Reject, Rewrite, Ve
 from filter_api.log import Logger
 from filter_api.message.message import Message
 from filter_api.protocol.events import Request
-from filter_api.session import Session
+from filter_api.session import Session, client_of
 
 _MANY = 20  # recipients named in one line
 
@@ -38,7 +38,8 @@ def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, d
     values: dict[str, object] = {
         **verdict.facts,
         **decided.facts,
-        **_action(decided, observe),  # before what strangers wrote: a long line is cut at its end
+        **_action(decided, observe),
+        "client": client_of(session),
         "from": None if session.sender is None else b"<%b>" % session.sender,  # unknown is not the null sender
         "to": b",".join([b"<%b>" % recipient for recipient in recipients[:_MANY]]),
         "size": held.wire_size,
@@ -77,7 +78,7 @@ def _action(decided: Decision, observe: bool) -> dict[str, object]:
 
 def _client(session: Session) -> dict[str, object]:
     return {
-        "client": "local" if session.local else str(session.address or "-"),
+        "client": client_of(session),
         "rdns": session.rdns,
         "helo": session.identity,
     }

@@ -5,10 +5,12 @@ from filter_api.testing.clock import FakeTimeLoop
 from filter_api.testing.dns import FakeZone, Slow
 from filter_api.testing.oracle import Oracle, SmtpdError, WouldHang, WouldKillSmtpd, WouldMislead, WouldWedgeSmtpd
 from filter_api.testing.player import Player
+from filter_api.testing.scanners import FakeScanner
 from filter_api.testing.transcript import Transcript, Wire
 
 __all__ = [
     "Client",
+    "FakeScanner",
     "FakeTimeLoop",
     "FakeZone",
     "Oracle",

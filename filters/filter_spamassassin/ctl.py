@@ -7,7 +7,6 @@ from typing import Final
 
 from filter_api.errors import UsageError
 from filter_api.text.escape import printable
-from filter_spamassassin.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_spamassassin.scores import read_scores
 
 DEFAULT_FILE: Final = "/etc/mail/sender-scores"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.testing.servers import say, served
 from tests.support.clamd import EICAR, attachment, running_clamd
 from tests.support.directories import open_directory
-from tests.support.hostile import say, served
 from tests.support.process import RECEIVED, TOKEN, Outcome, Smtpd, descriptors_of, running_filter
 from tests.support.scanners import MAIL, Scanner, each_scanner
 from tests.support.shapes import SHAPES, without_fields

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import filter_api
 from filter_api import Filter
+from filter_api.bases.scanning import ScanSettings
 from filter_api.filter import PHASES_OF, REPORT_OF
+from tests.testing.test_scanners import Words
 
 PAGE = (Path(__file__).resolve().parents[2] / "man" / "filter_api.3").read_text(encoding="utf-8")
 LITERALS: list[str] = [
-    text.replace("\\(dq", '"') for text in re.findall(r"^\.Bd -literal.*\n((?:.*\n)*?)\.Ed$", PAGE, re.MULTILINE)
+    text.replace("\\(dq", '"').replace("\\e", "\\")
+    for text in re.findall(r"^\.Bd -literal.*\n((?:.*\n)*?)\.Ed$", PAGE, re.MULTILINE)
 ]
 
 
@@ -28,6 +31,14 @@ def test_the_filter_and_its_test() -> None:
     test = names["test_turns_away_clients_without_reverse_dns"]
     assert inspect.isfunction(test)
     test()
+
+
+def test_the_scanner_in_memory() -> None:
+    names: dict[str, object] = {"__name__": "example"}
+    exec("from __future__ import annotations\n" + literal("def test_evil_is_refused"), names)
+    test = names["test_evil_is_refused"]
+    assert inspect.isfunction(test)
+    test(lambda scanner: Words(ScanSettings(scanner, size_limit=0, keeper=None)))
 
 
 def test_the_options() -> None:

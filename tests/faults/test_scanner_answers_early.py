@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hostile import Handler, say_early, say_early_and_stay
+from filter_api.testing.servers import Handler, say_early, say_early_and_stay
 from tests.support.process import Smtpd
 from tests.support.scanners import CLAMAV, MAIL, Scanner, each_scanner, with_server
 

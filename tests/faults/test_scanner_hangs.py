@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hostile import Handler, deaf, drip, hang
+from filter_api.testing.servers import Handler, deaf, drip, hang
 from tests.support.process import Smtpd, descriptors_of
 from tests.support.scanners import MAIL, Scanner, each_scanner, policy_options, with_server
 

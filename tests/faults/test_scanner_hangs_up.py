@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.support.hostile import reset, served_tcp
+from filter_api.testing.servers import reset, served_tcp
 from tests.support.scanners import MAIL, Scanner, each_scanner, policy_options
 
 LARGE = MAIL + b"a line of thirty bytes or so..\r\n" * 12_000

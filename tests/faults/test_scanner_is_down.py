@@ -6,7 +6,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from tests.support.hostile import say, served
+from filter_api.testing.servers import say, served
 from tests.support.scanners import CLAMAV, MAIL, SPAMASSASSIN, Scanner, each_policy, each_scanner, policy_options
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.testing.servers import Handler, close_at_once, flood, half_close_silently, say
 from tests.support.clamd import EICAR
-from tests.support.hostile import Handler, close_at_once, flood, half_close_silently, say
 from tests.support.process import RECEIVED, Smtpd
 from tests.support.scanners import (
     CLAMAV,

@@ -10,8 +10,8 @@ import pytest
 from filter_api.decision import AddHeader, Verdict
 from filter_api.message.message import Message
 from filter_api.session import Session
-from filter_clamav import __main__ as program
-from tests.support.hostile import served
+from filter_api.testing.servers import served
+from filter_clamav import filter as program
 
 
 class Clamd:

@@ -180,7 +180,7 @@ def test_sender_scores(spamd: Path, tmp_path: Path) -> None:
         bad = await smtpd.send(SHAPES["plain"], sender="x@bad.example")
         assert bad.reply == "550 5.7.1 message refused as spam"
         assert smtpd.messages()[-1]["tests"].endswith("SENDER_SCORE=20")
-        table.write_text("bad.example 6\n.good.example -2000\ntrusted.example -2000 unverified\n")
+        table.write_text("bad.example  6\n.good.example -2000\ntrusted.example -2000 unverified\n")
         await asyncio.sleep(1.1)  # a table is looked at once a second
         marked = await smtpd.send(SHAPES["plain"], sender="x@bad.example")
         assert b"X-Spam-Flag: YES" in marked.text

@@ -9,7 +9,7 @@ import pytest
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, UsageError
 from filter_api.quarantine.keeper import Limits
-from filter_spamassassin.__main__ import OneUserAMessage, SpamAssassin, build
+from filter_spamassassin.filter import OneUserAMessage, SpamAssassin, build
 from filter_spamassassin.options import parse
 
 

@@ -10,7 +10,7 @@ import pytest
 from filter_api.net.dns import Resolver
 from filter_api.session import Session, Transaction
 from filter_api.testing.dns import FakeZone
-from filter_spamassassin.__main__ import SpamAssassin, build
+from filter_spamassassin.filter import SpamAssassin, build
 
 ZONE = FakeZone(
     {

@@ -13,8 +13,7 @@ import pytest
 from filter_api.message.spool import SpoolError
 from filter_api.net.backend import ANSWER_LIMIT, Backend, BackendError, Backends, BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
-from filter_api.text.escape import format_pairs, raw_text
-from tests.support.hostile import (
+from filter_api.testing.servers import (
     Handler,
     close_at_once,
     deaf,
@@ -22,7 +21,6 @@ from tests.support.hostile import (
     flood,
     half_close_silently,
     hang,
-    open_descriptors,
     reset,
     say,
     say_early,
@@ -30,6 +28,8 @@ from tests.support.hostile import (
     served,
     served_tcp,
 )
+from filter_api.text.escape import format_pairs, raw_text
+from tests.support.descriptors import open_descriptors
 
 MEGABYTE = [b"x" * 65536] * 16
 

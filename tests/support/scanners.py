@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hostile import Handler, served
+from filter_api.testing.servers import Handler, served
 from tests.support.process import RECEIVED, Outcome, Smtpd, running_filter
 from tests.support.shapes import SHAPES
 

@@ -33,10 +33,10 @@ CONFIGURATIONS = (
     "/usr/pkg/etc/smtpd/smtpd.conf",
 )
 EXAMINERS = {
-    "filter-clamav": ("filter_clamav.ctl", "examine"),
+    "filter-clamav": ("filter_clamav.diagnose", "diagnose"),
     "filter-dkimsign": ("filter_dkimsign.diagnose", "diagnose"),
     "filter-greylist": ("filter_greylist.ctl", "examine"),
-    "filter-spamassassin": ("filter_spamassassin.ctl", "examine"),
+    "filter-spamassassin": ("filter_spamassassin.diagnose", "diagnose"),
 }
 """Module and function that know what to ask about a filter."""
 

@@ -15,24 +15,24 @@ _ASK_SECONDS: Final = 30.0
 _MESSAGE: Final = b"Subject: filterctl doctor\r\n\r\nIs anybody there?\r\n"
 
 
-def examine(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
+def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
     """Severity and text of what is found. arguments: the filter's; largest_message: smtpd's limit in bytes.
 
     Raises UsageError and ConfigError for arguments the filter would not start with.
     """
     options, _ = parse(arguments)
-    found = asyncio.run(_examine(options.scan.backends.backends))
+    found = asyncio.run(_ask_each(options.scan.backends.backends))
     limit = options.scan.size_limit
     if limit and limit < largest_message:
         found.append(("note", f"messages over {limit} bytes are not scanned (-b), smtpd takes {largest_message}"))
     return found
 
 
-async def _examine(backends: Sequence[Backend]) -> list[tuple[str, str]]:
-    return [await _examine_one(backend) for backend in backends]
+async def _ask_each(backends: Sequence[Backend]) -> list[tuple[str, str]]:
+    return [await _ask(backend) for backend in backends]
 
 
-async def _examine_one(backend: Backend) -> tuple[str, str]:
+async def _ask(backend: Backend) -> tuple[str, str]:
     """A real scan: a spamd that answers PING may still have no rules."""
     deadline = asyncio.get_running_loop().time() + _ASK_SECONDS
     try:

@@ -1,21 +1,25 @@
-"""Servers that do not behave: each is a handler for `asyncio.start_unix_server`, and `served` runs one on a socket.
+"""Daemons for tests, most of which do not behave: each is a handler for `asyncio.start_unix_server`.
 
-async with served(hang, path) as endpoint: ...
+    async with served(hang, path) as endpoint: ...            # in the event loop of the test
+    with served_apart(say(b"PONG"), path) as endpoint: ...    # in a thread, for filters that are processes of their own
+
+`filter_api.testing.scanners` has a scanner without any socket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from filter_api.net.endpoint import Endpoint
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -48,6 +52,35 @@ async def served(handler: Handler, path: Path) -> AsyncIterator[Endpoint]:
 
 def _remove(path: Path) -> None:
     path.unlink()
+
+
+@contextmanager
+def served_apart(handler: Handler, path: Path) -> Iterator[Endpoint]:
+    """The same in a thread with an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    started, ended = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with served(handler, path):
+            started.set()
+            await ended.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        finally:
+            started.set()
+            loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    started.wait()
+    try:
+        yield Endpoint(path=str(path))
+    finally:
+        with suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(ended.set)
+        thread.join()
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,8 +195,3 @@ async def served_tcp(handler: Callable[[socket.socket], None]) -> AsyncIterator[
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         await running
-
-
-def open_descriptors() -> int:
-    """How many descriptors this process has."""
-    return len(os.listdir("/dev/fd"))

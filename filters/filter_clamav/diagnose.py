@@ -22,22 +22,22 @@ _BLOCK: Final = bytes(65536)
 _DATE: Final = re.compile(r"/[0-9]+/\w{3} (\w{3}\s+\d{1,2} \d\d:\d\d:\d\d \d{4})\Z")
 
 
-def examine(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
+def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
     """Severity and text of what is found. arguments: the filter's; largest_message: smtpd's limit in bytes.
 
     Raises UsageError and ConfigError for arguments the filter would not start with.
     """
     options, _ = parse(arguments)
     size = min(largest_message, options.scan.size_limit or largest_message)
-    return asyncio.run(_examine(options.scan.backends.backends, size))
+    return asyncio.run(_ask_each(options.scan.backends.backends, size))
 
 
-async def _examine(backends: Sequence[Backend], size: int) -> list[tuple[str, str]]:
-    found = [await _examine_one(backend, size) for backend in backends]
+async def _ask_each(backends: Sequence[Backend], size: int) -> list[tuple[str, str]]:
+    found = [await _ask(backend, size) for backend in backends]
     return [remark for remarks in found for remark in remarks]
 
 
-async def _examine_one(backend: Backend, size: int) -> list[tuple[str, str]]:
+async def _ask(backend: Backend, size: int) -> list[tuple[str, str]]:
     now = asyncio.get_running_loop().time
     try:
         version = await backend.ask(VERSION, now() + _ASK_SECONDS)
