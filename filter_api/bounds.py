@@ -46,6 +46,13 @@ MAX_REPORTED_ADDRESS: Final = 254
 #: A header block that is looked at; what is longer is body to the filters.
 MAX_HEADER: Final = 262_144
 
+#: Fields of a header that is looked at or edited. Mail that went through many hands has a hundred or two; with more the
+#: message is refused (550 5.6.0), whatever -F says, as nobody could say what it is.
+MAX_FIELDS: Final = 1_000
+
+#: Lines of such a header; a To with ten thousand addresses has as many. Beyond, the message is refused likewise.
+MAX_HEADER_LINES: Final = 20_000
+
 #: A message larger than this is spooled to a file.
 SPOOL_ABOVE: Final = 1_048_576
 

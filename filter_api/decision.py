@@ -1,15 +1,16 @@
 """What a filter answers: decisions, edits and verdicts, as values validated when they are built.
 
 A hook returns one of `Proceed`, `Junk`, `Reject`, `Disconnect`, `Rewrite`; `on_message` returns a `Verdict`, a decision
-with the edits to make to the message. Building an impossible value raises ValueError, so nothing smtpd could not
-digest exists at all. Which decision is legal in which phase is the business of `filter_api.protocol.legality`.
+with the edits to make to the message. Building an impossible value raises ValueError, or TypeError for facts of another
+type, so nothing smtpd could not digest exists at all. Which decision is legal in which phase is the business of
+`filter_api.protocol.legality`.
 
 Every decision takes `facts`, the key=value pairs of the log line that the library writes for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeAlias, Union
@@ -19,6 +20,15 @@ from filter_api.bounds import MAX_REPLY
 Facts: TypeAlias = Mapping[str, object]
 
 NO_FACTS: Final[Facts] = MappingProxyType({})
+
+
+def checked_facts(facts: object) -> Facts:
+    """The facts of a decision, which the log shows as key=value. Raises TypeError for what is no mapping of names."""
+    if facts is NO_FACTS:
+        return NO_FACTS
+    if not isinstance(facts, Mapping) or not all(isinstance(key, str) for key in facts):
+        raise TypeError(f"facts are a mapping of names to values, not {type(facts).__name__}")
+    return facts
 
 
 class Failure(Enum):
@@ -47,7 +57,7 @@ class _Plain:
     word: str
 
     def __init__(self, *, facts: Facts = NO_FACTS) -> None:
-        self.facts = facts
+        self.facts = facts if facts is NO_FACTS else checked_facts(facts)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other)
@@ -92,7 +102,7 @@ class _Reply:
         self.code = code
         self.enhanced = enhanced
         self.text = text
-        self.facts = facts
+        self.facts = checked_facts(facts)
         if len(self.reply) > MAX_REPLY:
             raise ValueError(f"reply is longer than {MAX_REPLY} bytes")
 
@@ -112,7 +122,7 @@ class _Reply:
         return isinstance(other, _Reply) and type(self) is type(other) and self.reply == other.reply
 
     def __hash__(self) -> int:
-        return hash((self.word, self.code, self.text))
+        return hash((self.word, self.reply))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.code}, {self.enhanced!r}, {self.text!r})"
@@ -143,11 +153,15 @@ class Rewrite:
     word = "rewrite"
 
     def __init__(self, argument: str | bytes, *, facts: Facts = NO_FACTS) -> None:
+        if not isinstance(argument, str | bytes):
+            raise TypeError(f"a rewrite argument is str or bytes, not {type(argument).__name__}")
         raw = argument.encode("ascii", "strict") if isinstance(argument, str) else argument
+        if b"<" in raw or b">" in raw:
+            raise ValueError(f"give the bare address or name, the library puts the angle brackets: {argument!r}")
         if any(byte < 0x20 or byte == 0x7F for byte in raw) or len(raw) > MAX_REPLY:
             raise ValueError(f"rewrite argument must be one line of at most {MAX_REPLY} bytes: {argument!r}")
         self.argument = raw
-        self.facts = facts
+        self.facts = checked_facts(facts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Rewrite) and self.argument == other.argument
@@ -250,18 +264,19 @@ class Verdict:
     def __init__(
         self,
         decision: Proceed | Reject | Disconnect | None = None,
-        edits: tuple[Edit, ...] | list[Edit] = (),
+        edits: Iterable[Edit] = (),
         *,
         facts: Facts = NO_FACTS,
     ) -> None:
         chosen = Proceed() if decision is None else decision
         if not isinstance(chosen, Proceed | Reject | Disconnect):
             raise ValueError(f"{chosen!r} cannot be decided at commit")  # noqa: TRY004 - a value out of the legal set
-        if not all(isinstance(edit, AddHeader | RemoveHeader | ReplaceHeader) for edit in edits):
+        settled = tuple(edits)
+        if not all(isinstance(edit, AddHeader | RemoveHeader | ReplaceHeader) for edit in settled):
             raise ValueError("edits are AddHeader, RemoveHeader and ReplaceHeader")
         self.decision = chosen
-        self.edits = tuple(edits)
-        self.facts = facts
+        self.edits = settled
+        self.facts = checked_facts(facts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Verdict) and repr(self) == repr(other)

@@ -83,3 +83,58 @@ def test_a_verdict_takes_what_commit_takes() -> None:
         Verdict(Junk())  # type: ignore[arg-type]  # what a filter without a type checker would do
     with pytest.raises(ValueError, match="edits"):
         Verdict(edits=["X-A: b"])  # type: ignore[list-item]  # as above
+
+
+@pytest.mark.parametrize("argument", [b"a>b@x", b"<a@x", b"<a@x>", "x> BODY=8BITMIME", b'"a<b"@x'])
+def test_a_rewrite_cannot_break_out_of_the_angle_brackets(argument: bytes | str) -> None:
+    with pytest.raises(ValueError, match="angle brackets"):
+        Rewrite(argument)
+
+
+@pytest.mark.parametrize("argument", [b"", b"a@x", b'"a b"@x', "mx.example.org", b"\xe9@x"])
+def test_a_rewrite_takes_bare_addresses_and_names(argument: bytes | str) -> None:
+    assert Rewrite(argument) == Rewrite(argument)
+
+
+@pytest.mark.parametrize("argument", [None, 7, ["a@x"], bytearray(b"a@x")])
+def test_a_rewrite_takes_text_only(argument: object) -> None:
+    with pytest.raises(TypeError):
+        Rewrite(argument)  # type: ignore[arg-type]  # what a filter's author may do
+
+
+@pytest.mark.parametrize("facts", [["reason"], "reason", {1: 2}, 7, ("a", "b"), None])
+def test_facts_are_a_mapping_of_names(facts: object) -> None:
+    for build in (
+        lambda: Proceed(facts=facts),  # type: ignore[arg-type]
+        lambda: Junk(facts=facts),  # type: ignore[arg-type]
+        lambda: Reject(550, None, "x", facts=facts),  # type: ignore[arg-type]
+        lambda: Disconnect(550, None, "x", facts=facts),  # type: ignore[arg-type]
+        lambda: Rewrite(b"x", facts=facts),  # type: ignore[arg-type]
+        lambda: Verdict(facts=facts),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match="facts"):
+            build()
+
+
+def test_edits_of_a_generator_are_kept() -> None:
+    verdict = Verdict(edits=(AddHeader("X-A", value) for value in ("1", "2")))
+    assert [edit.lines for edit in verdict.edits if isinstance(edit, AddHeader)] == [(b"X-A: 1",), (b"X-A: 2",)]
+    with pytest.raises(ValueError, match="edits"):
+        Verdict(edits=(value for value in (AddHeader("X-A", "1"), "no edit")))  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Verdict(edits=7)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Reject(550, None, "5.7.1 x"), Reject(550, "5.7.1", "x")),
+        (Disconnect(421, None, "4.3.0 x"), Disconnect(421, "4.3.0", "x")),
+        (Rewrite("a@b"), Rewrite(b"a@b")),
+        (Proceed(), Proceed(facts={"a": 1})),
+        (Verdict(Reject(550, None, "5.7.1 x")), Verdict(Reject(550, None, "5.7.1 x"))),
+    ],
+)
+def test_what_is_equal_has_equal_hashes(one: object, other: object) -> None:
+    assert one == other
+    assert hash(one) == hash(other)

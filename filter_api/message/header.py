@@ -96,33 +96,45 @@ def parse_header(lines: Iterable[bytes]) -> HeaderView:
 def edit_header(header: HeaderView, edits: Sequence[Edit]) -> list[bytes]:
     """The lines of the header after the edits, un-stuffed; edits apply in order, to what the client and smtpd sent.
 
-    Fields added are not subject to the removals of the same verdict: strip what is forged and add your own.
+    Fields added are not subject to the removals of the same verdict: strip what is forged and add your own. The header
+    is gone through once, whatever number of edits there is.
     """
-    fields = list(header.fields)
     top: list[bytes] = []
     bottom: list[bytes] = []
+    kept = _Kept(header.fields)
     for edit in edits:
         if isinstance(edit, AddHeader):
             (top if edit.where == "top" else bottom).extend(edit.lines)
         elif isinstance(edit, RemoveHeader):
-            fields = [field for field in fields if not _matches(field, edit)]
+            kept.remove(edit.name.lower().encode("ascii"))
         else:
-            _replace(fields, edit)
-    return [*top, *(line for field in fields for line in field.lines), *bottom]
+            kept.replace(edit.name.lower().encode("ascii"), edit)
+    return [*top, *(line for lines in kept.lines for line in lines), *bottom]
 
 
-def _matches(field: Field, edit: RemoveHeader) -> bool:
-    wanted = edit.name.lower().encode("ascii")
-    if wanted.endswith(b"*"):
-        return field.key.startswith(wanted[:-1]) and field.key != b""
-    return field.is_named(wanted)
+class _Kept:
+    """The fields that are left, and where those of each name are. `lines` has those of each field, () for one gone."""
 
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.lines: list[Sequence[bytes]] = [field.lines for field in fields]
+        self._places: dict[bytes, list[int]] = {}
+        for place, field in enumerate(fields):
+            self._places.setdefault(field.key, []).append(place)
 
-def _replace(fields: list[Field], edit: ReplaceHeader) -> None:
-    wanted = edit.name.lower().encode("ascii")
-    places = [index for index, field in enumerate(fields) if field.is_named(wanted)]
-    if edit.occurrence < len(places):
-        index = places[edit.occurrence]
-        head = fields[index].lines[0].partition(b":")[0] + b":"
-        first, *rest = edit.lines
-        fields[index] = Field([head + first, *rest])
+    def remove(self, wanted: bytes) -> None:
+        """Take away the fields of a name, or with ``*`` at the end of every name that begins so."""
+        names = [wanted]
+        if wanted.endswith(b"*"):
+            names = [name for name in self._places if name != b"" and name.startswith(wanted[:-1])]
+        for name in names:
+            for place in self._places.pop(name, ()):
+                self.lines[place] = ()
+
+    def replace(self, wanted: bytes, edit: ReplaceHeader) -> None:
+        """Give one of the fields of a name another value; the name keeps the bytes it had."""
+        places = self._places.get(wanted, [])
+        if edit.occurrence < len(places):
+            place = places[edit.occurrence]
+            head = self.lines[place][0].partition(b":")[0] + b":"
+            first, *rest = edit.lines
+            self.lines[place] = (head + first, *rest)

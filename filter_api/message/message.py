@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from filter_api.bounds import MAX_HEADER, MAX_PAYLOAD
+from filter_api.bounds import MAX_FIELDS, MAX_HEADER, MAX_HEADER_LINES, MAX_PAYLOAD
 from filter_api.decision import AddHeader, Edit
 from filter_api.message.header import HeaderView, edit_header, parse_header, stuff, unstuff
 from filter_api.message.spool import HeldLines, Spool
@@ -16,6 +16,10 @@ from filter_api.message.spool import HeldLines, Spool
 
 class HeaderTooLong(Exception):
     """The header of a message does not end within 256 KiB, or an edited line is too long, so it cannot be edited."""
+
+
+class TooManyFields(HeaderTooLong):
+    """The header has more fields or lines than are looked at."""
 
 
 class Message:
@@ -62,10 +66,19 @@ class Message:
 
     @property
     def header(self) -> HeaderView:
-        """The header fields; of a header over 256 KiB only those that end before."""
+        """The header fields; of a header over 256 KiB only those that end before.
+
+        Raises TooManyFields; a filter lets it pass, and the message is refused.
+        """
         if self._header is None:
             head, _ = self._split()
-            self._header = parse_header(unstuff(head).replace(b"\n.", b"\n").split(b"\n"))
+            text = unstuff(head).replace(b"\n.", b"\n")
+            count = text.count(b"\n")
+            if count > MAX_HEADER_LINES or (
+                count > MAX_FIELDS and count - text.count(b"\n ") - text.count(b"\n\t") > MAX_FIELDS + 1
+            ):
+                raise TooManyFields
+            self._header = parse_header(text.split(b"\n"))
         return self._header
 
     def _split(self) -> tuple[bytes, bool]:

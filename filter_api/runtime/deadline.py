@@ -41,10 +41,12 @@ class Deadlines:
     `sweep` is also called before any input is taken, so that after a stall what is overdue goes out first.
     """
 
-    __slots__ = ("_armed", "_count", "_heap", "_timer")
+    __slots__ = ("_armed", "_count", "_failed", "_heap", "_timer")
 
-    def __init__(self, timer: Timer) -> None:
+    def __init__(self, timer: Timer, failed: Callable[[BaseException], None]) -> None:
+        """failed: told of what an `expire` throws; the others that are due are expired all the same."""
         self._timer = timer
+        self._failed = failed
         self._heap: list[tuple[float, int, Entry]] = []
         self._count = itertools.count()
         self._armed = float("inf")
@@ -64,7 +66,10 @@ class Deadlines:
             entry = heapq.heappop(heap)[2]
             if not entry.done:
                 entry.done = True
-                entry.expire()
+                try:
+                    entry.expire()
+                except BaseException as error:  # noqa: BLE001 - one session's trouble is not the others'
+                    self._failed(error)
 
     def _on_timer(self) -> None:
         self._armed = float("inf")

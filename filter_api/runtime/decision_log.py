@@ -7,6 +7,7 @@ from, to; for a message client, from, to, result, size (bytes), delay (seconds),
 from __future__ import annotations
 
 import logging
+from typing import TypeAlias
 
 from filter_api.decision import Decision, Disconnect, Facts, Reject, Rewrite, Verdict
 from filter_api.log import Logger
@@ -29,8 +30,12 @@ def decision(log: Logger, session: Session, request: Request, decided: Decision,
     log.line(logging.INFO, session, request.phase.decode("ascii"), values)
 
 
-def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, delay: float, observe: bool) -> None:
-    """Log what was decided on a message."""
+Line: TypeAlias = tuple[int, Session, str, dict[str, object]]
+"""The arguments of `Logger.line`."""
+
+
+def of_message(session: Session, held: Message, verdict: Verdict, *, delay: float, observe: bool) -> Line:
+    """The line about a message, made while its header can still be read."""
     decided = verdict.decision
     transaction = session.transaction
     recipients = [] if transaction is None else transaction.recipients
@@ -48,12 +53,12 @@ def message(log: Logger, session: Session, held: Message, verdict: Verdict, *, d
     for key, value in header.items():
         values.pop(key, None)  # at the end, wherever it came from
         values[key] = value
-    log.line(logging.INFO, session, "message", values)
+    return logging.INFO, session, "message", values
 
 
 def refusal(log: Logger, session: Session, held: Message, decided: Reject | Disconnect) -> None:
     """Log that a message cannot be taken, whatever the filter said of it or would have said."""
-    message(log, session, held, Verdict(decided), delay=0.0, observe=False)
+    log.line(*of_message(session, held, Verdict(decided), delay=0.0, observe=False))
 
 
 def _header(held: Message, facts: Facts) -> Facts:

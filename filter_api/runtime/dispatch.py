@@ -7,6 +7,7 @@ legal decision: the failure policy of the filter answers, the log tells, the pro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Final
 from filter_api import facts
 from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proceed, Reject, Rewrite, Verdict
 from filter_api.filter import Filter
-from filter_api.message.spool import Spool, SpoolError
+from filter_api.message.spool import Spool
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.framing import Framing
@@ -23,7 +24,7 @@ from filter_api.protocol.legality import is_legal
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
 from filter_api.runtime.deadline import Deadlines, Timer
-from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
+from filter_api.runtime.held import NO_SPACE, Held, HeldMessages, refusal_of
 from filter_api.runtime.hooks import Saw, asks, told
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Failed, Ledger, failure_of
@@ -57,7 +58,7 @@ class Dispatcher:
         self._ends(b"tx-reset", self._end_transaction)
         self._ends(b"link-disconnect", self._end_session)
         self._examines = filter_.overrides("on_message")
-        self.deadlines = Deadlines(loop)
+        self.deadlines = Deadlines(loop, self._broke)
         self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
         self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
         self._extend, self._holding, self._waiting = self.held.extend, self.held.open, self.ledger.open
@@ -111,7 +112,15 @@ class Dispatcher:
             session = self.sessions.add(session_id, self._now, outgoing=outgoing)
         tell = self._told.get(name)
         if tell is not None:
-            tell(session, parts)
+            try:
+                tell(session, parts)
+            except BaseException as error:  # noqa: BLE001 - what else was read is not lost with it
+                self._broke(error)
+
+    def _broke(self, error: BaseException) -> None:
+        """Log a mistake of the library's own, or what it could not foresee; never raises."""
+        with contextlib.suppress(BaseException):
+            self.filter.log.failure(None, "library", error)
 
     def _ends(self, name: bytes, end: Saw) -> None:
         """A report that ends something: facts and hook first, then the end."""
@@ -187,8 +196,24 @@ class Dispatcher:
             self._settle(session, event, result)
 
     def _settle(self, session: Session, event: Request, result: object) -> None:
-        """Answer a request with what its hook returned in the end."""
-        self._answer(session, event, self._checked(event, result))
+        """Answer a request with what its hook returned in the end: the answer first, then the line in the log."""
+        observe = self.filter.options.observe
+        try:
+            decision = self._checked(event, result)
+            answer = self._answer(event, Proceed() if observe else decision)
+        except BaseException as error:  # noqa: BLE001 - a decision that cannot be written, a policy that throws
+            self._broke(error)
+            decision = _last_resort(event.phase)
+            answer = self._answer(event, Proceed() if observe else decision)
+        self.outbox.put(answer)
+        if isinstance(decision, Proceed) and not decision.facts:
+            return
+        try:
+            decision_log.decision(self.filter.log, session, event, decision, observe=observe)
+            if event.phase == b"mail-from" and not observe and isinstance(decision, Reject | Disconnect):
+                facts.mail_from_refused(session)
+        except BaseException as error:  # noqa: BLE001 - it is answered; the log is not worth a filter
+            self._broke(error)
 
     def _checked(self, event: Request, result: object) -> Decision:
         """The decision if it is a legal one, else that of the failure policy."""
@@ -206,23 +231,15 @@ class Dispatcher:
         refuse = Disconnect if phase == b"connect" else Reject
         return refuse(decision.code, decision.enhanced, decision.text, facts=why)
 
-    def _answer(self, session: Session, event: Request, decision: Decision) -> None:
-        """Write the one answer to a request, and the log line of a decision that is not a plain proceed."""
-        observe = self.filter.options.observe
-        if not isinstance(decision, Proceed) or decision.facts:
-            decision_log.decision(self.filter.log, session, event, decision, observe=observe)
-        if observe:
-            decision = Proceed()
+    def _answer(self, event: Request, decision: Decision) -> bytes:
+        """The one line that answers a request."""
         argument = b""
         if isinstance(decision, Reject | Disconnect):
             argument = decision.reply.encode("ascii")
-            if event.phase == b"mail-from":
-                facts.mail_from_refused(session)
         elif isinstance(decision, Rewrite):
             argument = decision.argument
         protocol = self._parser.protocol
-        answer = writer.result(protocol, event.phase, event.session_id, event.token, decision.word, argument=argument)
-        self.outbox.put(answer)
+        return writer.result(protocol, event.phase, event.session_id, event.token, decision.word, argument=argument)
 
     # --- messages ------------------------------------------------------------------------------------------------
 
@@ -234,28 +251,39 @@ class Dispatcher:
         try:
             result = self.filter.on_message(session, message)
         except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-            result = self._message_failure(held, error)
-        if not isinstance(result, Verdict) and inspect.isawaitable(result):  # the second question is a dear one
+            result = failure_of(self.filter.log, session, "message", error)
+        if not isinstance(result, Verdict) and inspect.isawaitable(result):  # isawaitable is slow: ask it last
             due = message.queued_at + self._message_seconds
             self.ledger.ask(session, "message", result, due, lambda late: self._verdict(held, late))
         else:
             self._verdict(held, result)
 
-    def _message_failure(self, held: Held, error: BaseException) -> object:
-        if isinstance(error, SpoolError):
-            return Verdict(self._broken(held, error))
-        return failure_of(self.filter.log, held.session, "message", error)
-
     def _verdict(self, held: Held, result: object) -> None:
-        verdict = result if isinstance(result, Verdict) else self._failed_verdict(held, result)
+        """Give the message back, or refuse it, as its hook said; then the line in the log."""
         observe = self.filter.options.observe
+        try:
+            verdict = result if isinstance(result, Verdict) else self._failed_verdict(held, result)
+        except BaseException as error:  # noqa: BLE001 - a policy that throws
+            self._broke(error)
+            verdict = Verdict(self.filter.tempfail, facts={"result": "failed", "reason": "the failure policy failed"})
+        delay = self._loop.time() - held.message.queued_at
+        line: list[decision_log.Line] = []
         if verdict.facts or verdict.decision.facts or not isinstance(verdict.decision, Proceed):
-            delay = self._loop.time() - held.message.queued_at
-            decision_log.message(self.filter.log, held.session, held.message, verdict, delay=delay, observe=observe)
+            try:  # made now, as the message is gone when it is given back; written then
+                line.append(decision_log.of_message(held.session, held.message, verdict, delay=delay, observe=observe))
+            except BaseException as error:  # noqa: BLE001 - the log is not worth a message
+                self._broke(error)
         self.held.finish(held, Verdict() if observe else verdict)
+        for each in line:
+            self.filter.log.line(*each)
 
     def _failed_verdict(self, held: Held, result: object) -> Verdict:
         failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}")
+        refusal = refusal_of(failed.error)
+        if refusal is not None:
+            if refusal is NO_SPACE and failed.error is not None:
+                self._broken(held, failed.error)
+            return Verdict(refusal)
         facts_ = {"result": "failed", "reason": failed.reason}
         decision = self.filter.failed()
         if not isinstance(decision, Proceed):
@@ -291,10 +319,19 @@ class Dispatcher:
         self.outbox.flush()
 
 
+def _last_resort(phase: bytes) -> Reject | Disconnect:
+    """The answer where even the failure policy fails: come again later."""
+    refuse = Disconnect if phase == b"connect" else Reject
+    facts_ = {"result": "failed", "reason": "no answer could be made"}
+    return refuse(451, "4.3.0", "temporary local problem", facts=facts_)
+
+
 def _text(phase: bytes) -> str:
     return phase.decode("ascii")
 
 
 def _shown(result: object) -> str:
     """What a hook returned, for the log: ours as it is, strange things by their type, as their repr may fail, too."""
+    if result is None:
+        return "None; did a branch forget to return?"
     return repr(result) if isinstance(result, DECISIONS) else type(result).__name__

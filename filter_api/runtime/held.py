@@ -14,7 +14,7 @@ from typing import Final
 
 from filter_api.bounds import BLOCK, MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from filter_api.decision import Proceed, Reject, Verdict
-from filter_api.message.message import HeaderTooLong, Message
+from filter_api.message.message import HeaderTooLong, Message, TooManyFields
 from filter_api.message.spool import Spool, SpoolError
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
@@ -23,6 +23,9 @@ from filter_api.session import Session
 
 LINE_TOO_LONG = Reject(550, "5.6.0", "line too long", facts={"result": "refused", "reason": "line-too-long"})
 HEADER_TOO_LONG = Reject(550, "5.6.0", "header too long", facts={"result": "refused", "reason": "header-too-long"})
+TOO_MANY_FIELDS = Reject(
+    550, "5.6.0", "too many header fields", facts={"result": "refused", "reason": "too-many-fields"}
+)
 NO_SPACE = Reject(452, "4.3.1", "insufficient system storage", facts={"result": "failed", "reason": "spool"})
 
 
@@ -192,7 +195,7 @@ class HeldMessages:
             self._outbox.flush()
 
     def _failure(self, held: Held, error: BaseException) -> Reject:
-        return HEADER_TOO_LONG if isinstance(error, HeaderTooLong) else self.broken(held, error)
+        return refusal_of(error) or self.broken(held, error)
 
     def _done(self, held: Held, head: bytes) -> None:
         self._outbox.put(writer.end_of_data(head))
@@ -229,6 +232,19 @@ class HeldMessages:
             held.message.close()
             if held.task is not None:
                 held.task.cancel()
+
+
+def refusal_of(error: BaseException | None) -> Reject | None:
+    """How a message is refused that could not be read, whatever the failure policy says; None for other errors."""
+    if isinstance(error, TooManyFields):
+        return TOO_MANY_FIELDS
+    if isinstance(error, HeaderTooLong):
+        return HEADER_TOO_LONG
+    if isinstance(error, SpoolError):
+        return NO_SPACE
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(refusal_of, error.exceptions)), None)
+    return None
 
 
 def _has_longer_line(text: bytes, limit: int) -> bool:

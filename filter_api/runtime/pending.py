@@ -10,18 +10,20 @@ from typing import TypeAlias
 from filter_api.errors import CannotCheck
 from filter_api.log import Logger
 from filter_api.runtime.deadline import Deadlines, Entry
+from filter_api.runtime.held import refusal_of
 from filter_api.session import Session
 
 Settle: TypeAlias = Callable[[object], None]
 
 
 class Failed:
-    """What stands for a result when a hook gave none: the failure policy answers."""
+    """What stands for a result when a hook gave none: the failure policy answers. error: what it threw, if it did."""
 
-    __slots__ = ("reason",)
+    __slots__ = ("error", "reason")
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, error: BaseException | None = None) -> None:
         self.reason = reason
+        self.error = error
 
 
 class Pending:
@@ -127,7 +129,11 @@ class Ledger:
 
 def failure_of(log: Logger, session: Session, what: str, error: BaseException) -> Failed:
     """Give what stands for the result of a hook that threw; log it with its traceback, unless it said why."""
-    if isinstance(error, CannotCheck):
-        return Failed(str(error))
-    log.failure(session, what, error)
-    return Failed(f"{type(error).__name__} in the filter")
+    try:
+        if isinstance(error, CannotCheck):
+            return Failed(str(error), error)
+        if refusal_of(error) is None:
+            log.failure(session, what, error)
+    except BaseException:  # noqa: BLE001 - an exception that cannot be shown must not keep the answer back
+        return Failed("a hook failed, and so did the log of it", error)
+    return Failed(f"{type(error).__name__} in the filter", error)

@@ -96,7 +96,7 @@ def test_a_mistake_of_our_own_does_not_hang_up_on_smtpd() -> None:
         assert smtpd.line() == b"filter-result|00000000000000bb|80|proceed"
         assert smtpd.hang_up() == 0
         errors = smtpd.errors()
-        assert "input error=" in errors
+        assert "library error=" in errors
         assert "a mistake of the library's own" in errors
         assert "Traceback" in errors
 
