@@ -17,7 +17,7 @@ import pytest
 
 from filter_api.net.dns import Resolver
 from filter_api.testing import FakeZone
-from filter_greylist.deciding.upkeep import SETTINGS
+from filter_greylist.deciding.upkeep import BEAT, SETTINGS
 from filter_greylist.rules.key import Prefixes, details_of, group_of, network_name, tuple_for
 from filter_greylist.rules.records import FOREVER, Kind, Life, Record
 from filter_greylist.store.base import Store
@@ -380,6 +380,81 @@ def test_it_names_the_common_domain(where: str, tmp_path: Path, capsys: pytest.C
         "common   the client is in the SPF record of big.example",
         "outcome  let in (common)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "case", "outcome"),
+    [
+        ([], ("127.0.0.1", "them@example.net", "us@example.org"), "let in (ours, -N)"),
+        ([], ("::1", "<>", "us@example.org"), "let in (ours, -N)"),
+        (["-N", "192.0.2.0/24"], ("192.0.2.1", "them@example.net", "us@example.org"), "let in (ours, -N)"),
+        (
+            ["-N", "192.0.2.0/24"],
+            ("203.0.113.1", "them@example.net", "us@example.org"),
+            "451, come back in 25 minutes (new)",
+        ),
+        (["-W", "exempt"], ("198.51.100.7", "them@example.net", "us@example.org"), "let in (exempt, -W)"),
+        (["-W", "exempt"], ("203.0.113.1", "them@example.net", "abroad@example.org"), "let in (exempt, -W)"),
+        (["-W", "exempt"], ("192.0.2.1", "them@example.net", "us@example.org"), "let in (exempt)"),
+        (["-W", "exempt"], ("203.0.113.1", "them@example.net", "us@example.org"), "451, come back in 25 minutes (new)"),
+        (["-W", "exempt"], ("192.0.2.77", "x@y.example", "us@example.org"), "let in (exempt, -W)"),
+        (["-u"], ("192.0.2.77", "x@y.example", "us@example.org"), "let in (unsuspicious)"),
+        (["-u"], ("203.0.113.1", "x@y.example", "us@example.org"), "451, come back in 25 minutes (new)"),
+        (
+            ["-t", "traps"],
+            ("203.0.113.1", "x@y.example", "Trap@example.org"),
+            "refused, the client is trapped by this (trap-file)",
+        ),
+        (["-t", "traps"], ("203.0.113.1", "<>", "trap@example.org"), "451, come back in 25 minutes (new)"),
+        (
+            ["-s", "5", "-5", "-t", "traps"],
+            ("203.0.113.1", "x@y.example", "trap@example.org"),
+            "refused, the client is trapped by this (trap-file)",
+        ),
+        ([], ("203.0.113.1", "x@y.example", "abuse@example.org"), "let in (role address)"),
+        (["-n"], ("203.0.113.1", "x@y.example", "us@example.org"), "451, come back in 25 minutes (new)"),
+    ],
+)
+def test_it_is_the_filter_that_decides(  # noqa: PLR0917 - what it is given, and what comes of it
+    where: str,
+    tmp_path: Path,
+    options: list[str],
+    case: tuple[str, ...],
+    outcome: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "exempt").write_text(
+        "198.51.100.0/24\nto:abroad@example.org\nfrom:them@example.net\nhost:.good.example\n"
+    )
+    (tmp_path / "traps").write_text("trap@example.org\n")
+    words = [str(tmp_path / word) if word in {"exempt", "traps"} else word for word in options]
+    zone: dict[tuple[str, str], list[bytes]] = {
+        ("example.net", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"],
+        ("77.2.0.192.in-addr.arpa", "PTR"): ["mx.good.example"],  # type: ignore[list-item]  # a name is text
+        ("mx.good.example", "A"): ["192.0.2.77"],  # type: ignore[list-item]
+    }
+    before = lines_of_listing(where, capsys)
+    assert explained(where, *words, *case, zone=zone) == (0 if outcome.startswith("let in") else 1)
+    assert lines(capsys)[-1] == f"outcome  {outcome}"
+    assert lines_of_listing(where, capsys) == before
+
+
+def test_with_option_m_the_low_priority_listener_is_explained_too(
+    where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = ("203.0.113.1", "x@y.example", "us@example.org")
+    assert explained(where, "-M", "198.51.100.2", *case) == 1
+    assert lines(capsys)[-1] == "at -M    451, come back in 25 minutes (new)", "no primary gives signs of life"
+    work(where, lambda store: store.mark(BEAT, NOW))
+    assert explained(where, "-M", "198.51.100.2", *case) == 1
+    assert lines(capsys)[-2:] == [
+        "outcome  451, come back in 25 minutes (new)",
+        "at -M    refused, the client is trapped by this (low-priority-mx)",
+    ]
+    work(where, lambda store: store.put([waiting("203.0.113.1", b"x@y.example")]))
+    assert explained(where, "-M", "198.51.100.2", *case) == 1
+    assert lines(capsys)[-1].startswith("at -M    451, come back in ")
+    assert lines_of_listing(where, capsys) != []
 
 
 def test_explaining_writes_nothing(where: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -332,7 +332,7 @@ def test_a_clock_that_jumps_lets_nobody_in_early_and_forgets_nobody(tmp_path: Pa
 def test_a_restart_with_the_clock_set_back_does_not_hold_mail_for_a_day(tmp_path: Path) -> None:
     with Smtpd(tmp_path) as smtpd:
         smtpd.offer()
-        smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+        smtpd.loop.run_until_complete(smtpd.filter.upkeep.beat())
     hands = Hands()
     hands.jump(-86400)
     with Smtpd(tmp_path, hands=hands) as smtpd:

@@ -5,6 +5,7 @@ What is cheap comes first: a client that is white or trapped costs one question 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from filter_api.net.vouching import Vouching
@@ -59,6 +60,10 @@ class Judge:
         self._vouching = vouching
         self._timers = timers
         self._prefixes = prefixes
+
+    def tell_spf(self, wrapped: Callable[[Vouching], Vouching]) -> None:
+        """Put something around the one who asks SPF, which tells what it found."""
+        self._vouching = wrapped(self._vouching)
 
     async def judge(self, case: Case, facts: Facts) -> Outcome:
         """The outcome, stored as far as it has to be. Raises StoreError."""

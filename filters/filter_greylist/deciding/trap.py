@@ -75,6 +75,10 @@ class LowPriorityMx:
         self._asked = False
         self.wildcard = False
 
+    def trust_the_start(self) -> None:
+        """There is nothing to wait for in the first minute: this is no server that has just started."""
+        self._started = float("-inf")
+
     @property
     def wanted(self) -> bool:
         """Whether option -M is given and can be obeyed."""

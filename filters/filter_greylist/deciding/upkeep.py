@@ -59,7 +59,7 @@ class Upkeep:
                 if first:
                     await self._first()
                     first = False
-                await self._beat()
+                await self.beat()
                 if loop.time() - swept >= SWEEP_SECONDS:
                     await self.sweep()
                     swept = loop.time()
@@ -103,7 +103,8 @@ class Upkeep:
             except StoreError as error:
                 owner.log.warning(None, "clock", note="what is remembered did not follow", error=error)
 
-    async def _beat(self) -> None:
+    async def beat(self) -> None:
+        """Give and take signs of life; follow the clock."""
         owner, now = self._owner, self._owner.clock.now()
         if self.unsettled:
             await self.settle()

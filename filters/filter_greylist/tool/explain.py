@@ -1,34 +1,39 @@
-"""``filterctl explain greylist``: what would happen to a delivery and why, told by the filter's own policy.
+"""``filterctl explain greylist``: what the filter would do with a delivery and why.
 
     filterctl explain greylist [options of filter-greylist] address from to [helo]
 
-The options are those of the filter, so that its line of smtpd.conf can be pasted; what it noted in the store counts
-where -G and -k are not given. Nothing is written. Exit status 1 means that the mail would be refused for now.
+It is the filter that decides, with the options of its line of smtpd.conf and a store that is only looked at; what the
+filter noted in the store counts where -G and -k are not given. Exit status 1 means that the mail would be refused for
+now.
 """
 
 from __future__ import annotations
 
 import asyncio
 import getopt
-import time
+import inspect
+from collections.abc import Callable
 from ipaddress import ip_address
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.decision import Decision, Disconnect, Reject
+from filter_api.errors import CannotCheck, ConfigError, UsageError
+from filter_api.log import Logger
 from filter_api.net.dns import Resolver
-from filter_api.net.vouching import Vouching
-from filter_api.options import COMMON_LETTERS
-from filter_api.text.addresses import domain_of, is_role_address, plain_address
-from filter_api.text.escape import printable, unescape
+from filter_api.net.rdns import Finding, look_up
+from filter_api.options import COMMON_LETTERS, CommonOptions
+from filter_api.session import Session, Transaction
+from filter_api.text.addresses import Address, is_role_address, plain_address
+from filter_api.text.escape import parse_pairs, printable, unescape
 from filter_greylist.ctl import open_as_owner, settings_of
-from filter_greylist.deciding.judge import Case, question_of, tuple_of
-from filter_greylist.deciding.trap import Traps
+from filter_greylist.deciding.judge import Case, seen_tuple, tuple_of
+from filter_greylist.filter import Greylist
 from filter_greylist.options import LETTERS, Options, parse
 from filter_greylist.rules import policy
-from filter_greylist.rules.key import normal_recipient
-from filter_greylist.rules.policy import Delay, Facts, Known, Outcome, Pass
-from filter_greylist.rules.records import Kind, Life, Record
+from filter_greylist.rules.policy import Known
+from filter_greylist.rules.records import Life, Tuple
 from filter_greylist.store.base import Store, StoreError
 from filter_greylist.tool.listing import in_words, typed
+from filter_greylist.tool.looking import Looking, TellingVouching
 
 SECONDS = 10.0
 
@@ -41,76 +46,156 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
         raise UsageError(str(error)) from None
     if not 3 <= len(rest) <= 4:
         raise UsageError("greylist takes an address, a sender and a recipient, and after them a HELO name")
-    own, _ = parse(arguments[: len(arguments) - len(rest)])
+    own, common = parse(arguments[: len(arguments) - len(rest)])
     try:
         address = plain_address(ip_address(rest[0]))
     except ValueError:
         raise UsageError(f"{printable(rest[0], 60)} is no address") from None
     sender, recipient, helo = (unescape(typed(word).strip("<>")) for word in (*rest[1:], "")[:3])
     spec, store = open_as_owner(dict(options).get("-f", own.store.url))
-    case = Case(address, sender, recipient, helo, listed=False, now=int(time.time()), deadline=0.0)
+    session = _session(address, sender, recipient, helo)
+    explanation = Explanation(store, own, common, session, resolver or Resolver())
     try:
-        return asyncio.run(_explain(store, own, case, resolver or Resolver(), given={key for key, _ in options}))
-    except StoreError as error:
+        return asyncio.run(explanation.tell({key for key, _ in options}))
+    except (StoreError, CannotCheck) as error:
         raise ConfigError(f"{spec.shown}: {error}") from None
 
 
-async def _explain(store: Store, own: Options, case: Case, resolver: Resolver, given: set[str]) -> int:
-    await store.open()
-    try:
-        settings = await settings_of(store)
-        own = own._replace(
-            timers=own.timers if "-G" in given else settings.timers,
-            prefixes=own.prefixes if "-k" in given else settings.prefixes,
-        )
-        outcome = await _judge(store, own, case, resolver)
-    finally:
-        await store.close()
-    _say("outcome", _told(outcome))
-    return 0 if isinstance(outcome, Pass) else 1
+def _session(address: Address, sender: bytes, recipient: bytes, helo: bytes) -> Session:
+    """The session that smtpd would tell of."""
+    session = Session(b"0" * 16)
+    shown = str(address).encode("ascii")
+    session.source = b"[" + shown + b"]:0" if address.version == 6 else shown + b":0"
+    session.identity = helo or None
+    session.transaction = Transaction()
+    session.transaction.sender = sender
+    session.transaction.add_recipient(recipient)
+    return session
 
 
-async def _judge(store: Store, own: Options, case: Case, resolver: Resolver) -> Outcome:
-    """The steps of the filter's own judge, each told and none written."""
-    if is_role_address(case.recipient):
-        return Pass("role address")
-    known = await store.consult(question_of(case))
-    facts = Facts(
-        null_sender=not case.sender,
-        trap=Traps(own.traps, own.allowed).reason(normal_recipient(case.recipient)),
-    )
-    _say("known", _known(known, case.now))
-    if (outcome := policy.of_client(known, facts, case.now)) is not None:
-        return outcome
-    facts = await _vouched(own, case, resolver, facts)
-    if (outcome := policy.before_tuple(known, facts, case.now)) is not None:
-        return outcome
-    records = [await store.get(Kind.GREY, tuple_of(case, own.prefixes).key)]
-    if facts.spf_strong:
-        records.insert(0, await store.get(Kind.GREY, tuple_of(case, own.prefixes, vouched=True).key))
-    record = next((each for each in records if each is not None and policy.alive(each.life, case.now)), None)
-    _say("tuple", _tuple(record, case, facts))
-    life = policy.advance(None if record is None else record.life, case.now, own.timers)
-    return policy.on_tuple(life, facts, case.now, own.timers)
+class Explanation:
+    """One delivery before one filter."""
+
+    def __init__(self, store: Store, own: Options, common: CommonOptions, session: Session, resolver: Resolver) -> None:
+        self.store = store
+        self.own = own._replace(tarpit=0.0)  # nobody waits here
+        self.common = common
+        self.session = session
+        self.resolver = resolver
+        self.passed = ""
+
+    async def tell(self, given: set[str]) -> int:
+        """Print every step, and what comes of it; the exit status."""
+        await self.store.open()
+        try:
+            settings = await settings_of(self.store)
+            self.own = self.own._replace(
+                timers=self.own.timers if "-G" in given else settings.timers,
+                prefixes=self.own.prefixes if "-k" in given else settings.prefixes,
+            )
+            if self.own.suspicious_only or self.common.exempt is not None:
+                await self._look_up_name()
+            refused = await self._told(quiet=False)
+            if self.own.low_mx is not None and not (self.passed and not refused):
+                await self._tell_low_mx()
+        finally:
+            await self.store.close()
+        return 1 if refused else 0
+
+    async def _look_up_name(self) -> None:
+        """What smtpd would know of the client's name; options -u and -W host: ask for it."""
+        address = self.session.address
+        if address is None:
+            return
+        deadline = asyncio.get_running_loop().time() + SECONDS
+        found = await look_up(self.resolver, address, forward=True, deadline=deadline)
+        confirmed = found.finding is Finding.CONFIRMED
+        self.session.fcrdns = "pass" if confirmed else "fail"
+        self.session.rdns = found.names[0].encode("ascii", "replace") if found.names else None
+        name = printable(self.session.rdns) if self.session.rdns else "none"
+        _say("rdns", f"{name}, {'which leads back' if confirmed else found.why or 'which does not lead back'}")
+
+    async def _told(self, *, quiet: bool) -> bool:
+        """Have the filter decide; whether it refuses."""
+        say: Callable[[str, str], None] = (lambda _what, _text: None) if quiet else _say
+        filter_ = self._filter(say)
+        await filter_.started()
+        filter_.low_mx.trust_the_start()
+        await filter_.upkeep.beat()
+        try:
+            decision = await self._decided(filter_)
+        finally:
+            await filter_.stopping()
+        what = "at -M" if quiet else "outcome"
+        if isinstance(decision, Reject | Disconnect):
+            _say(what, _refusal(decision))
+            return True
+        self.passed = self.passed or self._why_unasked(filter_)
+        _say(what, f"let in ({self.passed})")
+        return False
+
+    async def _tell_low_mx(self) -> None:
+        """The same delivery at the listener of option -M."""
+        self.passed = ""
+        self.session.destination = f"{self.own.low_mx}:25".encode("ascii")
+        if self.own.low_mx is not None and self.own.low_mx.version == 6:
+            self.session.destination = f"[{self.own.low_mx}]:25".encode("ascii")
+        await self._told(quiet=True)
+
+    def _filter(self, say: Callable[[str, str], None]) -> Greylist:
+        case = self._case()
+
+        def tried(attempt: Tuple, life: Life | None) -> None:
+            if attempt.key != seen_tuple(case.address, self.own.prefixes).key:
+                by_network = attempt.key == tuple_of(case, self.own.prefixes).key
+                say("tuple", _tuple(life, now(), by_network=by_network))
+
+        def now() -> int:
+            return filter_.clock.now()
+
+        looking = Looking(self.store, lambda known: say("known", _known(known, now())), tried)
+        filter_ = Greylist(self.own, looking, self.resolver)
+        filter_.options = self.common
+        filter_.options.timeout = SECONDS
+        filter_.log = Logger(self._take, verbose=True)
+        filter_.judge.tell_spf(lambda vouching: TellingVouching(vouching, self.resolver, say))
+        return filter_
+
+    def _case(self) -> Case:
+        transaction = self.session.transaction
+        assert transaction is not None  # noqa: S101 - it was made with the session
+        sender, recipient, helo = transaction.sender or b"", transaction.recipients[0], self.session.identity or b""
+        address = self.session.address or ip_address(0)
+        return Case(address, sender, recipient, helo, listed=False, now=0, deadline=0.0)
+
+    async def _decided(self, filter_: Greylist) -> Decision:
+        transaction = self.session.transaction
+        assert transaction is not None  # noqa: S101 - it was made with the session
+        asked = filter_.on_rcpt_to(self.session, transaction.recipients[0])
+        if transaction.sender == b"":
+            asked = filter_.on_data(self.session)
+        return await asked if inspect.isawaitable(asked) else asked
+
+    def _take(self, _level: int, line: str) -> None:
+        """The filter says in its log why it lets something in."""
+        words = line.split(" ", 2)
+        if len(words) == 3 and words[1] == "passed":
+            self.passed = parse_pairs(words[2]).get("reason", "")
+
+    def _why_unasked(self, filter_: Greylist) -> str:
+        """Why the filter did not even look."""
+        if filter_.ours(self.session):
+            return "ours, -N"
+        if is_role_address(self._case().recipient):
+            return "role address"
+        return "exempt, -W"
 
 
-async def _vouched(own: Options, case: Case, resolver: Resolver, facts: Facts) -> Facts:
-    from filter_api.net.spf import check_sender
-
-    deadline = asyncio.get_running_loop().time() + SECONDS
-    vouching = Vouching(resolver, time.monotonic, own.common)
-    domain = await vouching.first_listed(case.address, case.helo, deadline)
-    if domain is not None:
-        _say("common", f"the client is in the SPF record of {printable(domain)}")
-        return facts._replace(common=True)
-    sender = case.sender or b""
-    if sender and not domain_of(sender):
-        return facts
-    spf = await check_sender(resolver, case.address, sender, case.helo, deadline=deadline)
-    words = [spf.result.value, spf.mechanism and f"by {spf.mechanism} of {spf.domain}", spf.why]
-    strength = "which vouches for the client" if spf.strong else "which vouches for nobody"
-    _say("spf", " ".join(word for word in words if word) + (f", {strength}" if spf.passed else ""))
-    return facts._replace(spf_strong=spf.passed and spf.strong)
+def _refusal(decision: Reject | Disconnect) -> str:
+    reason, wait = str(decision.facts.get("reason", "")), decision.facts.get("wait")
+    if isinstance(wait, int):
+        return f"451, come back in {in_words(max(wait, 60))} ({reason})"
+    return f"refused, the client is {'trapped' if reason == 'trapped' else 'trapped by this'} ({reason})"
 
 
 def _known(known: Known, now: int) -> str:
@@ -123,21 +208,12 @@ def _known(known: Known, now: int) -> str:
     return "; ".join(found) or "nothing"
 
 
-def _tuple(record: Record | None, case: Case, facts: Facts) -> str:
-    owner = "the sender's domain" if facts.spf_strong else "the client's network"
-    if record is None:
+def _tuple(life: Life | None, now: int, *, by_network: bool) -> str:
+    owner = "the client's network" if by_network else "the sender's domain"
+    if life is None:
         return f"of {owner}: never seen"
-    life = record.life
-    text = f"of {owner}: first seen {in_words(case.now - life.first)} ago, refused {life.blocked} times"
+    text = f"of {owner}: first seen {in_words(now - life.first)} ago, refused {life.blocked} times"
     return f"{text}, passed {life.passed} times" if life.passed else text
-
-
-def _told(outcome: Outcome) -> str:
-    if isinstance(outcome, Pass):
-        return f"let in ({outcome.reason})"
-    if isinstance(outcome, Delay):
-        return f"451, come back in {in_words(max(outcome.seconds, 60))} ({outcome.reason})"
-    return f"refused, the client is {'trapped by this' if outcome.fresh else 'trapped'} ({outcome.reason})"
 
 
 def _say(what: str, text: str) -> None:

@@ -181,7 +181,7 @@ def test_an_mx_traps_only_while_its_primary_gives_signs_of_life(tmp_path: Path) 
         assert smtpd.offer("192.0.2.1", destination=LOW).startswith("451")
         now = int(smtpd.hands.wall)
         smtpd.loop.run_until_complete(smtpd.filter.store.note(BEAT, b"%d" % now))
-        smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+        smtpd.loop.run_until_complete(smtpd.filter.upkeep.beat())
         assert smtpd.offer("192.0.3.1", destination=LOW) == TRAPPED, "now there is one"
         smtpd.hands.advance(61)
         assert smtpd.offer("192.0.4.1", destination=LOW).startswith("451"), "and now it is gone"
@@ -275,7 +275,7 @@ class Pair:
 
     def beat(self) -> None:
         for smtpd in (self.low, self.primary, self.low):
-            smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+            smtpd.loop.run_until_complete(smtpd.filter.upkeep.beat())
 
     def close(self) -> None:
         for smtpd in (self.primary, self.low):
@@ -317,7 +317,7 @@ def test_a_client_that_another_filter_sent_away_from_the_primary_is_not_trapped(
 def test_without_an_mx_of_low_priority_a_primary_notes_nobody(tmp_path: Path) -> None:
     with Smtpd(tmp_path) as smtpd:
         smtpd.offer("192.0.2.1", destination=PRIMARY)
-        smtpd.loop.run_until_complete(smtpd.filter.upkeep._beat())
+        smtpd.loop.run_until_complete(smtpd.filter.upkeep.beat())
         smtpd.client("192.0.3.1", destination=PRIMARY).quit()
         smtpd.settle()
         assert [record.details.address for record in smtpd.records(Kind.GREY) if record.details] == [b"192.0.2.1"]
