@@ -133,3 +133,14 @@ def merged(one: Life, two: Life) -> Life:
         one.blocked + two.blocked,
         one.passed + two.passed,
     )
+
+
+def widest(one: Life, two: Life) -> Life:
+    """Two states of the same record, of which either may be the later one: the longest time, the higher counters."""
+    return Life(
+        min(one.first, two.first),
+        min(one.passes, two.passes),
+        max(one.expires, two.expires),
+        max(one.blocked, two.blocked),
+        max(one.passed, two.passed),
+    )

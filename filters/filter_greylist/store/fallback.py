@@ -1,9 +1,12 @@
 """A shared store that goes on alone: while Redis is away, a local SQLite file answers and remembers.
 
 When Redis is back, what was learned meanwhile is merged into it, record by record, while decisions already use Redis
-again: until the merge is done, each of them first takes along what the local file has on the same tuple.
+again: until the merge is done, each of them first takes along what the local file has on the same tuple. The local
+file also has copies of what must not be forgotten (`mirroring`).
 
-    up ──trouble──▶ away ──ping answered──▶ merging ──file empty──▶ up
+    up ──trouble──▶ away ──ping answered──▶ merging ──file empty, copies compared──▶ up
+
+Trouble with the local file is another matter: it is told, and Redis stays in use. So is one key that is unusable.
 """
 
 from __future__ import annotations
@@ -12,19 +15,32 @@ import asyncio
 import contextlib
 import enum
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from filter_greylist.rules.policy import Known
-from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
+from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple, widest
 from filter_greylist.store.base import Log, Question, Store, StoreError
+from filter_greylist.store.handover import HandOver
+from filter_greylist.store.mirroring import Copier, LocalTrouble
+from filter_greylist.store.redis.link import BadEntry
 from filter_greylist.store.redis.store import RedisStore
+from filter_greylist.store.sqlite.store import SqliteStore
 
 PROBE_SECONDS = 0.5
 """How often a server that is away is looked for."""
 
-MERGE = 200
-"""Records merged at a time."""
+FOLLOW_SECONDS = 1.0
+"""How often changes of others are copied."""
+
+LOCAL_SECONDS = 30.0
+"""How often a local file that could not be used is tried again."""
+
+CLOSE_SECONDS = 1.0
+"""What the keeper is at may take so long when the store is closed."""
+
+COPIES = 1000
+"""Copies that may be under way; more are left to the next comparison."""
 
 Result = TypeVar("Result")
 
@@ -40,7 +56,7 @@ class State(enum.Enum):
 class FallbackStore(Store):
     """`remote`, with `local` in its place while it is away."""
 
-    def __init__(self, remote: RedisStore, local: Store, log: Log) -> None:
+    def __init__(self, remote: RedisStore, local: SqliteStore, log: Log) -> None:
         self._remote = remote
         self._local = local
         self._log = log
@@ -48,23 +64,34 @@ class FallbackStore(Store):
         self._since: float | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self._handing_over = asyncio.Lock()
+        self._open = True
         self._alone = 0  # operations of the local file that have not ended
+        self._hand_over = HandOver(remote, local)
+        self._copier = Copier(remote, local.mirror)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._troubles: set[str] = set()
+        self._unmerged = False  # there was trouble with the local file
+        remote.lost = self._doubt
 
     async def open(self) -> None:
+        self._remote.clock = self._local.clock = self.clock
         await self._local.open()
         await self._remote.open()
         try:
             await self._remote.ping()
         except StoreError as error:
             self._lost(error)
+        self._open = True
         self._keeper = asyncio.create_task(self._keep())
 
     async def close(self) -> None:
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
+            self._open = False
+            self._changed.set()
+            await asyncio.wait({keeper}, timeout=CLOSE_SECONDS)  # a command that is cut off leaves a connection behind
             keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            await asyncio.gather(keeper, *self._tasks, return_exceptions=True)
         await self._remote.close()
         await self._local.close()
 
@@ -82,21 +109,28 @@ class FallbackStore(Store):
 
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
         if self._state is State.MERGING:
-            await self._take_along(attempt.key)
+            await self._hand_over.take_along(attempt.key)
         return await self._either(lambda store: store.attempt(attempt, now, timers))
 
     async def merge(self, records: Sequence[Record]) -> list[Life]:
-        return await self._either(lambda store: store.merge(records))
+        lives = await self._either(lambda store: store.merge(records))
+        if self._state is not State.AWAY:
+            pairs = zip(records, lives, strict=True)
+            self._later(self._copier.keep([record._replace(life=life) for record, life in pairs]))
+        return lives
 
     async def put(self, records: Sequence[Record]) -> None:
         await self._either(lambda store: store.put(records))
+        if self._state is not State.AWAY:
+            self._later(self._copier.keep(records))
 
     async def get(self, kind: Kind, name: bytes) -> Record | None:
+        record = await self._either(lambda store: store.get(kind, name))
         if self._state is State.MERGING:
             with contextlib.suppress(StoreError):
-                if (record := await self._local.get(kind, name)) is not None:
-                    return record
-        return await self._either(lambda store: store.get(kind, name))
+                if (local := await self._local.get(kind, name)) is not None:
+                    return local if record is None else record._replace(life=widest(record.life, local.life))
+        return record
 
     async def delete(self, kind: Kind, name: bytes) -> bool:
         local = False
@@ -138,6 +172,8 @@ class FallbackStore(Store):
         if self._state is not State.AWAY:
             try:
                 return await ask(self._remote)
+            except BadEntry as error:
+                self._tell_once("key", f"an entry of the shared store cannot be used ({error}): the local one answers")
             except StoreError as error:
                 self._lost(error)
         self._alone += 1
@@ -150,76 +186,102 @@ class FallbackStore(Store):
         if self._state is State.AWAY:
             return
         self._state, self._since = State.AWAY, time.monotonic()
+        self._copier.doubt()
         self._changed.set()
         self._log(f"the shared store is away ({error}): the local one carries on")
 
+    def _doubt(self) -> None:
+        """The server may have lost what it had: the copies count until they have been compared."""
+        if self._state is State.UP:
+            self._state = State.MERGING
+            self._copier.doubt()
+            self._changed.set()
+
     async def _keep(self) -> None:
-        """Look for a server that is away, and merge when it is there."""
-        while True:
-            if self._state is State.UP:
-                self._changed.clear()
-                await self._changed.wait()
+        """Look for a server that is away, merge when it is there, and keep the copies up to date."""
+        while self._open:
             try:
-                if self._state is State.AWAY:
-                    await asyncio.sleep(PROBE_SECONDS)
-                    await self._remote.ping()
-                    self._state = State.MERGING
-                merged = await self._merge_to_the_last()
+                await self._step()
+            except LocalTrouble as error:
+                self._file_trouble(error)
+                self._state = State.UP if self._state is State.MERGING else self._state
+                await self._pause(LOCAL_SECONDS)
             except StoreError as error:
                 self._lost(error)
-                continue
+            except Exception as error:  # noqa: BLE001 - without this task Redis would stay away for ever
+                self._tell_once("keeper", f"the shared store: {type(error).__name__}: {error}")
+                await self._pause(PROBE_SECONDS)
+
+    async def _step(self) -> None:
+        if self._state is State.AWAY:
+            await self._pause(PROBE_SECONDS)
+            await self._remote.ping()
+            self._state = State.MERGING
+        if self._state is State.MERGING:
+            merged = await self._merge()
+            await self._copier.follow(self.clock)
             if self._state is State.MERGING:
                 self._back(merged)
+        await self._pause(FOLLOW_SECONDS)
+        if self._state is State.UP:
+            if self._unmerged:
+                await self._hand_over.everything()
+                self._unmerged = False
+                self._troubles.discard("file")
+                self._log("the local store can be used again")
+            await self._copier.follow(self.clock)
 
-    def _back(self, merged: int) -> None:
-        self._state = State.UP
-        if self._since is not None:
-            seconds = round(time.monotonic() - self._since)
-            self._log(f"the shared store is back after {seconds} seconds, {merged} records merged into it")
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not beyond a change of the state."""
+        if self._open:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), seconds)
 
-    async def _merge_to_the_last(self) -> int:
+    def _file_trouble(self, error: StoreError) -> None:
+        self._unmerged = True
+        self._tell_once("file", f"the local store cannot be used ({error}): without Redis there would be none")
+
+    async def _merge(self) -> int:
         """Merge until nothing is left, not even what is still being written: it would lie there to the next outage."""
-        merged = await self._merge_all()
+        merged = await self._hand_over.everything()
         while self._state is State.MERGING:
             busy = self._alone
-            more = await self._merge_all()
+            more = await self._hand_over.everything()
             merged += more
             if not busy and not more:
                 break
         return merged
 
-    async def _merge_all(self) -> int:
-        """Merge every record of the local file and remove it there."""
-        count = 0
-        for kind in Kind:
-            batch: list[tuple[Kind, bytes]] = []
-            async for record in self._local.scan(kind):
-                batch.append((kind, record.name))
-                if len(batch) >= MERGE:
-                    count += await self._hand_over(batch)
-                    batch = []
-            count += await self._hand_over(batch)
-        return count
+    def _back(self, merged: int) -> None:
+        self._state = State.UP
+        if self._since is not None:
+            seconds = round(time.monotonic() - self._since)
+            self._since = None
+            self._log(f"the shared store is back after {seconds} seconds, {merged} records merged into it")
 
-    async def _hand_over(self, names: Sequence[tuple[Kind, bytes]]) -> int:
-        """First there, then not here: a crash in between counts something twice, and loses nothing."""
-        async with self._handing_over:
-            found = await asyncio.gather(*(self._local.get(kind, name) for kind, name in names))
-            records = [record for record in found if record is not None]
-            if records:
-                await self._remote.merge(records)
-                await asyncio.gather(*(self._local.delete(kind, name) for kind, name, _, _ in records))
-        return len(records)
+    def _tell_once(self, what: str, text: str) -> None:
+        if what not in self._troubles:
+            self._troubles.add(what)
+            self._log(text)
 
-    async def _take_along(self, key: bytes) -> None:
-        """Hand over what the local file has on one tuple, before it is asked for there."""
-        with contextlib.suppress(StoreError):  # the one there will tell if it is away, and the one here is not needed
-            if await self._local.get(Kind.GREY, key) is not None:
-                await self._hand_over([(Kind.GREY, key)])
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Copy without keeping anybody waiting."""
+        if len(self._tasks) >= COPIES:
+            work.close()
+            self._copier.doubt()
+            return
+        task = asyncio.create_task(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except LocalTrouble as error:
+            self._file_trouble(error)
 
 
 def _longer(one: Life | None, other: Life | None) -> Life | None:
-    """The one of two accounts that holds longer."""
-    if one is None or other is None:
-        return one or other
-    return max(one, other, key=lambda life: life.expires)
+    """What two accounts of the same record say, either of which may be the later one."""
+    return (one or other) if one is None or other is None else widest(one, other)

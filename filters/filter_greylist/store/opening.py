@@ -23,13 +23,18 @@ def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: b
     alone: without a local store that carries on when Redis is away, as the operator's tool wants it.
     """
     if spec.is_path:
-        if (trouble := check_directory(spec.url)) is not None:
-            raise ConfigError(f"-f {spec.url}: {trouble}")
-        return SqliteStore(spec.url, log, bounds)
+        return _open_file(spec, log, bounds, copies=False)
     target = parse_target(spec)
     check_target(target)
     remote = RedisStore(target, log, bounds)
     if alone:
         return remote
-    local = open_spec(parse_spec(target.fallback), log, bounds)
-    return FallbackStore(remote, local, log)
+    return FallbackStore(remote, _open_file(parse_spec(target.fallback), log, bounds, copies=True), log)
+
+
+def _open_file(spec: Spec, log: Log, bounds: Bounds, *, copies: bool) -> SqliteStore:
+    if not spec.is_path:
+        raise ConfigError(f"fallback={spec.shown}: not the path of a file")
+    if (trouble := check_directory(spec.url)) is not None:
+        raise ConfigError(f"-f {spec.url}: {trouble}")
+    return SqliteStore(spec.url, log, bounds, copies=copies)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple
 from filter_greylist.store import fallback
 from filter_greylist.store.base import Question, StoreError
 from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.redis.reading import BEGINNING, Changes
 from filter_greylist.store.sqlite.store import SqliteStore
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
 
@@ -25,8 +26,20 @@ TIMERS = Timers(60, 600, 6000)
 NOW = 1_800_000_000
 
 
+class NothingChanged:
+    """The log and the list of changes of a shared store that has none."""
+
+    async def changes(self, last: bytes | None) -> Changes:
+        return Changes([], BEGINNING, gap=False)
+
+    async def scan(self, letters: str) -> AsyncIterator[list[Record]]:
+        yield []
+
+
 class Shared(SqliteStore):
     """Up and down; going down may strike in the middle of an operation, after it was done."""
+
+    reader = NothingChanged()
 
     def __init__(self, path: str, lots: random.Random) -> None:
         super().__init__(path, print)
@@ -39,6 +52,13 @@ class Shared(SqliteStore):
 
     async def ping(self) -> None:
         self._check()
+
+    async def get_many(self, names: Sequence[tuple[Kind, bytes]]) -> list[Record | None]:
+        self._check()
+        return [await super(Shared, self).get(kind, name) for kind, name in names]
+
+    async def restore(self, records: Sequence[Record]) -> list[Life | None]:
+        return [*await self.merge(records)]
 
     async def consult(self, question: Question) -> Known:
         self._check()
@@ -63,7 +83,8 @@ class Shared(SqliteStore):
 
 async def flap(directory: Path, seed: int) -> None:
     lots = random.Random(seed)
-    remote, local = Shared(str(directory / "shared.db"), lots), SqliteStore(str(directory / "local.db"), print)
+    remote = Shared(str(directory / "shared.db"), lots)
+    local = SqliteStore(str(directory / "local.db"), print, copies=True)
     store = FallbackStore(remote, local, lambda _text: None)  # type: ignore[arg-type]  # stands for a RedisStore
     await store.open()
     now, first = NOW, dict[int, int]()

@@ -26,6 +26,11 @@ def check_target(target: Target) -> None:
 
 def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to the versions of redis-py
     """A client, not connected yet."""
+    return make_link(target)[0]
+
+
+def make_link(target: Target) -> tuple[Any, Any]:
+    """A client, not connected yet, and the Sentinels that know its server, or None."""
     from redis.asyncio import Redis
     from redis.asyncio.retry import Retry
     from redis.asyncio.sentinel import Sentinel
@@ -41,7 +46,7 @@ def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to t
     login: dict[str, Any] = {"username": target.username, "password": target.password, "db": target.db}
     if target.master is None:
         host, port = target.hosts[0]
-        return Redis(host=host, port=port, **login, **common, **tls)
+        return Redis(host=host, port=port, **login, **common, **tls), None
     sentinels: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types for it
         target.hosts,
         sentinel_kwargs={**common, **tls, "password": target.sentinel_password},
@@ -49,7 +54,7 @@ def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to t
         **common,
         **tls,
     )
-    return sentinels.master_for(target.master)
+    return sentinels.master_for(target.master), sentinels
 
 
 def _tls(target: Target) -> dict[str, Any]:

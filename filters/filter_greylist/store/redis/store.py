@@ -1,8 +1,8 @@
 """The shared store: Redis 7 or Valkey, for all the servers that receive a domain's mail.
 
-One pump sends what has gathered as one call of the script (`script`), waits for the reply and hands out the answers: a
-batch costs one round trip, however many operations are in it. Any trouble with the server fails the batch; the store
-that carries on meanwhile is the business of `fallback`.
+What `pump` gathers goes as one call of the script (`script`): a batch costs one round trip, however many operations are
+in it. Any trouble with the server fails the batch; the store that carries on meanwhile is the business of `fallback`.
+Times are moved to the server's clock and back (`clock`).
 
 redis-py is imported when the store is opened. Its own retries are switched off: a caller's deadline is near.
 """
@@ -10,192 +10,226 @@ redis-py is imported when the store is opened. Its own retries are switched off:
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, NamedTuple
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from filter_greylist.rules.policy import Known
-from filter_greylist.rules.records import Details, Kind, Life, Record, Timers, Tuple
+from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple
 from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds, Log, Question, Store, StoreError
-from filter_greylist.store.redis.connect import make_client
-from filter_greylist.store.redis.script import SCRIPT, SHA, SPAN
+from filter_greylist.store.redis.clock import ServerClock
+from filter_greylist.store.redis.link import BadEntry, Link
+from filter_greylist.store.redis.lua_tuples import SPAN
+from filter_greylist.store.redis.pump import Argument, Pump
+from filter_greylist.store.redis.reading import Reader
+from filter_greylist.store.redis.room import Room
+from filter_greylist.store.redis.script import SCRIPT, SHA
+from filter_greylist.store.redis.values import moved, pack_details, pack_group, pack_shown, read_life
 from filter_greylist.store.target import Target
 
-BATCH = 256
-WAITING = 20_000
-REPLY_SECONDS = 2.0
 COUNT_SECONDS = 5.0
-PAGE = 500
+"""Between two looks at how many tuples all the servers have made."""
 
-
-class _Job(NamedTuple):
-    arguments: tuple[bytes | str | int, ...]
-    future: asyncio.Future[bytes]
+UNKNOWN = Known()
 
 
 class RedisStore(Store):
-    """The records in a Redis server."""
+    """The records in a Redis server. lost: is told when its data are not those it had before."""
 
     def __init__(self, target: Target, log: Log, bounds: Bounds = DEFAULT_BOUNDS) -> None:
-        self._target = target
+        self._prefix = target.prefix
         self._log = log
         self._bounds = bounds
-        self._client: Any = None
-        self._jobs: deque[_Job] = deque()
-        self._wake = asyncio.Event()
-        self._pump: asyncio.Task[None] | None = None
-        self._now = 0
+        self._clock = ServerClock(log)
+        self._link = Link(target, self._reconnected, log)
+        self._pump = Pump(self._call)
+        self.reader = Reader(self._link, target.prefix, self._shift)
+        self._room = Room(self._link, self._pump, target.prefix, bounds, log)
         self._grey = 0
         self._total = 0
         self._counted = float("-inf")
+        self._id = b""
+        self._healed = 0
+        self._christening: asyncio.Task[None] | None = None
+        self.lost: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
-        self._client = make_client(self._target)
-        self._pump = asyncio.create_task(self._run())
+        self._link.open()
+        self._pump.start()
 
     async def close(self) -> None:
-        pump, self._pump = self._pump, None
-        if pump is not None:
-            await asyncio.gather(*(job.future for job in self._jobs), return_exceptions=True)
-            pump.cancel()
-            await asyncio.gather(pump, return_exceptions=True)
-        if self._client is not None:
-            await _close(self._client)
+        await self._pump.stop()
+        if self._christening is not None:
+            await asyncio.gather(self._christening, return_exceptions=True)
+        await self._link.close()
 
     async def consult(self, question: Question) -> Known:
-        reply = await self._submit("c", *question)
-        return Known(*(_life(value) if value else None for value in reply.split(b"|")))
+        reply = await self._pump.submit("c", *question)
+        if reply == b"||||":
+            return UNKNOWN
+        shift = self._clock.shift(self.clock)
+        lives = [read_life(value, shift) if value else None for value in reply.split(b"|")]
+        return Known(*lives) if len(lives) == len(UNKNOWN) else UNKNOWN
 
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
-        self._now, self._grey = now, timers.grey
-        key, (group, *shown) = attempt
-        reply = await self._submit("a", key, now, timers.passes, timers.grey, group, _pack(shown))
-        return _life(reply) if reply else None
+        if not self._clock.known:
+            await self._learn_time()
+        shift = self._clock.shift(self.clock)
+        key, details = attempt
+        group, *shown = details
+        self._grey = timers.grey
+        operation = ("a", key, now + shift, timers.passes, timers.grey, pack_group(group), pack_shown(shown))
+        reply = await self._pump.submit(*operation)
+        if reply[:1] == b"#" and await self._room.make(reply, details, self._total):
+            reply = await self._pump.submit(*operation)
+        return None if reply[:1] == b"#" else _life(reply, shift)
 
     async def merge(self, records: Sequence[Record]) -> list[Life]:
-        return [_life(reply) for reply in await asyncio.gather(*(self._store("m", record) for record in records))]
+        lives = await asyncio.gather(*(self._store("m", record) for record in records))
+        return [life or record.life for life, record in zip(lives, records, strict=True)]
 
     async def put(self, records: Sequence[Record]) -> None:
         await asyncio.gather(*(self._store("p", record) for record in records))
 
+    async def restore(self, records: Sequence[Record]) -> list[Life | None]:
+        """Give back what the server may have lost; what it is then, None for what was removed or has no room."""
+        return await asyncio.gather(*(self._store("r", record) for record in records))
+
     async def delete(self, kind: Kind, name: bytes) -> bool:
-        return bool(await self._submit("d", kind.value, name))
+        if not self._clock.known:
+            await self._learn_time()
+        return bool(await self._pump.submit("d", kind.value, name))
 
     async def get(self, kind: Kind, name: bytes) -> Record | None:
-        value = await self._command("GET", self._name(kind, name))
-        return None if value is None else _record(kind, name, value)
+        (record,) = await self.get_many([(kind, name)])
+        return record
+
+    async def get_many(self, names: Sequence[tuple[Kind, bytes]]) -> list[Record | None]:
+        """Several records."""
+        if not self._clock.known:
+            await self._learn_time()
+        return await self.reader.get_many(names)
 
     async def scan(self, kind: Kind) -> AsyncIterator[Record]:
-        prefix = self._name(kind, b"")
-        cursor: Any = 0
-        while True:
-            cursor, names = await self._command("SCAN", cursor, "MATCH", _literal(prefix) + b"*", "COUNT", PAGE)
-            values = await self._command("MGET", *names) if names else []
-            for name, value in zip(names, values, strict=True):
-                if value is not None and (record := _record(kind, name[len(prefix) :], value)) is not None:
-                    yield record
-            if int(cursor) == 0:
-                return
+        if not self._clock.known:
+            await self._learn_time()
+        async for page in self.reader.scan(kind.value):
+            for record in page:
+                yield record
 
     async def sweep(self, now: int) -> bool:
         return False  # Redis forgets by itself
 
     async def note(self, name: str, value: bytes) -> None:
-        await self._command("SET", self._note(name), value)
+        await self._link.command("SET", self._note(name), value)
 
     async def noted(self, name: str) -> bytes | None:
-        value: bytes | None = await self._command("GET", self._note(name))
-        return value
+        try:
+            value = await self._link.command("GET", self._note(name))
+        except BadEntry:
+            return None
+        return value if isinstance(value, bytes) else None
 
     async def mark(self, name: str, now: int) -> None:
-        await self.note(name, b"%d" % now)
+        if not self._clock.known:
+            await self._learn_time()
+        await self.note(name, b"%d" % (now + self._clock.shift(self.clock)))
 
     async def marked(self, name: str) -> int | None:
+        if not self._clock.known:
+            await self._learn_time()
         value = await self.noted(name)
-        return int(value) if value is not None and value.isdigit() and len(value) < 16 else None
+        if value is None or not value.isdigit() or len(value) > 16:
+            return None
+        return int(value) - self._clock.shift(self.clock)
 
     async def ping(self) -> None:
         """Whether the server is there and takes writes; StoreError if not."""
-        await self._command("SET", self._note("ping"), b"1", "EX", 60)
-
-    def _name(self, kind: Kind, name: bytes) -> bytes:
-        return self._target.prefix + kind.value.encode("ascii") + b":" + name
+        await self._link.command("SET", self._note("ping"), b"1", "EX", 60)
+        await self._learn_time()
 
     def _note(self, name: str) -> bytes:
-        return self._target.prefix + b"note:" + name.encode("ascii")
+        return self._prefix + b"note:" + name.encode("ascii")
 
-    async def _store(self, operation: str, record: Record) -> bytes:
-        details = b""
-        if record.details is not None:
-            group, *shown = record.details
-            details = b" " + group + _pack(shown)
-        return await self._submit(operation, record.kind.value, record.name, *record.life, details)
+    def _shift(self) -> int:
+        return self._clock.shift(self.clock)
 
-    async def _command(self, *arguments: bytes | str | int) -> Any:  # noqa: ANN401 - as redis-py has it
-        """One command of its own, beside the pump."""
+    def _reconnected(self) -> None:
+        self._counted = float("-inf")
+        self.lost()
+
+    async def _learn_time(self) -> None:
         try:
-            async with asyncio.timeout(REPLY_SECONDS):
-                return await self._client.execute_command(*arguments)
-        except Exception as error:
-            raise _trouble(error) from error
+            seconds, micros = await self._link.command("TIME")
+            self._clock.heard(int(seconds) + int(micros) / 1e6, self.clock)
+        except (BadEntry, TypeError, ValueError):
+            self._clock.silent()
+        except StoreError as error:
+            if "NOPERM" not in str(error) and "unknown command" not in str(error):
+                raise
+            self._clock.silent()
 
-    def _submit(self, *arguments: bytes | str | int) -> asyncio.Future[bytes]:
-        if self._pump is None:
-            raise StoreError("the store is closed")
-        if len(self._jobs) >= WAITING:
-            raise StoreError("overloaded: too many operations wait for Redis")
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._jobs.append(_Job(arguments, future))
-        self._wake.set()
-        return future
+    async def _store(self, how: str, record: Record) -> Life | None:
+        if not self._clock.known:
+            await self._learn_time()
+        shift = self._clock.shift(self.clock)
+        kind, name, life, details = record
+        operation = (how, kind.value, name, *moved(life, shift), pack_details(details))
+        reply = await self._pump.submit(*operation)
+        if reply[:1] == b"#" and how == "m" and await self._room.make_for(reply, record, self._total):
+            reply = await self._pump.submit(*operation)
+        return None if reply[:1] in {b"", b"#"} else _life(reply, shift)
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._jobs:
-                batch = [self._jobs.popleft() for _ in range(min(BATCH, len(self._jobs)))]
-                await self._carry_out([job for job in batch if not job.future.cancelled()])
-
-    async def _carry_out(self, batch: list[_Job]) -> None:
-        """Send a batch and hand out its replies; whatever happens, every future is done then.
-
-        What waits behind a batch that failed is not tried: each of them would wait as long, one after the other.
-        """
-        replies: list[bytes] | StoreError
+    async def _call(self, operations: list[Argument], count: int) -> Sequence[bytes]:
+        """Send operations as one call of the script. Raises whatever goes wrong."""
+        if not self._clock.known:
+            await self._learn_time()
+        await self._count()
+        bounds, now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
+        head: list[Argument] = [0, self._prefix, bounds.network, bounds.total - self._total, now, bounds.hosts]
         try:
-            async with asyncio.timeout(REPLY_SECONDS):
-                await self._count()
-                replies = await self._call(batch)
-        except asyncio.CancelledError:
-            _answer(batch, StoreError("the store is closed"))
-            raise
-        except Exception as error:  # noqa: BLE001 - redis-py has no common base for what a broken server does to it
-            replies = _trouble(error)
-            batch += self._jobs
-            self._jobs.clear()
-        _answer(batch, replies)
-
-    async def _call(self, batch: list[_Job]) -> list[bytes]:
-        arguments: list[bytes | str | int] = [
-            0,
-            self._target.prefix,
-            self._bounds.network,
-            int(self._total >= self._bounds.total),
-        ]
-        for job in batch:
-            arguments += job.arguments
-        try:
-            reply = await self._client.execute_command("EVALSHA", SHA, *arguments)
+            reply = await self._link.execute("EVALSHA", SHA, *head, *operations)
         except Exception as error:
             if type(error).__name__ != "NoScriptError":
                 raise
-            reply = await self._client.execute_command("EVAL", SCRIPT, *arguments)
-        replies: list[bytes] = reply.split(b"\n") if batch else []
-        if len(replies) != len(batch):
-            raise StoreError(f"{len(replies)} replies to {len(batch)} operations")
+            reply = await self._link.execute("EVAL", SCRIPT, *head, *operations)
+        replies: list[bytes]
+        header, *replies = reply.split(b"\n")
+        if len(replies) != count:
+            raise StoreError(f"{len(replies)} replies to {count} operations")
+        self._heard(header)
         return replies
+
+    def _heard(self, header: bytes) -> None:
+        time, grown, healed, name = header.split(b" ")
+        if time != b"-":
+            self._clock.heard(float(time), self.clock)
+        self._total += int(grown)
+        self._heal(int(healed))
+        if name != self._id:
+            self._renamed(name)
+
+    def _heal(self, keys: int) -> None:
+        if keys and not self._healed:
+            self._log("keys in Redis were not of their kind and were removed: does something else use the prefix?")
+        self._healed += keys
+
+    def _renamed(self, name: bytes) -> None:
+        """The data have another name than before, or none yet."""
+        if name == b"-" and (self._christening is None or self._christening.done()):
+            self._christening = asyncio.create_task(self._christen())
+        if self._id and name != self._id:
+            self._counted = float("-inf")
+            self.lost()
+        self._id = b"" if name == b"-" else name
+
+    async def _christen(self) -> None:
+        """Give the data a name."""
+        try:
+            await self._link.command("SET", self._prefix + b"id", secrets.token_hex(8), "NX")
+        except BadEntry:
+            await self._link.command("DEL", self._prefix + b"id")
+        except StoreError:
+            return  # whoever asks next will see that it is away
 
     async def _count(self) -> None:
         """Learn every few seconds how many tuples there are, from the counters of the spans that are still to end."""
@@ -203,73 +237,15 @@ class RedisStore(Store):
         if not self._grey or now - self._counted < COUNT_SECONDS:
             return
         self._counted = now
-        spans = range(self._now // SPAN, (self._now + self._grey) // SPAN + 1)
-        counts = await self._client.execute_command("MGET", *(self._target.prefix + b"c:%d" % span for span in spans))
-        self._total = sum(int(count) for count in counts if count)
+        here = int(self.clock.time()) + self._clock.shift(self.clock)
+        spans = range(here // SPAN, (here + self._grey) // SPAN + 1)
+        counts = await self._link.execute("MGET", *(self._prefix + b"c:%d" % span for span in spans))
+        self._total = sum(max(0, int(count)) for count in counts if count and count.isdigit() and len(count) < 12)
+        self._room.counted(self._total)
 
 
-async def _close(client: Any) -> None:  # noqa: ANN401 - no type is common to the versions of redis-py
-    """Close the connections; the method was renamed in redis-py 5.0.1."""
-    close = getattr(client, "aclose", None) or client.close
-    with contextlib.suppress(Exception):  # the server is gone: so are the connections
-        await close()
-
-
-def _answer(batch: Sequence[_Job], replies: list[bytes] | StoreError) -> None:
-    for index, job in enumerate(batch):
-        if job.future.done():
-            continue
-        if isinstance(replies, StoreError):
-            job.future.set_exception(replies)
-        elif replies[index].startswith(b"!"):
-            job.future.set_exception(StoreError(replies[index][1:].decode("utf-8", "replace")))
-        else:
-            job.future.set_result(replies[index])
-
-
-def _trouble(error: Exception) -> StoreError:
-    """Any error as ours, with its text but never with an address that holds a password."""
-    if isinstance(error, StoreError):
-        return error
-    if isinstance(error, TimeoutError) or type(error).__name__ == "TimeoutError":
-        return StoreError("Redis does not answer")
-    return StoreError(f"Redis: {error}" if str(error) else f"Redis: {type(error).__name__}")
-
-
-def _life(text: bytes) -> Life:
-    return Life(*map(int, text.split()))
-
-
-def _pack(shown: Sequence[bytes]) -> bytes:
-    """The shown details as one string: their lengths, then themselves."""
-    lengths = b",".join(b"%d" % len(part) for part in shown)
-    return lengths + b":" + b"".join(shown)
-
-
-def _record(kind: Kind, name: bytes, value: bytes) -> Record | None:
-    """A value as a record; None for one that is none: somebody else's, or damaged."""
-    numbers, space, rest = _split_life(value)
-    try:
-        life = Life(*map(int, numbers))
-        if not space:
-            return Record(kind, name, life)
-        lengths, _, shown = rest[6:].partition(b":")
-        pieces, start = [], 0
-        for length in map(int, lengths.split(b",")):
-            pieces.append(shown[start : start + length])
-            start += length
-        return Record(kind, name, life, Details(rest[:6], *pieces))
-    except (ValueError, TypeError):
-        return None
-
-
-def _split_life(value: bytes) -> tuple[list[bytes], bytes, bytes]:
-    numbers = value.split(b" ", 5)
-    return (numbers[:5], b" ", numbers[5]) if len(numbers) == 6 else (numbers, b"", b"")
-
-
-def _literal(text: bytes) -> bytes:
-    """Text as a pattern of Redis that matches itself."""
-    for special in (b"\\", b"*", b"?", b"[", b"]"):
-        text = text.replace(special, b"\\" + special)
-    return text
+def _life(reply: bytes, shift: int) -> Life:
+    life = read_life(reply, shift)
+    if life is None:
+        raise BadEntry("an entry has no times")
+    return life

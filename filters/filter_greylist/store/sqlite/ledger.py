@@ -83,6 +83,14 @@ class Ledger:
             return record or copy
         return record._replace(life=merged(record.life, copy.life))
 
+    def own(self, connection: sqlite3.Connection, names: list[Name]) -> list[Record | None]:
+        """The same, without copies."""
+        return [read(connection, letter, name) for letter, name in names]
+
+    def disown(self, connection: sqlite3.Connection, names: list[Name]) -> list[bool]:
+        """Remove records, not their copies."""
+        return [self._remove(connection, name) for name in names]
+
     def delete(self, connection: sqlite3.Connection, names: list[Name]) -> list[bool]:
         """Remove records, and their copies."""
         found = []

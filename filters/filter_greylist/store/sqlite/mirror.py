@@ -9,11 +9,11 @@ from what the file learned itself, which has yet to be told to the shared store.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from filter_greylist.rules.records import Kind, Record
 from filter_greylist.store.sqlite.bulk import LIFE
-from filter_greylist.store.sqlite.rows import Name, pages
+from filter_greylist.store.sqlite.rows import Name, Place, pages
 from filter_greylist.store.sqlite.worker import Worker
 
 COPIED = (Kind.WHITE, Kind.TRAPPED, Kind.SPAMTRAP, Kind.PAIR, Kind.DOMAIN)
@@ -33,12 +33,11 @@ class Mirror:
         """Remove copies."""
         await self._worker.submit(_forget, [(letter(kind), name) for kind, name in names])
 
-    async def scan(self, kind: Kind) -> AsyncIterator[list[Record]]:
-        """All copies of a kind, a page at a time."""
-        after: int | bytes | None = b""
-        while after is not None:
-            page, after = await self._worker.submit(pages, (letter(kind), after), writes=False)
-            yield page
+    async def page(self, kind: Kind, after: bytes) -> tuple[list[Record], bytes | None]:
+        """The next copies of a kind behind a name, and behind which to go on; None at the end."""
+        place: Place = (letter(kind), after)
+        records, following = await self._worker.submit(pages, place, writes=False)
+        return records, following if isinstance(following, bytes) else None
 
     async def clear(self) -> None:
         """Remove all of them."""

@@ -56,6 +56,10 @@ class SqliteStore(Store):
     async def consult(self, question: Question) -> Known:
         return await self._worker.submit(self._consult, question, writes=False)
 
+    async def consult_own(self, question: Question) -> Known:
+        """The same without the copies."""
+        return await self._worker.submit(consult_all, question, writes=False)
+
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
         return await self._worker.submit(self._attempt, Attempt(attempt, now, timers))
 
@@ -71,10 +75,22 @@ class SqliteStore(Store):
     async def delete(self, kind: Kind, name: bytes) -> bool:
         return await self._worker.submit(self._ledger.delete, (kind.value, name))
 
+    async def own(self, kind: Kind, name: bytes) -> Record | None:
+        """One record that the file learned itself; no copy."""
+        return await self._worker.submit(self._ledger.own, (kind.value, name), writes=False)
+
+    async def disown(self, kind: Kind, name: bytes) -> None:
+        """Remove such a record; a copy stays."""
+        await self._worker.submit(self._ledger.disown, (kind.value, name))
+
+    async def page(self, kind: Kind, after: int | bytes) -> tuple[list[Record], int | bytes | None]:
+        """The next records of a kind, and behind what to go on; begin with 0 for tuples, else with an empty name."""
+        return await self._worker.submit(pages, (kind.value, after), writes=False)
+
     async def scan(self, kind: Kind) -> AsyncIterator[Record]:
         after: int | bytes | None = 0 if kind is Kind.GREY else b""
         while after is not None:
-            page, after = await self._worker.submit(pages, (kind.value, after), writes=False)
+            page, after = await self.page(kind, after)
             for record in page:
                 yield record
 
