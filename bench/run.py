@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ PARTS = {
     "interleaved": ("Interleaved sessions", "protocol:interleaved"),
     "events": ("Events", "protocol:events"),
     "latency": ("Latency", "protocol:latency"),
+    "growth": ("Growth with the input", "growth:figures"),
     "start": ("Start", "process:start"),
     "memory": ("Memory", "process:memory"),
     "endtoend": ("Under a real smtpd", "endtoend:figures"),
@@ -71,8 +73,8 @@ def run(arguments: list[str]) -> int:
         title, where = PARTS[name]
         try:
             figures = _part(where)()
-        except (CannotBuild, measure.DriverFailed, Unavailable) as error:
-            print(f"## {title}\n\nnot measured: {error}\n")
+        except (CannotBuild, measure.DriverFailed, Unavailable, OSError, subprocess.SubprocessError) as error:
+            print(f"## {title}\n\nnot measured: {error}\n")  # something is not installed: the other parts go on
             bad.append(Figure(name, 0.0))
             continue
         print(table(title, figures), flush=True)
