@@ -169,6 +169,27 @@ VOUCHED_SECONDS: Final = 3_600
 #: Seconds for which they are believed at least; and doubt, where the DNS did not answer, is believed no longer.
 DOUBT_SECONDS: Final = 30
 
+# --- scanners --------------------------------------------------------------------------------------------------------
+
+#: Bytes of an answer of a scanner, beside the header it repeats: an honest one has some hundred. With more it is no
+#: answer, and -F decides.
+MAX_SCANNER_ANSWER: Final = 65_536
+
+#: Bytes of an answer of clamd: one line, of which the name of a signature is the longest part.
+MAX_CLAMD_ANSWER: Final = 4_096
+
+#: Characters of the name of a signature in replies, fields and the log; the rest is cut.
+MAX_SIGNATURE_NAME: Final = 100
+
+#: Bytes of the head of an answer of spamd.
+MAX_SPAMD_HEAD: Final = 4_096
+
+#: Names of tests that hit; what else spamd names is left out. A real message hits some thirty.
+MAX_TESTS: Final = 300
+
+#: Lines of the fields that are taken over from spamd (-k); fields beyond are left out.
+MAX_TAKEN_LINES: Final = 100
+
 # --- the log ----------------------------------------------------------------------------------------------------------
 
 #: Characters of a line in the log. Values are cut until it fits, the longest first; the line itself never is.

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from filter_api.bounds import LOG_LINE
 from filter_api.session import Session
-from filter_api.text.escape import format_pairs, printable
+from filter_api.text.escape import format_pairs, one_line, printable
 
 Sink: TypeAlias = Callable[[int, str], None]
 
@@ -65,4 +65,4 @@ class Logger:
         self.error(session, what, error=f"{type(error).__name__}: {error}")
         for chunk in traceback.format_exception(error):
             for text in chunk.rstrip().split("\n"):
-                self.sink(logging.ERROR, printable("  " + text.strip(), MAX_LINE))
+                self.sink(logging.ERROR, one_line("  " + text.strip(), MAX_LINE))

@@ -27,17 +27,19 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
+from filter_api.bounds import MAX_SCANNER_ANSWER
 from filter_api.errors import CannotCheck
 from filter_api.message.spool import SpoolError
 from filter_api.net.breaker import Breaker
 from filter_api.net.endpoint import Endpoint, connect
 
 Answer = TypeVar("Answer")
+Arrived: TypeAlias = bytes | bytearray
+"""What has arrived of an answer; it grows, and is not to be kept."""
 
-ANSWER_LIMIT = 65_536
-"""Bytes of an answer; more than any honest one of spamd or clamd."""
+ANSWER_LIMIT = MAX_SCANNER_ANSWER
 
 PING_SECONDS = 10.0
 """Seconds a daemon has to answer a ping; one whose children are all busy needs some."""
@@ -55,7 +57,7 @@ class BadAnswer(Exception):
     """Raised by `Question.finished` and `Question.read`: this is not an answer in the daemon's protocol."""
 
 
-def _at_end_only(_reply: bytes) -> bool:
+def _at_end_only(_reply: Arrived) -> bool:
     return False
 
 
@@ -65,15 +67,16 @@ class Question(Generic[Answer]):
 
     blocks: gives the bytes to send, from the start at each call (every daemon tried gets them anew). read: makes the
     result of the whole answer, or raises BadAnswer. finished: is given what has arrived so far and says whether that is
-    all; without it the answer ends where the daemon closes. It too may raise BadAnswer, at the first wrong byte.
+    all; without it the answer ends where the daemon closes. It too may raise BadAnswer, at the first wrong byte. It is
+    asked after every piece that arrives, so it must not go through all of a long answer each time.
     half_close: shut down our side after the last block. limit: bytes of an answer.
     """
 
     blocks: Callable[[], Iterable[bytes]]
     read: Callable[[bytes], Answer]
-    finished: Callable[[bytes], bool] = field(default=_at_end_only)
+    finished: Callable[[Arrived], bool] = field(default=_at_end_only)
     half_close: bool = False
-    limit: int = ANSWER_LIMIT
+    limit: int = MAX_SCANNER_ANSWER
 
 
 class Backend:
@@ -92,33 +95,35 @@ class Backend:
         """The answer, before `deadline` (the event loop's clock). Raises BackendError; asks once, never again."""
         if not self.breaker.admits():
             raise BackendError(f"{self.endpoint}: held to be down")
-        sock: socket.socket | None = None
+        connected = certain = False
         try:
             async with asyncio.timeout_at(deadline):
                 with await connect(self.endpoint) as sock:
+                    connected = True
                     answer = question.read(await _converse(sock, question))
-        except TimeoutError:
+        except TimeoutError:  # while connecting, too: a question that waited for its turn has little time left
             why = "no answer within the deadline"
         except OSError as error:
-            why = _reason(error)
+            why, certain = _reason(error), not connected
         except BadAnswer as error:
             why = str(error)
         else:
             self.breaker.succeeded()
             return answer
-        if sock is None:
+        if certain or (not connected and self._ping is None):
             self.breaker.failed(why)
         else:
             self._doubt()
         raise BackendError(f"{self.endpoint}: {why}")
 
     def _doubt(self) -> None:
-        """A question went wrong after the daemon had taken it: ask whether the daemon lives, one ping at a time."""
+        """A question went wrong, perhaps by its own fault: ask whether the daemon lives, one ping at a time."""
         self._doubts += 1
         if self._pinging is None and self._ping is not None:
             self._pinging = asyncio.get_running_loop().create_task(self._find_out(self._ping))
 
     async def _find_out(self, ping: Question[object]) -> None:
+        """Without an answer to the ping every question that went wrong until then counts against the daemon."""
         try:
             async with asyncio.timeout(PING_SECONDS):
                 with await connect(self.endpoint) as sock:
@@ -184,8 +189,8 @@ async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:
     sender = asyncio.create_task(_send(sock, chain((left,), blocks), question))
     try:
         await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
-        if not reader.done():
-            sender.result()  # what the blocks raised, e.g. a spool that cannot be read
+        if sender.done() and (not reader.done() or isinstance(sender.exception(), SpoolError)):
+            sender.result()  # a message that cannot be read: an answer about the part that was sent is none
         return await reader
     finally:
         reader.cancel()
@@ -260,5 +265,5 @@ async def _receive(sock: socket.socket, question: Question[Answer]) -> bytes:
         reply += data
         if len(reply) > question.limit:
             raise BadAnswer(f"an answer of more than {question.limit} bytes")
-        if question.finished(bytes(reply)):
+        if question.finished(reply):
             return bytes(reply)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from filter_api.log import MAX_LINE, Sink
-from filter_api.text.escape import printable
+from filter_api.text.escape import one_line
 
 #: Lines a second, and in one burst.
 RATE: Final = 1000
@@ -164,7 +164,7 @@ class _Handler(logging.Handler):
             text = f"{record.name} {record.getMessage()}"
         except Exception:  # noqa: BLE001 - a log line is never worth a filter
             text = f"{record.name} unprintable"
-        self._sink(level, printable(text, MAX_LINE))
+        self._sink(level, one_line(text, MAX_LINE))
 
 
 def adopt_stdlib_logging(sink: Sink) -> None:

@@ -39,12 +39,23 @@ def printable(value: bytes | str, limit: int = DEFAULT_LIMIT) -> str:
     Control and 8-bit bytes become ``\\xNN``, a backslash becomes two; text is taken as UTF-8. A longer value ends in
     ``...``, never in the middle of an escape.
     """
+    value = value[: limit + 1]
     text = value if isinstance(value, str) else value.decode("latin-1")
     if len(text) <= limit and text.isascii() and text.isprintable() and "\\" not in text:
         return text
     raw = _encode(value) if isinstance(value, str) else value
     pieces = [_TABLE[byte] for byte in raw[: limit + 1]]
     return _join(pieces, limit)
+
+
+def one_line(text: str, limit: int = DEFAULT_LIMIT) -> str:
+    """A message in words as one line of printable ASCII, at most `limit` characters; longer ones end in ``...``.
+
+    Backslashes stay as they are: what stands in it may have been escaped before, and is not to be escaped again.
+    """
+    if not (text.isascii() and text.isprintable()):
+        text = "".join([chr(byte) if 0x20 <= byte <= 0x7E else _TABLE[byte] for byte in _encode(text[: limit + 1])])
+    return text if len(text) <= limit else text[: max(limit - len(CUT_MARK), 1)] + CUT_MARK
 
 
 def raw_text(value: bytes, limit: int) -> str:
@@ -75,7 +86,9 @@ def format_pairs(pairs: Mapping[str, object], room: int | None = None) -> str:
     Where there is not enough room the longest values are cut, each with its own mark and closing quote, so that the
     line can be read back whatever is in it. Pairs that have no room even so are left out, from the end.
     """
-    values = [value.decode("latin-1") if isinstance(value, bytes) else value for value in pairs.values()]
+    values = [
+        value[: DEFAULT_LIMIT + 1].decode("latin-1") if isinstance(value, bytes) else value for value in pairs.values()
+    ]
     every = "".join([value for value in values if isinstance(value, str)])
     if len(every) > DEFAULT_LIMIT or not every.isascii() or not every.isprintable() or '"' in every or "\\" in every:
         shown = [quote_value(value) for value in pairs.values()]

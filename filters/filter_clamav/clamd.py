@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from filter_api.net.backend import BadAnswer, Question
+from filter_api.bounds import MAX_CLAMD_ANSWER, MAX_SIGNATURE_NAME
+from filter_api.net.backend import Arrived, BadAnswer, Question
 from filter_api.text.escape import raw_text
 
 DEFAULT_PORT: Final = 3310
@@ -23,9 +24,6 @@ _END: Final = struct.pack("!I", 0)
 _FOUND: Final = re.compile(rb"stream: (.{1,1024}) FOUND", re.DOTALL)
 _TOO_LARGE: Final = re.compile(rb"(?:stream: )?INSTREAM size limit exceeded\. ERROR")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._:()+{}@/-]+")
-_NAME_LIMIT: Final = 100
-_ANSWER_LIMIT: Final = 4096
-"""Bytes of an answer: one line, of which the name of a signature is the longest part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ Result: TypeAlias = Clean | Found | TooLarge
 
 def scan(text: Callable[[], Iterable[bytes]]) -> Question[Result]:
     """Ask whether a text is infected; `text` gives it in blocks, from the start at each call."""
-    return Question(lambda: _stream(text()), read_result, _has_ended, limit=_ANSWER_LIMIT)
+    return Question(lambda: _stream(text()), read_result, _has_ended, limit=MAX_CLAMD_ANSWER)
 
 
 def _stream(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -63,7 +61,7 @@ def _stream(blocks: Iterable[bytes]) -> Iterator[bytes]:
     yield _END
 
 
-def _has_ended(reply: bytes) -> bool:
+def _has_ended(reply: Arrived) -> bool:
     return b"\0" in reply
 
 
@@ -90,7 +88,7 @@ def read_result(reply: bytes) -> Result:
 
 def safe_name(raw: bytes) -> str:
     """The name of a signature as it may stand in a reply, a header and the log."""
-    return _UNSAFE.sub("_", raw.decode("latin-1"))[:_NAME_LIMIT]
+    return _UNSAFE.sub("_", raw.decode("latin-1"))[:MAX_SIGNATURE_NAME]
 
 
 def read_version(reply: bytes) -> str:
@@ -101,7 +99,7 @@ def read_version(reply: bytes) -> str:
     return line.decode("ascii")
 
 
-VERSION: Final = Question(lambda: (b"zVERSION\0",), read_version, _has_ended, limit=_ANSWER_LIMIT)
+VERSION: Final = Question(lambda: (b"zVERSION\0",), read_version, _has_ended, limit=MAX_CLAMD_ANSWER)
 
 
 def _read_pong(reply: bytes) -> str:
@@ -111,4 +109,4 @@ def _read_pong(reply: bytes) -> str:
     return "PONG"
 
 
-PING: Final[Question[object]] = Question(lambda: (b"zPING\0",), _read_pong, _has_ended, limit=_ANSWER_LIMIT)
+PING: Final[Question[object]] = Question(lambda: (b"zPING\0",), _read_pong, _has_ended, limit=MAX_CLAMD_ANSWER)

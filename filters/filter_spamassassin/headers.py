@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from filter_api.bounds import MAX_TAKEN_LINES
 from filter_api.decision import AddHeader, Edit, RemoveHeader, ReplaceHeader
 from filter_api.message.header import Field, HeaderView
 from filter_api.version import VERSION
@@ -25,7 +26,6 @@ _NAME: Final = re.compile(rb"X-Spam-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
 _LINE: Final = re.compile(rb"[\t -~]*[!-~][\t -~]*")
 _WIDTH: Final = 76
 _LINE_LIMIT: Final = 998
-_LINES_LIMIT: Final = 100
 _MOST_STARS: Final = 50
 _TAG_LIMIT: Final = 100
 
@@ -76,7 +76,7 @@ def taken_over(fields: Iterable[Field], header: HeaderView) -> Iterator[Edit]:
 
     spamd drops such fields of the sender but for X-Spam-Prev-…, of which nobody can tell then whose they are.
     """
-    left = _LINES_LIMIT
+    left = MAX_TAKEN_LINES
     others = _OURS.union(field.key for field in header.fields if field.key.startswith(_PREVIOUS))
     for field in fields:
         if not _NAME.fullmatch(field.name) or field.key in others:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from filter_api.bounds import MAX_HEADER_LINES, MAX_SCANNER_ANSWER, MAX_SPAMD_HEAD, MAX_TESTS
 from filter_api.message.header import Field, parse_header
-from filter_api.net.backend import ANSWER_LIMIT, BadAnswer, Question
+from filter_api.net.backend import Arrived, BadAnswer, Question
 from filter_api.text.escape import raw_text
 
 DEFAULT_PORT: Final = 783
@@ -30,8 +31,6 @@ _SPAM: Final = re.compile(
 )
 _LENGTH: Final = re.compile(rb"Content-length:[ \t]*(\d{1,9})[ \t]*", re.IGNORECASE)
 _TEST: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_HEAD_LIMIT: Final = 4096
-_TESTS_LIMIT: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +67,20 @@ def check(
         _read_symbols if header_size is None else _read_headers,
         _is_whole,
         half_close=True,
-        limit=ANSWER_LIMIT + (header_size or 0),
+        limit=MAX_SCANNER_ANSWER + (header_size or 0),
     )
 
 
-def _is_whole(reply: bytes) -> bool:
+def _is_whole(reply: Arrived) -> bool:
     """Whether the announced length has arrived. Raises BadAnswer as soon as it cannot be spamd's."""
     if not reply.startswith(_GREETING[: len(reply)]):
-        raise BadAnswer(f"not spamd's protocol: {raw_text(reply, 60)}")
-    end = reply.find(b"\r\n\r\n")
+        raise BadAnswer(f"not spamd's protocol: {raw_text(bytes(reply[:60]), 60)}")
+    end = reply.find(b"\r\n\r\n", 0, MAX_SPAMD_HEAD + 4)
     if end < 0:
-        if len(reply) > _HEAD_LIMIT:
+        if len(reply) > MAX_SPAMD_HEAD:
             raise BadAnswer("an answer without end of its head")
         return False
-    length = _find(_LENGTH, reply[:end])
+    length = _find(_LENGTH, bytes(reply[:end]))
     return length is not None and len(reply) - end - 4 >= int(length[1])
 
 
@@ -110,6 +109,8 @@ def _read_symbols(reply: bytes) -> Scan:
 
 def _read_headers(reply: bytes) -> Scan:
     spam, score, required, body = _read(reply)
+    if body.count(b"\n") > MAX_HEADER_LINES:
+        raise BadAnswer(f"a header of more than {MAX_HEADER_LINES} lines")
     lines = (line.rstrip(b"\r") for line in body.split(b"\n"))
     view = parse_header(lines)
     status = view.get("X-Spam-Status") or b""
@@ -129,10 +130,10 @@ def _until_blank(words: Iterable[str]) -> Iterator[str]:
 def _names(words: Iterable[str]) -> tuple[str, ...]:
     """Names of tests only; ``none`` is what spamd says for no test."""
     found = [name for name in map(str.strip, words) if _TEST.fullmatch(name) and name != "none"]
-    return tuple(found[:_TESTS_LIMIT])
+    return tuple(found[:MAX_TESTS])
 
 
-def _has_status(reply: bytes) -> bool:
+def _has_status(reply: Arrived) -> bool:
     return b"\n" in reply
 
 
@@ -145,5 +146,5 @@ def _read_pong(reply: bytes) -> str:
 
 
 PING: Final[Question[object]] = Question(
-    lambda: (b"PING SPAMC/1.5\r\n\r\n",), _read_pong, _has_status, half_close=True, limit=_HEAD_LIMIT
+    lambda: (b"PING SPAMC/1.5\r\n\r\n",), _read_pong, _has_status, half_close=True, limit=MAX_SPAMD_HEAD
 )

@@ -18,24 +18,7 @@ from filter_api.net.dns import Resolver
 from filter_api.testing.dns import FakeZone
 from tests.dkim.crafted import BODY, GOOD, HEADER, NAME, NOW, crafted
 from tests.filter_dkimsign.keyring import record, rsa_key
-
-LEAST = 0.004  # seconds: what is faster at the large size is not measured, but noise
-
-
-def best(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(5):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-    return min(times)
-
-
-def grows_in_proportion(work: Callable[[int], Callable[[], object]], small: int) -> bool:
-    """Whether ten times the input costs at most 13 times as much."""
-    large = best(work(10 * small))
-    return large < LEAST or large <= 13 * best(work(small))
-
+from tests.support.growth import grows_in_proportion
 
 SHAPES = [
     b"a,",

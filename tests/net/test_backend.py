@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,69 @@ def test_a_daemon_that_answers_no_ping_either_is_held_to_be_down(
         assert backend.breaker.is_open
 
     run(trouble, tmp_path, scenario)
+
+
+def test_a_question_that_has_no_time_left_to_connect_proves_nothing(tmp_path: Path) -> None:
+    """It waited for its turn until its deadline; the daemon is well."""
+
+    async def scenario(endpoint: Endpoint) -> None:
+        backend = Backend(endpoint, ping=PING)
+        for _ in range(8):
+            with pytest.raises(BackendError, match="no answer within the deadline"):
+                await backend.ask(question(), soon(0.0))
+            await asyncio.sleep(0.02)
+        assert not backend.breaker.is_open
+
+    run(alive_but(hang), tmp_path, scenario)
+
+
+def test_nobody_who_accepts_is_as_down_as_nobody_who_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filter_api.net.backend.PING_SECONDS", 0.1)
+
+    async def main() -> None:
+        with socket.socket(socket.AF_UNIX) as listener, ExitStack() as full:
+            listener.bind(str(tmp_path / "socket"))
+            listener.listen(0)
+            for _ in range(2):  # as many as its queue takes
+                waiting = full.enter_context(socket.socket(socket.AF_UNIX))
+                waiting.setblocking(False)
+                with suppress(BlockingIOError):
+                    waiting.connect(str(tmp_path / "socket"))
+            backend = Backend(Endpoint(path=str(tmp_path / "socket")), ping=PING)
+            for _ in range(6):
+                with pytest.raises(BackendError):
+                    await backend.ask(question(), soon(0.05))
+            await asyncio.sleep(0.2)
+            assert backend.breaker.is_open
+
+    asyncio.run(main())
+
+
+def test_an_answer_about_a_part_of_a_message_is_none(tmp_path: Path) -> None:
+    """The rest of the message cannot be read; what the daemon says of the beginning does not matter."""
+
+    async def scenario(endpoint: Endpoint) -> None:
+        def blocks() -> Iterable[bytes]:
+            yield from MEGABYTE
+            raise SpoolError("Input/output error")
+
+        for _ in range(20):
+            with pytest.raises(SpoolError):
+                await Backend(endpoint).ask(Question(blocks, whole, half_close=True), soon(5))
+
+    run(answer_after(len(MEGABYTE) * len(MEGABYTE[0]), b"fine\n"), tmp_path, scenario)
+
+
+def answer_after(count: int, answer: bytes) -> Handler:
+    """Read so many bytes, then answer and stay."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(count)
+        writer.write(answer)
+        await writer.drain()
+        await reader.read()
+
+    return handle
 
 
 def test_without_a_ping_only_connecting_tells(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.text.escape import CUT_MARK, format_pairs, parse_pairs, printable, quote_value, unescape
+from filter_api.text.escape import CUT_MARK, format_pairs, one_line, parse_pairs, printable, quote_value, unescape
 
 PRINTABLE_LINE = re.compile(r"[\x20-\x7e]*\Z")
 
@@ -147,3 +147,20 @@ def test_short_values_are_whole_beside_a_long_one() -> None:
 )
 def test_the_first_key_wins_and_an_open_quote_ends_the_line(line: str, expected: dict[str, str]) -> None:
     assert parse_pairs(line) == expected
+
+
+@given(st.text(max_size=400), st.integers(4, 500))
+def test_a_message_in_words_is_one_line_and_is_not_escaped_twice(text: str, limit: int) -> None:
+    line = one_line(text, limit)
+    assert PRINTABLE_LINE.match(line)
+    assert len(line) <= limit
+    assert one_line(line, limit) == line
+    assert one_line(printable(text, limit), limit) == printable(text, limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\\xff", "a\\xff"), ("a\r\nb", "a\\x0d\\x0ab"), ("caf\xe9", "caf\\xc3\\xa9"), ("\udcff\x1b", "\\xff\\x1b")],
+)
+def test_backslashes_of_a_message_stay(text: str, shown: str) -> None:
+    assert one_line(text) == shown

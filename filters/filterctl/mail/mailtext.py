@@ -7,12 +7,15 @@ from typing import Final
 
 from filter_api.text.escape import unescape
 
+_LONGEST: Final = 4_096
+"""Bytes of a value that are looked at: encoded words are some times as long as what is shown of them."""
+
 _ENCODED: Final = re.compile(r"=\?[A-Za-z0-9._*+-]{1,40}\?[bqBQ]\?[^? ]{0,2000}\?=")
 
 
 def decoded(raw: bytes, limit: int = 200) -> str:
     """A header value in letters: encoded words (RFC 2047) and UTF-8 decoded, anything odd escaped."""
-    text = raw.decode("utf-8", "backslashreplace")
+    text = raw[:_LONGEST].decode("utf-8", "backslashreplace")
     if _ENCODED.search(text):
         text = _words(text)
     return shown(text, limit)

@@ -1,0 +1,25 @@
+"""Whether work grows in proportion to what a stranger gives it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+LEAST = 0.004
+"""Seconds; what is faster at the large size is not measured, but noise."""
+
+
+def best(work: Callable[[], object]) -> float:
+    """Seconds of CPU of the fastest of five."""
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        work()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def grows_in_proportion(work: Callable[[int], Callable[[], object]], small: int) -> bool:
+    """Whether ten times the input costs at most 13 times as much. work: makes the work for an input of a size."""
+    large = best(work(10 * small))
+    return large < LEAST or large <= 13 * best(work(small))
