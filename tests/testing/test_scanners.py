@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from filter_api import CannotCheck, Reject, Session, Verdict
 from filter_api.bases.scanning import ScanningFilter, ScanSettings
 from filter_api.errors import UsageError
 from filter_api.message.message import Message
+from filter_api.message.spool import SpoolError
 from filter_api.net.backend import Backend, BackendError, BadAnswer, Question
 from filter_api.options import parse_options
 from filter_api.testing import FakeScanner, Player
@@ -77,6 +79,26 @@ def test_a_slow_daemon_costs_the_test_no_time() -> None:
         scanner.seconds = 400
         assert smtpd.connect().mail(MAIL).reply != "550 5.7.1 bad words"
         assert smtpd.loop.time() - before < 60
+
+
+@pytest.mark.parametrize("policy", ["accept", "tempfail", "reject"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_message_that_cannot_be_read_is_put_off_whatever_the_policy(
+    policy: str, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has nothing to do with the daemon, and nobody knows what is in it: 452, and the client comes again."""
+    text = Message.text
+
+    def broken(self: Message) -> Iterator[bytes]:
+        for number, block in enumerate(text(self)):
+            if number >= after:
+                break
+            yield block
+        raise SpoolError("Input/output error")
+
+    monkeypatch.setattr(Message, "text", broken)
+    with playing(FakeScanner(b"good\n"), "-F", policy) as smtpd:
+        assert smtpd.connect().mail(MAIL).reply == "452 4.3.1 insufficient system storage"
 
 
 def test_a_message_that_is_bad_is_refused_even_if_it_cannot_be_kept(
