@@ -101,9 +101,6 @@ class Greylist(Filter):
         self.low_mx = LowPriorityMx(self.own.low_mx, self.monotonic())
         try:
             await self.store.open()
-            await self.upkeep.compare_clock()
-        except StoreError as error:
-            self.log.debug(None, "upkeep", error=error)  # it is tried again
         finally:
             self._opened.set()
         self.upkeep.start()

@@ -31,8 +31,8 @@ JUMP = 3600.0
 SUSPENSION = 24 * 3600.0
 """Seconds without expiry after a jump."""
 
-PLAUSIBLE = 1_790_000_000
-"""September 2026: no clock that is right is earlier, as this program is not older."""
+PLAUSIBLE = 1_666_000_000
+"""October 2022: no clock that is right is earlier, as the Python this needs is not older."""
 
 _Reading = Callable[[], float]
 
@@ -43,11 +43,12 @@ class SteadyClock:
     def __init__(self, wall: _Reading = time.time, monotonic: _Reading = time.monotonic) -> None:
         self._wall = wall
         self.monotonic = monotonic
-        self._begun = monotonic()
-        self._offset = wall() - self._begun
+        self.begun = monotonic()
+        self._offset = wall() - self.begun
         self._resumes: float | None = None
         self._jumped = 0.0
         self._store_time = float(PLAUSIBLE) if wall() < PLAUSIBLE else None  # the clock is behind this: it is wrong
+        self._adopted = False  # whether the store's time is kept
         self._moves: list[Move] = []
 
     def now(self) -> int:
@@ -56,12 +57,13 @@ class SteadyClock:
 
     def time(self) -> float:
         """Seconds since the epoch."""
-        monotonic = self.monotonic()
-        jump = self._wall() - monotonic - self._offset
-        if abs(jump) <= JUMP:
+        monotonic, wall = self.monotonic(), self._wall()
+        jump = wall - monotonic - self._offset
+        trusted = self._store_time is not None and wall + JUMP >= self._store_time
+        if trusted and (self._adopted or jump > JUMP):
+            self._follow(jump, self.begun + self._offset - 1)
+        elif abs(jump) <= JUMP:
             self._correct(jump, monotonic)
-        elif self._store_time is not None and self._wall() + JUMP >= self._store_time:
-            self._follow(jump, self._begun + self._offset - 1)
         elif self._resumes is None or abs(jump - self._jumped) > JUMP:
             self._resumes, self._jumped = monotonic + SUSPENSION, jump
         elif monotonic >= self._resumes:
@@ -82,6 +84,7 @@ class SteadyClock:
         self._offset += jump
         self._jumped = jump
         self._resumes = self._store_time = None
+        self._adopted = False
 
     @property
     def suspended(self) -> bool:
@@ -103,6 +106,7 @@ class SteadyClock:
             return 0
         self._store_time = float(written)
         if now < PLAUSIBLE:
+            self._adopted = True
             self._offset = written - monotonic
             self._jumped = self._wall() - written
         return int(written - now)
@@ -133,6 +137,12 @@ class CurrentClock:
 
     def __init__(self, current: Callable[[], SteadyClock]) -> None:
         self._current = current
+
+    @property
+    def source(self) -> tuple[object, float]:
+        """The clock itself, and when it began: it is another one once the filter has started."""
+        clock = self._current()
+        return clock, clock.begun
 
     def time(self) -> float:
         """Seconds since the epoch."""

@@ -9,9 +9,11 @@ clock there is none for a day.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from filter_greylist.deciding.clock import SteadyClock
 from filter_greylist.deciding.trap import BEAT_SECONDS
 from filter_greylist.rules.learn import Lesson, records_of
 from filter_greylist.rules.records import Kind, Move
@@ -38,6 +40,7 @@ class Upkeep:
         self._owner = owner
         self._task: asyncio.Task[None] | None = None
         self._told_jump = False
+        self._compared: SteadyClock | None = None
         self._following: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -68,8 +71,9 @@ class Upkeep:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def compare_clock(self) -> None:
-        """Ask this host's store when it was written: was the clock ahead of ours? Before the first decision."""
+        """Ask this host's store when it was written: was that clock ahead of ours? The first decision waits for it."""
         owner = self._owner
+        self._compared = owner.clock
         written = await owner.store.witnessed()
         if written is not None and (behind := owner.clock.distrust(written)):
             self._told_jump = True
@@ -83,11 +87,16 @@ class Upkeep:
 
     @property
     def unsettled(self) -> bool:
-        """Whether the clock followed a step and the store has not done so yet."""
-        return self._owner.clock.moved or (self._following is not None and not self._following.done())
+        """Whether the clock was not compared yet, or followed a step and the store has not done so."""
+        clock = self._owner.clock
+        return clock.moved or clock is not self._compared or not (self._following is None or self._following.done())
 
     async def settle(self) -> None:
         """Let the store follow the clock; goes on in the background if that takes long."""
+        if self._owner.clock is not self._compared:
+            with contextlib.suppress(StoreError):  # whoever asks it something will tell
+                await self.compare_clock()
+            self._owner.clock.now()
         if (moves := self._owner.clock.moves()) or self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow(moves, self._following))
         await asyncio.wait({self._following}, timeout=SETTLE_SECONDS)

@@ -42,6 +42,11 @@ class StoreError(Exception):
 class Clock(Protocol):
     """What tells a store the time: the filter's `SteadyClock`, or `HostClock`."""
 
+    @property
+    def source(self) -> tuple[object, float]:
+        """Which clock it is, and when it began, in its monotonic seconds: a filter's is another one once it started."""
+        ...
+
     def time(self) -> float:
         """Seconds since the epoch, as the records have them."""
         ...
@@ -53,6 +58,11 @@ class Clock(Protocol):
 
 class HostClock:
     """The clock of the host, as it is."""
+
+    @property
+    def source(self) -> tuple[object, float]:
+        """Always the same."""
+        return None, 0.0
 
     def time(self) -> float:
         """Seconds since the epoch."""

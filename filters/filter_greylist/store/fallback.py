@@ -159,10 +159,13 @@ class FallbackStore(Store):
         return await self._either(lambda store: store.marked(name))
 
     async def witness(self, now: int) -> None:
-        await self._local.witness(now)
+        with contextlib.suppress(StoreError):
+            await self._local.witness(now)
 
     async def witnessed(self) -> int | None:
-        return await self._local.witnessed()
+        with contextlib.suppress(StoreError):
+            return await self._local.witnessed()
+        return None
 
     async def redate(self, move: Move, timers: Timers) -> None:
         await self._local.redate(move, timers)

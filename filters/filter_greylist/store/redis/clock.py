@@ -33,23 +33,29 @@ class ServerClock:
         self._exact = 0.0
         self._told = 0.0
         self._silent = False
+        self._source: object = None
+        self._heard: float | None = None
 
-    @property
-    def known(self) -> bool:
-        """Whether it was ever read, or is known not to be told."""
-        return self._base is not None or self._silent
+    def known(self, clock: Clock) -> bool:
+        """Whether it was ever read with this clock of ours, or is known not to be told."""
+        return (self._base is not None and clock.source[0] is self._source) or self._silent
 
-    def heard(self, server: float, clock: Clock) -> None:
-        """The server says that it is `server`, in seconds."""
+    def heard(self, server: float, clock: Clock, *, tell: bool) -> None:
+        """The server says that it is `server`, in seconds. tell: log by how much that is not our time."""
         monotonic = clock.monotonic()
         read = server - monotonic
+        source, begun = clock.source
+        if source is not self._source:
+            self._base, self._source = (None if self._heard is None else self._heard - begun), source
+        self._heard = server
         if self._base is None or read > self._base + TOLERANCE:
             self._base = read
         elif read < self._base - TOLERANCE:
             self._went_back(read, monotonic)
         else:
             self._back = 0.0
-        self._tell(server - clock.time())
+        if tell and self._base is not None:
+            self._tell(self._base - (clock.time() - monotonic))
 
     def silent(self) -> None:
         """The server does not say what time it is: ours has to do."""
@@ -74,7 +80,8 @@ class ServerClock:
         elif not self._told or abs(ahead - self._told) > CHANGED:
             self._told = ahead
             way = "ahead of" if ahead > 0 else "behind"
-            self._log(f"the clock of Redis is {abs(round(ahead))} seconds {way} ours: what is kept there has its time")
+            seconds = abs(round(ahead))
+            self._log(f"the clock of Redis is {seconds} seconds {way} ours, and what is kept there has its time")
 
     def shift(self, clock: Clock) -> int:
         """Seconds to add to our times for the server's; 0 while they differ by no more than `TOLERANCE`."""

@@ -71,7 +71,7 @@ class RedisStore(Store):
         return Known(*lives) if len(lives) == len(UNKNOWN) else UNKNOWN
 
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         shift = self._clock.shift(self.clock)
         key, details = attempt
@@ -95,7 +95,7 @@ class RedisStore(Store):
         return await asyncio.gather(*(self._store("r", record) for record in records))
 
     async def delete(self, kind: Kind, name: bytes) -> bool:
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         return bool(await self._pump.submit("d", kind.value, name))
 
@@ -105,12 +105,12 @@ class RedisStore(Store):
 
     async def get_many(self, names: Sequence[tuple[Kind, bytes]]) -> list[Record | None]:
         """Several records."""
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         return await self.reader.get_many(names)
 
     async def scan(self, kind: Kind) -> AsyncIterator[Record]:
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         async for page in self.reader.scan(kind.value):
             for record in page:
@@ -130,12 +130,12 @@ class RedisStore(Store):
         return value if isinstance(value, bytes) else None
 
     async def mark(self, name: str, now: int) -> None:
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         await self.note(name, b"%d" % (now + self._clock.shift(self.clock)))
 
     async def marked(self, name: str) -> int | None:
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         value = await self.noted(name)
         if value is None or not value.isdigit() or len(value) > 16:
@@ -160,7 +160,7 @@ class RedisStore(Store):
     async def _learn_time(self) -> None:
         try:
             seconds, micros = await self._link.command("TIME")
-            self._clock.heard(int(seconds) + int(micros) / 1e6, self.clock)
+            self._clock.heard(int(seconds) + int(micros) / 1e6, self.clock, tell=False)
         except (BadEntry, TypeError, ValueError):
             self._clock.silent()
         except StoreError as error:
@@ -169,7 +169,7 @@ class RedisStore(Store):
             self._clock.silent()
 
     async def _store(self, how: str, record: Record) -> Life | None:
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         shift = self._clock.shift(self.clock)
         kind, name, life, details = record
@@ -181,7 +181,7 @@ class RedisStore(Store):
 
     async def _call(self, operations: list[Argument], count: int) -> Sequence[bytes]:
         """Send operations as one call of the script. Raises whatever goes wrong."""
-        if not self._clock.known:
+        if not self._clock.known(self.clock):
             await self._learn_time()
         await self._count()
         bounds, now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
@@ -202,7 +202,7 @@ class RedisStore(Store):
     def _heard(self, header: bytes) -> None:
         time, grown, healed, name = header.split(b" ")
         if time != b"-":
-            self._clock.heard(float(time), self.clock)
+            self._clock.heard(float(time), self.clock, tell=True)
         self._total += int(grown)
         self._heal(int(healed))
         if name != self._id:
