@@ -211,3 +211,21 @@ MAX_FACTS: Final = 1_048_576
 
 #: Networks of clients of a primary MX that are remembered for option -M, 150 bytes each; beyond, the oldest go.
 MAX_SEEN: Final = 20_000
+
+# --- the greylist ----------------------------------------------------------------------------------------------------
+
+#: Tuples of one client network (option -b of filter-greylist). Beyond, those of its most crowded address give way.
+MAX_NETWORK_TUPLES: Final = 1_000
+
+#: Tuples in all (option -b): 300 MB of SQLite. Beyond, those of the most crowded prefix give way, one for one.
+MAX_TUPLES: Final = 2_000_000
+
+#: White addresses, and as many trapped ones (option -b): ten times as many as send mail to a large server in 36 days.
+#: Beyond, those of the most crowded prefix give way.
+MAX_HOSTS: Final = 200_000
+
+#: Bytes of a HELO name, a sender or a recipient that a tuple keeps for the listing; smtpd's command line holds 2,047.
+MAX_DETAIL: Final = 1_000
+
+#: Bytes of a domain, of a trap address, of one side of a pair; a store that holds longer ones holds none of ours.
+MAX_GREYLIST_NAME: Final = 2_000

@@ -76,7 +76,7 @@ class Greylist(Filter):
     ) -> None:
         """`store` and `resolver` are for tests; by default they are what the options and resolv.conf(5) name."""
         self.own = own or Options()
-        self.store = store or open_spec(self.own.store, self._store_says)
+        self.store = store or open_spec(self.own.store, self._store_says, self.own.bounds)
         self.resolver = resolver or Resolver()
         self.clock = SteadyClock()
         self.store.clock = CurrentClock(lambda: self.clock)

@@ -14,14 +14,15 @@ from filter_api.text.escape import printable
 from filter_greylist.deciding.tarpit import LONGEST
 from filter_greylist.rules.key import Prefixes
 from filter_greylist.rules.records import Timers
+from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds
 from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.store.target import parse_target
 
 USAGE = (
-    "filter-greylist [-5oux] [-a file] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6] [-M address]"
-    f" [-s seconds] [-t file] {COMMON_USAGE}"
+    "filter-greylist [-5oux] [-a file] [-b network:tuples:hosts] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6]"
+    f" [-M address] [-s seconds] [-t file] {COMMON_USAGE}"
 )
-LETTERS = "5a:c:f:G:k:M:os:t:uwx"
+LETTERS = "5a:b:c:f:G:k:M:os:t:uwx"
 
 YEAR_HOURS = 24 * 366
 
@@ -32,6 +33,7 @@ class Options(NamedTuple):
     """The filter's own options, with their defaults."""
 
     allowed: DomainTable | None = None
+    bounds: Bounds = DEFAULT_BOUNDS
     common: DomainTable | None = None
     store: Spec = Spec(DEFAULT_PATH, DEFAULT_PATH)
     timers: Timers = Timers()
@@ -78,6 +80,14 @@ def parse_prefixes(value: str) -> Prefixes:
     return Prefixes(v4, v6)
 
 
+def parse_bounds(value: str) -> Bounds:
+    """``network:tuples:hosts``, see `Bounds`. Raises UsageError."""
+    bounds = Bounds(*_numbers("-b", value, 3))
+    if min(bounds) < 1:
+        raise UsageError(f"-b {value}: at least 1 of each")
+    return bounds
+
+
 def _numbers(option: str, value: str, count: int) -> list[int]:
     pieces = value.split(":")
     if len(pieces) != count or not all(piece.isascii() and piece.isdigit() and len(piece) < 10 for piece in pieces):
@@ -109,6 +119,7 @@ def _domains(value: str) -> DomainTable:
 _READ: dict[str, tuple[str, Callable[[str], object]]] = {
     "-5": ("trapped_code", lambda _: 550),
     "-a": ("allowed", _domains),
+    "-b": ("bounds", parse_bounds),
     "-c": ("common", DomainTable),
     "-f": ("store", _store),
     "-G": ("timers", parse_timers),

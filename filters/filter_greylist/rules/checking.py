@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from filter_greylist.rules.key import DETAIL_LIMIT, KEY_BYTES
+from filter_api.bounds import MAX_DETAIL, MAX_GREYLIST_NAME
+from filter_greylist.rules.key import KEY_BYTES
 from filter_greylist.rules.records import FOREVER, GROUP_BYTES, Details, Kind, Life, Record, address_name
 
 LATEST = 253_402_300_799
 """The last second of the year 9999: no time is later, except `FOREVER`."""
-
-LONGEST_NAME = 2 * DETAIL_LIMIT
-"""Bytes of a domain, of a trap address or of one side of a pair: smtpd's command line holds 2,047."""
 
 
 def life_of(values: Sequence[object]) -> Life | None:
@@ -57,14 +55,14 @@ def _is_named(kind: Kind, name: object) -> bool:
     if kind in {Kind.WHITE, Kind.TRAPPED}:
         return is_host(name)
     if kind is Kind.PAIR:
-        return name.count(b"\0") == 1 and len(name) <= 2 * LONGEST_NAME + 1
+        return name.count(b"\0") == 1 and len(name) <= 2 * MAX_GREYLIST_NAME + 1
     if kind is Kind.SPAMTRAP and b"@" not in name:
         return False
-    return 0 < len(name) <= LONGEST_NAME and b"\0" not in name
+    return 0 < len(name) <= MAX_GREYLIST_NAME and b"\0" not in name
 
 
 def _are_details(details: Details) -> bool:
-    if any(type(part) is not bytes or len(part) > DETAIL_LIMIT for part in details):
+    if any(type(part) is not bytes or len(part) > MAX_DETAIL for part in details):
         return False
     return len(details.group) in {0, GROUP_BYTES} and (not details.address or _is_address(details.address))
 

@@ -22,14 +22,12 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
+from filter_api.bounds import MAX_DETAIL
 from filter_api.text.addresses import client_network, split_address, strip_source_route
 from filter_greylist.rules.records import GROUP_BYTES, Details, Tuple
 
 KEY_BYTES = 16
 """Length of a tuple's name: chance finds no two that are equal among the millions, and nobody can make one."""
-
-DETAIL_LIMIT = 1000
-"""Bytes of an address kept for the listing; smtpd's command line holds at most 2,047."""
 
 _BATV_TAG = rb"[0-9]{4}[0-9a-f]{6}"  # key number, day, six digits of the hash (draft-levine-smtp-batv)
 _BATV = re.compile(
@@ -104,11 +102,11 @@ def tuple_for(origin: bytes, sender: bytes, recipient: bytes, details: Details) 
 def details_of(
     group: bytes, address: IPv4Address | IPv6Address, helo: bytes, sender: bytes, recipient: bytes
 ) -> Details:
-    """What the listing shows of a delivery, each part cut to `DETAIL_LIMIT` bytes."""
+    """What the listing shows of a delivery, each part cut to `MAX_DETAIL` bytes."""
     return Details(
         group,
         str(address).encode("ascii"),
-        helo[:DETAIL_LIMIT],
-        sender[:DETAIL_LIMIT],
-        recipient[:DETAIL_LIMIT],
+        helo[:MAX_DETAIL],
+        sender[:MAX_DETAIL],
+        recipient[:MAX_DETAIL],
     )

@@ -20,17 +20,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from filter_api.bounds import MAX_HOSTS, MAX_NETWORK_TUPLES, MAX_TUPLES
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
-
-NETWORK_LIMIT = 1000
-"""Tuples of one client network; beyond, new ones are refused without being stored."""
-
-TOTAL_LIMIT = 2_000_000
-"""Tuples in all."""
-
-HOSTS_LIMIT = 200_000
-"""White addresses, and trapped ones, each: ten times as many as send mail to a large server in 36 days."""
 
 Log = Callable[[str], None]
 
@@ -77,11 +69,11 @@ HOST_CLOCK = HostClock()
 
 
 class Bounds(NamedTuple):
-    """How many records are kept: tuples of one client network, tuples in all, white and trapped addresses each."""
+    """How many records are kept (option -b): tuples of a client network, tuples in all, white and trapped addresses."""
 
-    network: int = NETWORK_LIMIT
-    total: int = TOTAL_LIMIT
-    hosts: int = HOSTS_LIMIT
+    network: int = MAX_NETWORK_TUPLES
+    total: int = MAX_TUPLES
+    hosts: int = MAX_HOSTS
 
 
 DEFAULT_BOUNDS = Bounds()

@@ -16,12 +16,17 @@ from filter_greylist.store.sqlite.schema import check_directory
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
 
+UNBOUNDED = 1 << 40
+
 
 def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: bool = False) -> Store:
     """The store a spec names, not opened yet; `log` gets a line when something happens to it. Raises ConfigError.
 
-    alone: without a local store that carries on when Redis is away, as the operator's tool wants it.
+    alone: for the operator's tool, without a local store that carries on when Redis is away; and what an operator adds
+    is not bounded.
     """
+    if alone:
+        bounds = bounds._replace(hosts=UNBOUNDED)
     if spec.is_path:
         return _open_file(spec, log, bounds, copies=False)
     target = parse_target(spec)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from filter_api.bounds import MAX_DETAIL
 from filter_greylist.rules.key import (
-    DETAIL_LIMIT,
     KEY_BYTES,
     Prefixes,
     details_of,
@@ -139,6 +139,6 @@ def test_a_key_begins_with_the_digest_of_its_origin() -> None:
 def test_the_listing_keeps_what_was_sent_up_to_a_bound() -> None:
     details = details_of(b"group!", IPv4Address("192.0.2.1"), b"h" * 2000, b"s|\xff" * 700, b"r")
     assert details.address == b"192.0.2.1"
-    assert len(details.helo) == len(details.sender) == DETAIL_LIMIT
+    assert len(details.helo) == len(details.sender) == MAX_DETAIL
     assert details.sender.startswith(b"s|\xff")
     assert details.recipient == b"r"
