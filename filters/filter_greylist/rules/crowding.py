@@ -50,13 +50,17 @@ class Crowd:
     def __init__(self, members: Iterable[Member]) -> None:
         self._members = [(prefixes_of(member.address), member) for member in members]
         self._uses = max(1, len(self._members) // 8)
-        self.name = ""
-        """The prefix that gave way last, as text."""
+        self._name = ""
 
     @property
     def worn(self) -> bool:
         """Whether it was used often enough to be out of date."""
         return self._uses <= 0
+
+    @property
+    def who(self) -> str:
+        """For the log: who gives way."""
+        return f"those of {self._name} give way" if self._name else "new ones are not remembered"
 
     def give_way(self, newcomer: bytes, spared: Container[bytes] = ()) -> list[Member]:
         """Who gives way to a client with this address, and leaves the sample; nobody if it belongs to the crowd itself.
@@ -71,7 +75,6 @@ class Crowd:
         if going:
             gone = {member.name for _, member in going}
             self._members = [each for each in self._members if each[1].name not in gone]
-            self.name = shown(going[0][0][0])
         return [member for _, member in going]
 
     def _crowd(self, own: _Prefixes) -> list[tuple[_Prefixes, Member]]:
@@ -82,6 +85,8 @@ class Crowd:
             if not counts:
                 return []
             top, size = counts.most_common(1)[0]
+            if level == 0 and size > 1:
+                self._name = shown(top)
             mine = counts[own[level]] if among else 0
             if among and mine == size:
                 top = own[level]

@@ -67,3 +67,103 @@ def test_a_store_from_the_future_suspends_expiry_too() -> None:
     assert hands.clock.suspended
     hands.passes(SUSPENSION)
     assert not hands.clock.suspended
+
+
+class Booted(Hands):
+    """A host whose clock starts at `wall`."""
+
+    def __init__(self, wall: float) -> None:
+        super().__init__()
+        self.wall = wall
+        self.clock = SteadyClock(lambda: self.wall, lambda: self.monotonic)
+
+
+STORE = 1_800_000_000
+
+
+def test_a_clock_that_cannot_be_right_gives_way_to_the_store() -> None:
+    for boot in (100, 946_684_800):
+        hands = Booted(boot)
+        assert hands.clock.distrust(STORE) == STORE - boot
+        assert hands.clock.suspended
+        assert hands.passes(60) == STORE + 60
+        hands.wall = STORE + 600
+        assert hands.passes(5) == STORE + 605, "the step is followed at once"
+        assert not hands.clock.suspended
+        (move,) = hands.clock.moves()
+        assert move.since <= STORE
+        assert move.until >= STORE + 65
+        assert move.by == 540
+        assert hands.clock.jump == 540
+        assert hands.clock.moves() == []
+
+
+def test_a_clock_that_may_be_right_keeps_its_time_until_it_is_set() -> None:
+    for behind in (8 * 3600, 50 * 86400):
+        hands = Booted(STORE - behind)
+        assert hands.clock.distrust(STORE) == behind
+        assert hands.passes(60) == STORE - behind + 60
+        hands.wall += behind
+        assert hands.passes(5) == STORE + 65
+        (move,) = hands.clock.moves()
+        assert move.by == behind
+        assert STORE - behind - 2 <= move.since <= STORE - behind
+        assert move.until == STORE - behind + 66
+
+
+def test_without_a_store_a_clock_of_1970_is_followed_when_it_is_set() -> None:
+    hands = Booted(100)
+    assert hands.clock.doubtful
+    assert hands.passes(60) == 160
+    hands.wall = STORE
+    assert hands.passes(1) == STORE + 1
+    assert not hands.clock.doubtful
+    (move,) = hands.clock.moves()
+    assert move.since <= 100
+    assert move.until >= 160
+    assert move.by == STORE - 160
+
+
+def test_a_step_that_does_not_reach_the_store_is_not_followed() -> None:
+    hands = Booted(100)
+    hands.clock.distrust(STORE)
+    hands.wall = STORE - 40 * 86400
+    assert hands.passes(1) == STORE + 1
+    assert hands.clock.moves() == []
+    hands.wall = STORE + 3600
+    assert hands.passes(1) == STORE + 3601
+
+
+def test_a_store_a_little_ahead_and_one_behind_are_no_reason_for_doubt() -> None:
+    for written in (STORE + JUMP, STORE, STORE - 10**6, 0):
+        hands = Hands()
+        assert hands.clock.distrust(int(written)) == 0
+        assert not hands.clock.suspended
+        assert not hands.clock.doubtful
+
+
+def test_a_doubt_ends_when_time_has_come_to_the_store() -> None:
+    hands = Booted(STORE - 7200)
+    hands.clock.distrust(STORE)
+    for _ in range(80):
+        hands.passes(100)
+    assert not hands.clock.doubtful
+    hands.wall += 365 * 86400
+    assert hands.passes(1) < STORE + 10**6, "now a jump is a jump"
+
+
+def test_being_told_twice_changes_nothing() -> None:
+    hands = Booted(STORE - 7200)
+    assert hands.clock.distrust(STORE) == 7200
+    assert hands.clock.distrust(STORE) == 0
+
+
+def test_a_jump_that_is_followed_after_a_day_moves_all_that_was_remembered() -> None:
+    hands = Hands()
+    hands.wall += 50 * 86400
+    hands.passes(60)
+    assert hands.clock.moves() == []
+    hands.passes(SUSPENSION)
+    (move,) = hands.clock.moves()
+    assert move.since == 0
+    assert move.by == 50 * 86400

@@ -48,7 +48,7 @@ class Room:
             if crowd is None or crowd.worn:
                 crowd = self._crowds[Kind.GREY] = Crowd(await self._tuples(whole=tuples <= SMALL))
             gone = crowd.give_way(details.address)
-        self._say(Kind.GREY, f"the greylist is full, it holds {tuples} tuples", crowd, gone)
+        self._say(Kind.GREY, f"the greylist is full, it holds {tuples} tuples", crowd)
         return await self._evict(Kind.GREY, gone)
 
     async def make_for(self, why: bytes, record: Record, tuples: int) -> bool:
@@ -63,7 +63,7 @@ class Room:
                 crowd = self._crowds[kind] = Crowd([Member(name, name) for name in names])
             gone = crowd.give_way(record.name)
         what = "white" if kind is Kind.WHITE else "trapped"
-        self._say(kind, f"there are {self._bounds.hosts} {what} addresses, as many as may be", crowd, gone)
+        self._say(kind, f"there are {self._bounds.hosts} {what} addresses, as many as may be", crowd)
         return await self._evict(kind, gone)
 
     def counted(self, tuples: int) -> None:
@@ -71,10 +71,10 @@ class Room:
         if tuples < 0.9 * self._bounds.total:
             self._said.discard(Kind.GREY)
 
-    def _say(self, kind: Kind, what: str, crowd: Crowd, gone: Sequence[Member]) -> None:
+    def _say(self, kind: Kind, what: str, crowd: Crowd) -> None:
         if kind not in self._said:
             self._said.add(kind)
-            self._log(f"{what}: {f'those of {crowd.name} give way first' if gone else 'new ones are not remembered'}")
+            self._log(f"{what}: {crowd.who}")
 
     def _key(self, letter: bytes, name: bytes) -> bytes:
         return self._prefix + letter + b":" + name

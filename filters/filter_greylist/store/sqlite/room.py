@@ -75,8 +75,7 @@ class Room:
         gone = self._remove(connection, self._crowd.give_way(address, spared))
         if not self._said:
             self._said = True
-            who = f"those of {self._crowd.name} give way first" if gone else "new ones are not remembered"
-            self._log(f"the greylist is full, it holds {tuples} tuples: {who}")
+            self._log(f"the greylist is full, it holds {tuples} tuples: {self._crowd.who}")
         return bool(gone)
 
     def _remove(self, connection: sqlite3.Connection, members: list[Member]) -> int:
@@ -172,15 +171,14 @@ class Census:
         for member in gone:
             delete(member.name)
         self._sample = [each for each in self._sample if each not in {member.name for member in gone}]
-        self._say(gone)
+        self._say()
         return bool(gone)
 
-    def _say(self, gone: list[Member]) -> None:
+    def _say(self) -> None:
         if not self._said and self._crowd is not None:
             self._said = True
             what = "white" if self.kind == Kind.WHITE.value else "trapped"
-            who = f"those of {self._crowd.name} give way first" if gone else "new ones are not remembered"
-            self._log(f"there are {self._limit} {what} addresses, as many as may be: {who}")
+            self._log(f"there are {self._limit} {what} addresses, as many as may be: {self._crowd.who}")
 
     def _see_all(self, connection: sqlite3.Connection) -> None:
         """The sample, where it is needed before the first sweep."""

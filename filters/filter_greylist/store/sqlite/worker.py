@@ -8,7 +8,8 @@ two and the event loop spend more time on handing the interpreter to each other 
 
 - A future that was cancelled (deadline passed) before its turn is skipped.
 - An error of the disk fails the whole batch and rolls it back; an error of one operation fails only that one.
-- Any other exception fails the batch, too, and the next one gets a fresh connection: the thread lives on.
+- Any other exception undoes the batch; its operations are then carried out one by one, and the one that raised it
+  fails alone. The thread lives on.
 - After an error that the connection may not survive, and after a corrupt file, `Connector.recover` decides and the next
   batch gets a fresh connection; where the file was set aside the batch is run again.
 """
@@ -162,13 +163,20 @@ class Worker:
         self._disconnect()
 
     def _survive(self, batch: Sequence[_Job], error: BaseException) -> None:
-        """An exception that nobody thought of: roll back, answer for the batch, tell it once."""
+        """An exception that nobody thought of: roll back, carry out one by one what it struck, tell it once."""
         self._disconnect()
+        if len(batch) > 1:
+            for job in batch:
+                try:
+                    self._carry_out([job], again=True)
+                except BaseException as of_one:  # noqa: BLE001 - as above
+                    self._survive([job], of_one)
+            return
         text = f"{type(error).__name__}: {error}"
         self._deliver([_Done(job.future, None, StoreError(text)) for job in batch])
         if text not in self._told and len(self._told) < TOLD:
             self._told.add(text)
-            self._log(f"an operation failed ({text}), and those that were carried out with it")
+            self._log(f"an operation failed: {text}")
 
     def _gather(self, batch: list[_Job]) -> bool:
         """Wait for one job, take those that are there; False when the end is asked for."""
@@ -242,7 +250,7 @@ class Worker:
 
 
 def _perform(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> list[_Done]:
-    """Run the operations; an error that is not the disk's belongs to the arguments of that operation alone."""
+    """Run the operations; an error of SQLite that is not the disk's belongs to that operation alone."""
     groups: dict[Work, list[_Job]] = {}
     for job in jobs:
         groups.setdefault(job.work, []).append(job)
@@ -254,8 +262,6 @@ def _perform(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> list[_Done
         except sqlite3.Error as error:
             if error_kind(error) in _FATAL:
                 raise
-            done += [_Done(job.future, None, StoreError(str(error))) for job in group]
-        except (ValueError, OverflowError) as error:
             done += [_Done(job.future, None, StoreError(str(error))) for job in group]
     return done
 
