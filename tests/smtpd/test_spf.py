@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 
+from tests.smtpd.honest import slowest
 from tools.private_smtpd import Smtpd, Zone
-from tools.private_smtpd.client import Client
 
 HONEST = "203.0.113.50"
 ATTACKERS = tuple(f"192.0.{n}.66" for n in range(60, 68))
@@ -67,26 +66,6 @@ def smtpd(version: str) -> Iterator[Smtpd]:
         assert running.alive(), running.log()
         assert "Traceback" not in running.log()
         assert "stalled" not in running.log()
-
-
-def slowest(client: Client) -> float:
-    """Seconds the slowest reply of one whole delivery takes, which has to be accepted."""
-    longest = 0.0
-
-    def timed(raw: bytes) -> int:
-        nonlocal longest
-        began = time.monotonic()
-        client.send(raw)
-        code = client.reply().code
-        longest = max(longest, time.monotonic() - began)
-        return code
-
-    assert timed(b"EHLO mx.honest.example\r\n") == 250
-    assert timed(b"MAIL FROM:<joe@honest.example>\r\n") == 250
-    assert timed(b"RCPT TO:<bob@example.org>\r\n") == 250
-    assert timed(b"DATA\r\n") == 354
-    assert timed(b"Subject: honest\r\n\r\nhello\r\n.\r\n") == 250
-    return longest
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
