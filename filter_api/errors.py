@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filter_api.text.escape import printable
+
 
 class UsageError(Exception):
     """The command line is wrong; shown with the usage line on stderr, exit status 1."""
@@ -20,6 +25,15 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
+
+
+@contextmanager
+def named(path: str) -> Iterator[None]:
+    """What the system says of a file in this block becomes a ConfigError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{printable(path)}: {reason(error)}") from None
 
 
 class CannotCheck(Exception):

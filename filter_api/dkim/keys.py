@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from filter_api.errors import reason
 from filter_api.text.escape import printable
 
 RSA: Final = "rsa-sha256"
@@ -285,4 +286,4 @@ def _version(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _reason(path: str, error: OSError) -> str:
-    return f"{printable(path)}: {error.strerror or error}"
+    return f"{printable(path)}: {reason(error)}"

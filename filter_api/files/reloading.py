@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, reason
 from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError, content_lines
 
@@ -117,5 +117,4 @@ def _version_of(status: os.stat_result) -> tuple[int, ...]:
 
 
 def _os_error(path: str, error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{printable(path)}: {reason}"
+    return f"{printable(path)}: {reason(error)}"

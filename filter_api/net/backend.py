@@ -190,7 +190,7 @@ async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:
     try:
         await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
         if sender.done() and (not reader.done() or isinstance(sender.exception(), SpoolError)):
-            sender.result()  # a message that cannot be read: an answer about the part that was sent is none
+            sender.result()  # what cannot be read to its end is not judged by its beginning
         return await reader
     finally:
         reader.cancel()

@@ -29,7 +29,7 @@ from contextlib import suppress
 from typing import BinaryIO, Final
 
 from filter_api.bounds import MAX_FACTS
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, named
 from filter_api.quarantine.account import Kept, whole_blocks
 from filter_api.text.escape import printable
 
@@ -254,11 +254,8 @@ def _is_named(name: str, suffix: str) -> bool:
 
 def _open_directory(path: str) -> int:
     """A descriptor of a directory that nobody else can look into. Raises ConfigError."""
-    shown = printable(path)
-    try:
+    with named(path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"{shown}: {error.strerror}") from None
     status = os.fstat(descriptor)
     user = os.geteuid()
     if status.st_mode & 0o077:
@@ -268,7 +265,7 @@ def _open_directory(path: str) -> int:
     else:
         return descriptor
     os.close(descriptor)
-    raise ConfigError(f"{shown}: {problem}")
+    raise ConfigError(f"{printable(path)}: {problem}")
 
 
 def as_text(value: bytes) -> str:

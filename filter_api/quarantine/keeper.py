@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from filter_api.bounds import MAX_FACTS
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, UsageError, reason
 from filter_api.quarantine.account import Account, Kept, whole_blocks
 from filter_api.quarantine.directory import (
     FACTS,
@@ -106,14 +106,14 @@ class Keeper:
                 await self._look_around()
                 self._reserve(name, size, len(about), network)
         except (OSError, ConfigError) as error:
-            raise NotKept(_why(error)) from None
+            raise NotKept(reason(error)) from None
         kept = False
         try:
             await self._write(name, blocks, about)
             self._settle(name, network)
             kept = True
         except OSError as error:
-            raise NotKept(_why(error)) from None
+            raise NotKept(reason(error)) from None
         finally:
             self._writing.discard(name)
             if not kept:
@@ -221,7 +221,7 @@ class Keeper:
 
 
 def _bounded(facts: Mapping[str, object]) -> bytes:
-    """The facts as they are written; with too many recipients to be read again there are none."""
+    """The facts as they are written; without the recipients if they are too long to be read again."""
     about = dump_facts(facts)
     if len(about) + _MORE_FACTS <= MAX_FACTS:
         return about
@@ -232,7 +232,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _why(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from filter_api.dkim.verify import blocks_of, judge, split, with_crlf
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import UsageError, named
 from filter_api.net.dns import Resolver
 from filter_api.text.escape import printable
 from filter_dkimsign.arguments import options_of, resolver_of
@@ -66,10 +66,8 @@ async def _verify_files(files: Sequence[str], resolver: Resolver) -> int:
 
 def _read(path: str) -> bytes:
     """A whole message, its line ends made CRLF. Raises ConfigError."""
-    try:
+    with named(path):
         if path == "-":
             return with_crlf(sys.stdin.buffer.read())
         with open(path, "rb") as file:
             return with_crlf(file.read())
-    except OSError as error:
-        raise ConfigError(f"{printable(path)}: {error.strerror}") from None

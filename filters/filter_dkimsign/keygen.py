@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from filter_api.dkim.keys import MIN_BITS, parse_key
 from filter_api.dkim.record import record_text, zone_lines
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, UsageError, reason
 from filter_api.text.escape import printable
 from filter_dkimsign.arguments import options_of
 from filter_dkimsign.keytable import check_names
@@ -61,7 +61,7 @@ def _write_private(path: str, pem: bytes) -> None:
     except FileExistsError:
         raise ConfigError(f"{printable(path)}: there is a file already, and a key is never overwritten") from None
     except OSError as error:
-        raise ConfigError(f"{printable(path)}: {error.strerror}") from None
+        raise ConfigError(f"{printable(path)}: {reason(error)}") from None
     try:
         with open(descriptor, "wb") as file:
             file.write(pem)
@@ -70,4 +70,4 @@ def _write_private(path: str, pem: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(path)
-        raise ConfigError(f"{printable(path)}: {error.strerror}") from None
+        raise ConfigError(f"{printable(path)}: {reason(error)}") from None

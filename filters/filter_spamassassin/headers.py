@@ -74,7 +74,7 @@ def _status(judgement: Judgement) -> str:
 def taken_over(fields: Iterable[Field], header: HeaderView) -> Iterator[Edit]:
     """Option -k: what else spamd's configuration adds to this header, of the name X-Spam-…
 
-    spamd drops such fields of the sender but for X-Spam-Prev-…, of which nobody can tell then whose they are.
+    spamd keeps the sender's X-Spam-Prev-…, so those are never taken over.
     """
     left = MAX_TAKEN_LINES
     others = _OURS.union(field.key for field in header.fields if field.key.startswith(_PREVIOUS))

@@ -61,7 +61,7 @@ class Users:
 
 
 def safe_name(raw: bytes) -> str:
-    """A name as spamd may have it; empty if it is none."""
+    """A name as spamd may have it; empty for what is no name."""
     if not _NAME.fullmatch(raw) or b".." in raw or raw.partition(b"@")[0] == b"root":
         return ""
     return raw.decode("ascii")

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, UsageError, reason
 from filter_api.text.escape import printable
 
 
@@ -90,9 +90,9 @@ def complain(text: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    return str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {reason(error)}"
+    return reason(error)
 
 
 def _reader_left() -> int:

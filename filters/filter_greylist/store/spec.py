@@ -12,7 +12,7 @@ import stat
 import sys
 from typing import NamedTuple
 
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, reason
 from filter_greylist.store.url import split_url
 
 DEFAULT_PATH = (
@@ -78,6 +78,6 @@ def _secret_line(path: str) -> str:
                 raise ConfigError(f"-f file:{path}: others may read or change it; chmod 0600 it")
             return file.readline().strip()
     except OSError as error:
-        raise ConfigError(f"-f file:{path}: {error.strerror}") from None
+        raise ConfigError(f"-f file:{path}: {reason(error)}") from None
     except UnicodeError:
         raise ConfigError(f"-f file:{path}: not a URL in UTF-8") from None

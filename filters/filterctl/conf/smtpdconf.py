@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, named
 from filterctl.conf.lexer import Place, Token, statements
 
 MAX_INCLUDES = 64
@@ -121,11 +121,8 @@ def read(path: str) -> Configuration:
 
 
 def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[list[Token]]:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            text = file.read()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+    with named(path), open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        text = file.read()
     for statement in statements(text, path, macros):
         yield statement
         if statement[0].text == "include" and len(statement) > 1 and not statement[0].quoted:

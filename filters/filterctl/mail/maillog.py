@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
-import os
 import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import IO, Final, Protocol
+from typing import IO, BinaryIO, Final, Protocol
 
 from filter_api.bounds import LOG_LINE_READ
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, reason
 from filter_api.text.escape import parse_pairs, printable
 
 DEFAULTS: Final = ("/var/log/maillog", "/var/log/mail.log")
@@ -43,6 +43,9 @@ _PACKED: Final[tuple[tuple[bytes, Callable[[IO[bytes]], gzip.GzipFile | lzma.LZM
     (b"BZh", bz2.BZ2File),
 )
 """How a compressed log begins, whatever its name is, and what reads it."""
+
+_MAGIC_SIZE: Final = 6
+_PIECE: Final = 16_384
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
@@ -119,7 +122,7 @@ def read(paths: Iterable[str], complain: Callable[[str], None]) -> list[Message]
         except ConfigError as error:
             complain(str(error))
         except OSError as error:
-            complain(f"{printable(path)}: {error.strerror or error}")
+            complain(f"{printable(path)}: {reason(error)}")
     return messages
 
 
@@ -154,14 +157,32 @@ def _lines(path: str) -> Iterator[str]:
                     yield raw.decode("utf-8", "backslashreplace").rstrip("\n")
                 begun = not raw.endswith(b"\n")
         except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
-            raise ConfigError(f"{printable(path)}: {getattr(error, 'strerror', None) or error}") from None
+            raise ConfigError(f"{printable(path)}: {reason(error)}") from None
+
+
+class _Rejoined(io.RawIOBase):
+    """A file of which the first bytes were read already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what io.BufferedReader gives
+        data = self._head[: len(buffer)] or self._rest.read(min(len(buffer), _PIECE))
+        self._head = self._head[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager
 def _open(path: str) -> Iterator[Reader]:
     """A log, unpacked by what it holds: a rotated log may have any name, and a pipe has none."""
-    with os.fdopen(os.dup(sys.stdin.fileno()) if path == "-" else os.open(path, os.O_RDONLY), "rb") as file:
-        head = file.peek(8)
+    with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as packed:
+        head = packed.read(_MAGIC_SIZE)  # and no peek: a pipe may have a byte so far
+        file = io.BufferedReader(_Rejoined(head, packed))
         if head.startswith(_ZSTD):
             how = "unpack it first: zstdcat LOG | filterctl report messages -"
             raise ConfigError(f"{printable(path)}: packed by zstd; {how}")

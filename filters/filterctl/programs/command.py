@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, UsageError, reason
 
 LIBEXEC = (
     "/usr/local/libexec/smtpd",  # OpenBSD
@@ -67,7 +67,7 @@ def start(command: Sequence[str]) -> tuple[subprocess.Popen[bytes], socket.socke
         process = subprocess.Popen([program, *command[1:]], stdin=theirs.fileno(), stdout=theirs.fileno())  # noqa: S603 - a list, no shell
     except OSError as error:
         ours.close()
-        raise ConfigError(f"{program}: {error.strerror}") from None
+        raise ConfigError(f"{program}: {reason(error)}") from None
     finally:
         theirs.close()
     return process, ours

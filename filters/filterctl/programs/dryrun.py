@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from filter_api.errors import reason
 from filter_api.testing.oracle import Oracle, SmtpdError
 from filterctl.programs.access import Identity
 from filterctl.programs.command import end
@@ -56,7 +57,7 @@ def dry_run(command: Sequence[str], who: Identity, subsystems: Sequence[str]) ->
             try:
                 process = _start(command, who, theirs.fileno(), stderr.fileno())
             except (OSError, subprocess.SubprocessError) as error:
-                result.problem = f"cannot be started: {error.strerror if isinstance(error, OSError) else error}"
+                result.problem = f"cannot be started: {reason(error)}"
                 return result
             theirs.close()
             result.problem = _talk(ours, oracle, handshake(subsystems))

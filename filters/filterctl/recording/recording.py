@@ -15,7 +15,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from filter_api.errors import ConfigError
+from filter_api.errors import named, reason
 from filter_api.testing.transcript import title_line, wire_line
 from filter_api.text.escape import printable
 from filterctl.recording.redact import Redactor
@@ -56,11 +56,9 @@ class RotatingFile:
         self._retry_at = 0.0
         self._descriptor = -1
         self._size = 0
-        try:
+        with named(path):
             self._open()
             self._put(title_line())
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from None
 
     def write(self, lines: bytes, handshake: bytes = b"") -> None:
         """Append whole lines; `handshake` are those every later file begins with, too. Never raises."""
@@ -120,7 +118,7 @@ class RotatingFile:
     def _fail(self, error: OSError) -> None:
         self.close()
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        text = f"{self._path}: {error.strerror}: not recording"
+        text = f"{self._path}: {reason(error)}: not recording"
         try:
             sys.stderr.write(f"filterctl record: {printable(text)}\n")
             sys.stderr.flush()

@@ -8,6 +8,7 @@ import logging
 import lzma
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +125,28 @@ def test_standard_input_is_unpacked_too(log: Path, capsys: pytest.CaptureFixture
     program = "import sys; from filterctl.__main__ import main; sys.exit(main(['report', 'messages', '-']))"
     done = subprocess.run([sys.executable, "-c", program], input=data, capture_output=True, check=True, timeout=60)
     assert done.stdout.decode().splitlines() == lines(capsys, log)
+
+
+def test_a_pipe_that_brings_a_byte_at_a_time_is_unpacked_too(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = "import sys; from filterctl.__main__ import main; sys.exit(main(['report', 'messages', '-']))"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        packed = lzma.compress(LOG.encode())
+        for byte in packed[:8]:
+            process.stdin.write(bytes([byte]))
+            process.stdin.flush()
+            time.sleep(0.02)
+        printed, _ = process.communicate(packed[8:], timeout=60)
+    assert process.returncode == 0
+    assert printed.decode().splitlines() == lines(capsys, log)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f", b"BZ", b"x", b"x\n"])
+def test_a_log_shorter_than_any_mark_is_an_empty_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    (tmp_path / "short").write_bytes(data)
+    assert lines(capsys, tmp_path / "short") == []
 
 
 @pytest.mark.parametrize(
