@@ -19,7 +19,7 @@ PHASES = ("connect", "helo", "ehlo", "starttls", "auth", "mail-from", "rcpt-to",
 LETTERS = {
     "filter-rdns": "fHmp:r:S",
     "filter-dyndns": "e:f:j:mp:r:s:x",
-    "filter-greylist": "5a:c:f:G:k:M:os:t:uwx",
+    "filter-greylist": "5a:b:c:f:G:k:M:os:t:uwx",
 }
 """Filters of this suite whose options matter here, with their own letters."""
 
