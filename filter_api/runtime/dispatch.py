@@ -24,7 +24,7 @@ from filter_api.protocol.legality import is_legal
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
 from filter_api.runtime.deadline import Deadlines, Timer
-from filter_api.runtime.held import NO_SPACE, Held, HeldMessages, refusal_of
+from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
 from filter_api.runtime.hooks import Saw, asks, told
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Failed, Ledger, failure_of
@@ -279,11 +279,10 @@ class Dispatcher:
 
     def _failed_verdict(self, held: Held, result: object) -> Verdict:
         failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}")
-        refusal = refusal_of(failed.error)
-        if refusal is not None:
-            if refusal is NO_SPACE and failed.error is not None:
-                self._broken(held, failed.error)
-            return Verdict(refusal)
+        if failed.refusal is not None:
+            if failed.refusal is NO_SPACE:
+                self._tell_broken(held, failed.reason)
+            return Verdict(failed.refusal)
         facts_ = {"result": "failed", "reason": failed.reason}
         decision = self.filter.failed()
         if not isinstance(decision, Proceed):
@@ -296,8 +295,11 @@ class Dispatcher:
 
     def _broken(self, held: Held, error: BaseException) -> Reject:
         """A message cannot be held or given back: the client shall come again."""
-        self.filter.log.line(logging.ERROR, held.session, "spool", {"error": str(error)})
+        self._tell_broken(held, str(error))
         return NO_SPACE
+
+    def _tell_broken(self, held: Held, why: str) -> None:
+        self.filter.log.line(logging.ERROR, held.session, "spool", {"error": why})
 
     def _commit(self, held: Held, request: Request) -> None:
         """The lines are out; a verdict was logged when it was made, a refusal of our own is now."""

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from filter_api.decision import Reject
 from filter_api.errors import CannotCheck
 from filter_api.log import Logger
 from filter_api.runtime.deadline import Deadlines, Entry
@@ -17,13 +18,17 @@ Settle: TypeAlias = Callable[[object], None]
 
 
 class Failed:
-    """What stands for a result when a hook gave none: the failure policy answers. error: what it threw, if it did."""
+    """What stands for a result when a hook gave none: the failure policy answers.
 
-    __slots__ = ("error", "reason")
+    refusal: the answer in place of the policy's, where a message could not be read. The exception itself is not kept:
+    it holds the frames it went through, which hold this, and such circles are collected rarely.
+    """
 
-    def __init__(self, reason: str, error: BaseException | None = None) -> None:
+    __slots__ = ("reason", "refusal")
+
+    def __init__(self, reason: str, refusal: Reject | None = None) -> None:
         self.reason = reason
-        self.error = error
+        self.refusal = refusal
 
 
 class Pending:
@@ -130,10 +135,10 @@ class Ledger:
 def failure_of(log: Logger, session: Session, what: str, error: BaseException) -> Failed:
     """Give what stands for the result of a hook that threw; log it with its traceback, unless it said why."""
     try:
-        if isinstance(error, CannotCheck):
-            return Failed(str(error), error)
-        if refusal_of(error) is None:
-            log.failure(session, what, error)
+        refusal = refusal_of(error)
+        if refusal is not None or isinstance(error, CannotCheck):
+            return Failed(str(error), refusal)
+        log.failure(session, what, error)
     except BaseException:  # noqa: BLE001 - an exception that cannot be shown must not keep the answer back
-        return Failed("a hook failed, and so did the log of it", error)
-    return Failed(f"{type(error).__name__} in the filter", error)
+        return Failed("a hook failed, and so did the log of it")
+    return Failed(f"{type(error).__name__} in the filter")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -220,3 +221,28 @@ def test_a_policy_that_accepts_what_it_cannot_mark_puts_it_off() -> None:
 
     with Player(with_policy(Unmarked(), Failure.ACCEPT)) as smtpd:
         assert smtpd.connect().mail(MAIL).reply == TEMPFAIL
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["sync", "async"])
+def test_failures_leave_no_circles_for_the_collector(late: bool) -> None:
+    """It is told to come rarely; a filter whose backend is down would grow until then."""
+
+    class Failing(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            raise ValueError("x")
+
+    class FailingLate(Filter):
+        async def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            raise ValueError("x")
+
+    with Player(FailingLate() if late else Failing()) as smtpd:
+        client = smtpd.connect()
+        client.mail_from()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                client.mail_from()
+            assert gc.collect() < 50
+        finally:
+            gc.enable()
