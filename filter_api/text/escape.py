@@ -39,7 +39,8 @@ def printable(value: bytes | str, limit: int = DEFAULT_LIMIT) -> str:
     Control and 8-bit bytes become ``\\xNN``, a backslash becomes two; text is taken as UTF-8. A longer value ends in
     ``...``, never in the middle of an escape.
     """
-    value = value[: limit + 1]
+    if len(value) > limit:
+        value = value[: limit + 1]
     text = value if isinstance(value, str) else value.decode("latin-1")
     if len(text) <= limit and text.isascii() and text.isprintable() and "\\" not in text:
         return text

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.testing.servers import Handler, close_at_once, flood, half_close_silently, say
+from filter_api.text.escape import unescape
 from tests.support.clamd import EICAR
 from tests.support.process import RECEIVED, Smtpd
 from tests.support.scanners import (
@@ -54,6 +55,19 @@ def test_a_hundred_megabytes_are_not_read(scanner: Scanner, tmp_path: Path) -> N
 
     with_server(scanner, flood(100 << 20), tmp_path, scenario)
 
+
+@each_scanner
+def test_what_a_daemon_says_is_escaped_once_in_the_log(scanner: Scanner, tmp_path: Path) -> None:
+    async def scenario(smtpd: Smtpd) -> None:
+        await smtpd.send(MAIL)
+        (line,) = smtpd.messages()
+        assert line["reason"].endswith(r": foo\\bar\x0d\x0a\x1b[2J \xff")
+        assert unescape(line["reason"]).endswith(SAID)
+
+    with_server(scanner, say(SAID), tmp_path, scenario)
+
+
+SAID = b"foo\\bar\r\n\x1b[2J \xff"
 
 HOSTILE = b"A\r\nBcc: all@example.com\r\n\r\nbody\n.\r\n\x1b[31m\0caf\xe9 %s " + b"x" * 3000
 
