@@ -9,11 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO, Final
 
 from filter_api.bounds import BLOCK, SPOOL_ABOVE
 
 _STEP: Final = 16_384
+
+_RUN_COST: Final = 64
+"""Bytes that a run costs beside its text: the object, its place in a list, what the allocator rounds up."""
 
 
 class SpoolError(Exception):
@@ -36,13 +40,19 @@ class Spool:
 
 
 class HeldLines:
-    """Message lines, LF-joined runs in the order they came; read back in blocks of whole lines."""
+    """Message lines, LF-joined runs in the order they came; read back in blocks of whole lines.
 
-    __slots__ = ("_file", "_reserved", "_room", "_runs", "_spilled", "_spool")
+    A run costs more than its bytes as long as it stands alone, so it is counted with what it costs until the runs since
+    the last step are joined into one.
+    """
+
+    __slots__ = ("_file", "_joined", "_reserved", "_room", "_runs", "_settled", "_spilled", "_spool")
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
-        self._runs: list[bytes] = []
+        self._runs: list[bytes] = []  # as they came, since the last step
+        self._joined: list[bytes] = []  # those before
+        self._settled = 0  # bytes joined or in the file
         self._reserved = 0  # of the account
         self._room = 0  # of that, not used yet
         self._spilled = 0
@@ -51,27 +61,34 @@ class HeldLines:
     @property
     def size(self) -> int:
         """Bytes held, one for each line end included."""
-        return self._reserved - self._room
+        return self._settled + sum(map(len, self._runs)) + len(self._runs)
 
     def append(self, run: bytes) -> None:
         """Keep one run of lines, joined by LF, without a LF at the end. Raises SpoolError."""
         self._runs.append(run)
-        self._room -= len(run) + 1
+        self._room -= len(run) + _RUN_COST
         if self._room < 0:
             self._make_room()
 
     def _make_room(self) -> None:
-        """Reserve another step of the account; move what is in memory to the file if it is much."""
+        """Join the runs, reserve another step of the account; move what is in memory to the file if it is much."""
         spool = self._spool
         free = spool.limit - spool.held
-        if self._room + free < 0:
-            self._room += len(self._runs.pop()) + 1
+        size = self.size
+        if size > self._reserved + free:
+            last = self._runs.pop()
+            self._room += len(last) + _RUN_COST
             raise SpoolError("spool limit reached")
-        step = min(free, _STEP - self._room)
-        spool.held += step
-        self._reserved += step
-        self._room += step
-        if self.size - self._spilled > (SPOOL_ABOVE if self._file is None else BLOCK):
+        self._joined.append(b"\n".join(self._runs))
+        self._runs.clear()
+        self._settled = size
+        self._room = self._reserved - size
+        if self._room < _STEP // 2:
+            step = min(free, _STEP - self._room)
+            spool.held += step
+            self._reserved += step
+            self._room += step
+        if size - self._spilled > (SPOOL_ABOVE if self._file is None else BLOCK):
             self._spill()
 
     def _spill(self) -> None:
@@ -82,23 +99,23 @@ class HeldLines:
                 _write_all(self._file, batch)
         except OSError as error:
             raise SpoolError(f"cannot spool a message: {error}") from error
-        self._runs.clear()
-        self._spilled = self.size
+        self._joined.clear()
+        self._spilled = self._settled
 
     def blocks(self) -> Iterator[bytes]:
         """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError."""
         if self._file is not None:
             yield from self._file_blocks(self._file)
-        if self._runs:
+        if self._joined or self._runs:
             yield from self._batches()
 
     def _batches(self) -> Iterator[bytes]:
         if self.size - self._spilled <= BLOCK:
-            yield b"\n".join((*self._runs, b""))
+            yield b"\n".join((*self._joined, *self._runs, b""))
             return
         batch: list[bytes] = []
         size = 0
-        for run in self._runs:
+        for run in chain(self._joined, self._runs):
             if size + len(run) > BLOCK and batch:
                 yield b"\n".join(batch) + b"\n"
                 batch, size = [], 0
@@ -128,8 +145,9 @@ class HeldLines:
     def close(self) -> None:
         """Give memory, file and account back; closing twice is harmless."""
         self._spool.held -= self._reserved
-        self._reserved = self._room = self._spilled = 0
+        self._reserved = self._room = self._settled = self._spilled = 0
         self._runs.clear()
+        self._joined.clear()
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from filter_api.bounds import BLOCK, SPOOL_ABOVE
 from filter_api.message.spool import HeldLines, Spool, SpoolError
+
+_UNUSED = 32_768
+"""Bytes reserved for one message that another one cannot have."""
 
 RUN = b"\n".join([b"x" * 73] * 50)
 
@@ -19,6 +23,13 @@ def fill(held: HeldLines, size: int) -> int:
     while held.size < size:
         held.append(RUN)
     return held.size
+
+
+def fill_both(one: HeldLines, other: HeldLines, line: bytes) -> None:
+    """Hold the line in turns until that fails."""
+    while True:
+        one.append(line)
+        other.append(line)
 
 
 def test_the_account_is_never_less_than_what_is_held() -> None:
@@ -76,3 +87,42 @@ def test_the_file_is_where_tmpdir_says(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(SpoolError, match="missing"):
         fill(held, SPOOL_ABOVE + BLOCK)
     held.close()
+
+
+@pytest.mark.parametrize("line", [b"", b"a", b"ab", b".." * 20, b"x" * 998], ids=len)
+@pytest.mark.parametrize("messages", [1, 100])
+def test_what_is_counted_is_what_is_held(line: bytes, messages: int) -> None:
+    """Lines that arrive singly are objects of their own: memory is bounded by the account, not by their number."""
+    spool = Spool()
+    tracemalloc.start()
+    try:
+        held = [HeldLines(spool) for _ in range(messages)]
+        for one in held:
+            for _ in range(600_000 // messages // (len(line) + 1)):
+                one.append(bytes(bytearray(line)))
+                if spool.held > 4 << 20:
+                    break
+        memory = tracemalloc.get_traced_memory()[0]
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert memory <= 1.5 * spool.held + 1024 * messages
+    assert peak <= 3 * spool.held + 65_536
+    for one in held:
+        assert b"".join(one.blocks()) == (line + b"\n") * (one.size // (len(line) + 1))
+        one.close()
+    assert spool.held == 0
+
+
+@pytest.mark.parametrize("line", [b"", b"a", b"x" * 70])
+def test_the_limit_holds_for_lines_that_arrive_singly(line: bytes) -> None:
+    spool = Spool(limit=3 * BLOCK)
+    one, other = HeldLines(spool), HeldLines(spool)
+    with pytest.raises(SpoolError, match="limit"):
+        fill_both(one, other, line)
+    assert spool.held == spool.limit
+    assert 3 * BLOCK - _UNUSED <= one.size + other.size <= 3 * BLOCK
+    one.close()
+    other.append(line)
+    other.close()
+    assert spool.held == 0
