@@ -265,7 +265,8 @@ async def _change_grey(store: Store, keys: list[str], *, add: bool) -> int:
         raise UsageError(str(error)) from None
     now, found = int(time.time()), 0
     async for record in store.scan(Kind.GREY):
-        if record.details is None or white_name(record.details.address.decode("ascii")) not in clients:
+        address = b"" if record.details is None else record.details.address
+        if not address or white_name(address.decode("ascii")) not in clients:
             continue
         found += 1
         if add:

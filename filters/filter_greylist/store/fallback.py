@@ -207,8 +207,9 @@ class FallbackStore(Store):
                 await self._step()
             except LocalTrouble as error:
                 self._file_trouble(error)
-                self._state = State.UP if self._state is State.MERGING else self._state
-                await self._pause(LOCAL_SECONDS)
+                if self._state is not State.AWAY:
+                    self._state = State.UP
+                    await self._pause(LOCAL_SECONDS)
             except StoreError as error:
                 self._lost(error)
             except Exception as error:  # noqa: BLE001 - without this task Redis would stay away for ever

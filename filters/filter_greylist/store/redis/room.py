@@ -47,9 +47,9 @@ class Room:
             crowd = self._crowds.get(Kind.GREY)
             if crowd is None or crowd.worn:
                 crowd = self._crowds[Kind.GREY] = Crowd(await self._tuples(whole=tuples <= SMALL))
-            gone = crowd.give_way(details.address)
+            room = await self._evict(Kind.GREY, crowd.give_way(details.address))
         self._say(Kind.GREY, f"the greylist is full, it holds {tuples} tuples", crowd)
-        return await self._evict(Kind.GREY, gone)
+        return room
 
     async def make_for(self, why: bytes, record: Record, tuples: int) -> bool:
         """The same for a record of any kind. why: ``#h`` for an address, else as above."""
@@ -61,10 +61,10 @@ class Room:
             if crowd is None or crowd.worn:
                 names = await self._link.command("ZRANDMEMBER", self._key(b"x", kind.value.encode()), SAMPLE)
                 crowd = self._crowds[kind] = Crowd([Member(name, name) for name in names])
-            gone = crowd.give_way(record.name)
+            room = await self._evict(kind, crowd.give_way(record.name))
         what = "white" if kind is Kind.WHITE else "trapped"
         self._say(kind, f"there are {self._bounds.hosts} {what} addresses, as many as may be", crowd)
-        return await self._evict(kind, gone)
+        return room
 
     def counted(self, tuples: int) -> None:
         """There are so many now."""
@@ -117,5 +117,5 @@ class Room:
         return list(found.values())
 
     async def _evict(self, kind: Kind, members: Sequence[Member]) -> bool:
-        await asyncio.gather(*(self._pump.submit("e", kind.value, member.name) for member in members))
-        return bool(members)
+        """Remove them; whether any of them was there."""
+        return any(await asyncio.gather(*(self._pump.submit("e", kind.value, member.name) for member in members)))

@@ -164,7 +164,8 @@ class RedisStore(Store):
         except (BadEntry, TypeError, ValueError):
             self._clock.silent()
         except StoreError as error:
-            if "NOPERM" not in str(error) and "unknown command" not in str(error):
+            refused = type(error.__cause__).__name__ == "NoPermissionError" or "unknown command" in str(error)
+            if not refused:
                 raise
             self._clock.silent()
 

@@ -1,0 +1,234 @@
+"""Trouble with the server, with a connection, and with one key are three things."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from filter_greylist.rules.policy import Known
+from filter_greylist.rules.records import Kind, Life, Record, Timers
+from filter_greylist.store.base import Question, StoreError
+from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.opening import open_spec
+from filter_greylist.store.spec import parse_spec
+from tests.filter_greylist.servers import RedisServer, redis_missing
+from tests.filter_greylist.store.redis.test_server_clock import raw
+from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
+
+pytestmark = [pytest.mark.daemon, pytest.mark.skipif(redis_missing(), reason="redis-server is not installed")]
+
+Result = TypeVar("Result")
+TIMERS = Timers()
+NOW = int(time.time())
+WHITE = Record(Kind.WHITE, b"192.0.2.1", Life(NOW, NOW, NOW + 9000, 0, 1))
+TRAPPED = Record(Kind.TRAPPED, b"192.0.2.2", Life(NOW, NOW, NOW + 9000, 1, 0))
+QUESTION = Question(b"192.0.2.1", b"t@example.org", b"a@b\0c@d", b"example.org")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    made = RedisServer(tmp_path)
+    made.start()
+    yield made
+    made.kill()
+
+
+def with_fallback(
+    server: RedisServer, path: Path, what: Callable[[FallbackStore], Awaitable[Result]], said: list[str]
+) -> Result:
+    async def inside() -> Result:
+        store = open_spec(parse_spec(server.url("mx", path / "fallback.db")), said.append)
+        assert isinstance(store, FallbackStore)
+        await store.open()
+        try:
+            return await what(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(inside())
+
+
+TYPES = {
+    "list": (b"LPUSH", b"x"),
+    "hash": (b"HSET", b"f", b"v"),
+    "set": (b"SADD", b"x"),
+    "sorted set": (b"ZADD", b"1", b"x"),
+    "stream": (b"XADD", b"*", b"f", b"v"),
+    "string": (b"SET", b"nonsense"),
+}
+KEYS = [b"g:" + a_tuple(1).key, b"n:" + a_tuple(1).details.group, b"c:%d" % ((NOW + TIMERS.grey) // 300)]
+KEYS += [b"w:192.0.2.1", b"t:192.0.2.2", b"x:w", b"x:t", b"log", b"id", b"z:w:192.0.2.1", b"note:primary", b"note:ping"]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_keys_of_a_wrong_type_hurt_nobody_for_long(server: RedisServer, tmp_path: Path, kind: str) -> None:
+    said: list[str] = []
+    command, *rest = TYPES[kind]
+    for key in KEYS:
+        raw(server, command, b"mx:" + key, *rest)
+
+    async def use(store: FallbackStore) -> None:
+        assert await store.consult(QUESTION) == Known()
+        assert await store.attempt(a_tuple(1), NOW, TIMERS) == Life(NOW, NOW + 1500, NOW + 14400, 1, 0)
+        assert await store.attempt(a_tuple(2), NOW, TIMERS) == Life(NOW, NOW + 1500, NOW + 14400, 1, 0)
+        assert await store.attempt(a_tuple(1), NOW + 1500, TIMERS) == Life(NOW, NOW + 1500, NOW + 15900, 1, 1)
+        assert await store.merge([WHITE, TRAPPED]) == [WHITE.life, TRAPPED.life]
+        assert (await store.consult(QUESTION)).white == WHITE.life
+        assert await store.get(Kind.TRAPPED, TRAPPED.name) == TRAPPED
+        await store.mark("primary", NOW)
+        assert await store.marked("primary") == NOW
+        assert await store.delete(Kind.WHITE, WHITE.name)
+        assert {record.name async for record in store.scan(Kind.TRAPPED)} == {TRAPPED.name}
+        await asyncio.sleep(1.2)
+        assert not store.falling_back
+
+    with_fallback(server, tmp_path, use, said)
+    assert [line for line in said if "away" in line] == []
+    assert len([line for line in said if "not of their kind" in line]) <= 1
+    assert len(said) <= 1
+
+
+def test_reading_keys_of_a_wrong_type_finds_nothing(server: RedisServer, tmp_path: Path) -> None:
+    said: list[str] = []
+    for key in KEYS:
+        raw(server, b"SADD", b"mx:" + key, b"x")
+
+    async def use(store: FallbackStore) -> None:
+        assert await store.get(Kind.WHITE, b"192.0.2.1") is None
+        assert await store.get(Kind.GREY, a_tuple(1).key) is None
+        assert await store.noted("primary") is None
+        assert await store.marked("primary") is None
+        assert [record for kind in Kind async for record in store.scan(kind)] == []
+        assert not await store.delete(Kind.WHITE, b"192.0.2.1")
+        assert not store.falling_back
+
+    with_fallback(server, tmp_path, use, said)
+
+
+@pytest.mark.parametrize("how", ["idle", "kill", "kill again and again", "flush the script", "restart"])
+def test_a_closed_connection_is_made_anew_within_the_decision(server: RedisServer, tmp_path: Path, how: str) -> None:
+    said: list[str] = []
+
+    async def close() -> None:
+        if how == "idle":
+            await asyncio.sleep(2.5)
+        elif how.startswith("kill"):
+            server.ask("CLIENT", "KILL", "TYPE", "normal")
+        elif how == "restart":
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+        else:
+            server.ask("SCRIPT", "FLUSH")
+
+    async def use(store: FallbackStore) -> None:
+        for number in range(8 if "again" in how else 2):
+            assert await store.attempt(a_tuple(number), NOW, TIMERS) is not None
+            await store.merge([WHITE])
+            await close()
+            begun = time.monotonic()
+            assert await store.attempt(a_tuple(100 + number), NOW, TIMERS) is not None
+            assert (await store.consult(QUESTION)).white is not None
+            assert await store.get(Kind.GREY, a_tuple(100 + number).key) is not None
+            assert time.monotonic() - begun < 1.0
+            assert not store.falling_back
+
+    if how == "idle":
+        server.ask("CONFIG", "SET", "timeout", "1")
+    with_fallback(server, tmp_path, use, said)
+    assert [line for line in said if "away" in line] == []
+
+
+def test_a_server_that_hangs_up_on_everybody_is_away(server: RedisServer, tmp_path: Path) -> None:
+    """One reconnect, not one after the other."""
+    said: list[str] = []
+
+    async def use(store: FallbackStore) -> None:
+        await store.attempt(a_tuple(1), NOW, TIMERS)
+        server.ask("CONFIG", "SET", "maxclients", "1")
+        server.ask("CLIENT", "KILL", "TYPE", "normal")
+        begun = time.monotonic()
+        assert await store.attempt(a_tuple(2), NOW, TIMERS) is not None
+        assert time.monotonic() - begun < 3
+
+    with_fallback(server, tmp_path, use, said)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not happen"
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("when", ["at start", "later"])
+def test_trouble_with_the_local_file_leaves_redis_in_use(server: RedisServer, tmp_path: Path, when: str) -> None:
+    said: list[str] = []
+    local = tmp_path / "local"
+    local.mkdir()
+
+    def spoil() -> None:
+        for file in local.iterdir():
+            file.unlink()
+        (local / "fallback.db").mkdir()
+
+    async def inside() -> None:
+        store = open_spec(parse_spec(server.url("mx", local / "fallback.db")), said.append)
+        assert isinstance(store, FallbackStore)
+        if when == "at start":
+            spoil()
+        await store.open()
+        await store.attempt(a_tuple(0), NOW, TIMERS)
+        if when == "later":
+            await asyncio.sleep(0.3)
+            spoil()
+        await store.merge([WHITE])
+        await store.witness(NOW)
+        assert await store.witnessed() is None
+        await until(lambda: any("local store cannot be used" in line for line in said))
+        for number in range(5):
+            assert await store.attempt(a_tuple(number), NOW, TIMERS) is not None
+            assert (await store.consult(QUESTION)).white == WHITE.life
+        assert not store.falling_back
+        assert [line for line in said if "away" in line] == []
+        server.kill()
+        with pytest.raises(StoreError):
+            await store.attempt(a_tuple(9), NOW, TIMERS)
+        assert store.falling_back
+        server.start()
+        await until(lambda: not store.falling_back)
+        assert await store.attempt(a_tuple(9), NOW, TIMERS) is not None
+        await store.close()
+
+    asyncio.run(inside())
+    assert len([line for line in said if "local store cannot be used" in line]) == 1, "told once"
+
+
+def test_a_local_file_that_is_well_again_takes_part_again(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from filter_greylist.store import fallback
+
+    monkeypatch.setattr(fallback, "LOCAL_SECONDS", 0.2)
+    said: list[str] = []
+    local = tmp_path / "local"
+    local.mkdir()
+
+    async def inside() -> None:
+        store = open_spec(parse_spec(server.url("mx", local / "fallback.db")), said.append)
+        (local / "fallback.db").mkdir()
+        await store.open()
+        await until(lambda: any("cannot be used" in line for line in said))
+        (local / "fallback.db").rmdir()
+        await until(lambda: any("can be used again" in line for line in said))
+        await store.merge([WHITE])
+        await asyncio.sleep(1.5)
+        server.kill()
+        assert (await store.consult(QUESTION)).white == WHITE.life
+        await store.close()
+
+    asyncio.run(inside())
