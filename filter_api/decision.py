@@ -217,15 +217,22 @@ class AddHeader:
 
 
 class RemoveHeader:
-    """Remove every header field of that name, in any case; a trailing ``*`` matches a prefix: ``X-Spam-*``."""
+    """Remove every header field of that name, in any case; a trailing ``*`` matches a prefix: ``X-Spam-*``.
 
-    __slots__ = ("name",)
+    occurrence: remove only this one (0 = first from the top) of those that the edits before it left; it needs a whole
+    name. Where there is no such occurrence nothing happens.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("name", "occurrence")
+
+    def __init__(self, name: str, occurrence: int | None = None) -> None:
+        if occurrence is not None and (occurrence < 0 or name.endswith("*")):
+            raise ValueError("occurrences of a whole header name are counted from 0 at the top")
         self.name = _header_name(name)
+        self.occurrence = occurrence
 
     def __repr__(self) -> str:
-        return f"RemoveHeader({self.name!r})"
+        return f"RemoveHeader({self.name!r}{'' if self.occurrence is None else f', {self.occurrence}'})"
 
 
 class ReplaceHeader:

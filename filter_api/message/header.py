@@ -106,7 +106,7 @@ def edit_header(header: HeaderView, edits: Sequence[Edit]) -> list[bytes]:
         if isinstance(edit, AddHeader):
             (top if edit.where == "top" else bottom).extend(edit.lines)
         elif isinstance(edit, RemoveHeader):
-            kept.remove(edit.name.lower().encode("ascii"))
+            kept.remove(edit.name.lower().encode("ascii"), edit.occurrence)
         else:
             kept.replace(edit.name.lower().encode("ascii"), edit)
     return [*top, *(line for lines in kept.lines for line in lines), *bottom]
@@ -121,8 +121,13 @@ class _Kept:
         for place, field in enumerate(fields):
             self._places.setdefault(field.key, []).append(place)
 
-    def remove(self, wanted: bytes) -> None:
-        """Take away the fields of a name, or with ``*`` at the end of every name that begins so."""
+    def remove(self, wanted: bytes, occurrence: int | None) -> None:
+        """Take away the fields of a name, or one of them, or with ``*`` at the end of every name that begins so."""
+        if occurrence is not None:
+            places = self._places.get(wanted, [])
+            if occurrence < len(places):
+                self.lines[places.pop(occurrence)] = ()
+            return
         names = [wanted]
         if wanted.endswith(b"*"):
             names = [name for name in self._places if name != b"" and name.startswith(wanted[:-1])]

@@ -103,6 +103,28 @@ def test_a_replacement_with_nothing_to_replace_does_nothing() -> None:
     assert wire(message(), ReplaceHeader("X-None", "x"), ReplaceHeader("Subject", "x", 2)) == RAW + b"\n"
 
 
+@pytest.mark.parametrize(
+    ("edits", "left"),
+    [
+        ([RemoveHeader("x", 0)], b"x: 2\nA: b\nX: 3\n"),
+        ([RemoveHeader("X", 1)], b"X: 1\nA: b\nX: 3\n"),
+        ([RemoveHeader("X", 2)], b"X: 1\nx: 2\nA: b\n"),
+        ([RemoveHeader("X", 3), RemoveHeader("Y", 0)], b"X: 1\nx: 2\nA: b\nX: 3\n"),
+        ([RemoveHeader("X", 0), RemoveHeader("X", 0)], b"A: b\nX: 3\n"),
+        ([RemoveHeader("X", 1), ReplaceHeader("X", "n", 1)], b"X: 1\nA: b\nX: n\n"),
+        ([RemoveHeader("X", 1), RemoveHeader("X")], b"A: b\n"),
+    ],
+)
+def test_one_field_among_equals_is_removed(edits: list[Edit], left: bytes) -> None:
+    assert wire(message(b"X: 1\nx: 2\nA: b\nX: 3\n\nbody"), *edits) == left + b"\nbody\n"
+
+
+@pytest.mark.parametrize(("name", "occurrence"), [("X", -1), ("X-*", 0), ("*", 1)])
+def test_only_an_occurrence_of_a_whole_name_is_removed(name: str, occurrence: int) -> None:
+    with pytest.raises(ValueError, match="whole header name"):
+        RemoveHeader(name, occurrence)
+
+
 def test_header_lines_with_dots_are_stuffed_again() -> None:
     held = message(b"..dotted: field\nA: b\n .continued\n\n..body")
     assert held.header.fields[0].name == b".dotted"
