@@ -91,7 +91,7 @@ def test_a_real_daemon_with_too_little_time_stays_up(real: tuple[Scanner, Path])
     scanner, path = real
 
     async def main() -> None:
-        async with scanner.running("-a", path, "-T", "0.002") as smtpd:
+        async with scanner.running("-a", path, "-T", "0.0001") as smtpd:
             for _ in range(10):
                 await smtpd.send(MAIL)
                 await asyncio.sleep(0.1)
