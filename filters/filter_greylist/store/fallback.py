@@ -222,8 +222,8 @@ class FallbackStore(Store):
             await self._remote.ping()
             self._state = State.MERGING
         if self._state is State.MERGING:
+            await self._copier.follow(self.clock)  # what was lost there comes before what is new here
             merged = await self._merge()
-            await self._copier.follow(self.clock)
             if self._state is State.MERGING:
                 self._back(merged)
         await self._pause(FOLLOW_SECONDS)

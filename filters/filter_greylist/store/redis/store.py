@@ -225,8 +225,10 @@ class RedisStore(Store):
 
     async def _christen(self) -> None:
         """Give the data a name."""
+        name = secrets.token_hex(8)
         try:
-            await self._link.command("SET", self._prefix + b"id", secrets.token_hex(8), "NX")
+            if await self._link.command("SET", self._prefix + b"id", name, "NX"):
+                self._id = name.encode("ascii")
         except BadEntry:
             await self._link.command("DEL", self._prefix + b"id")
         except StoreError:
