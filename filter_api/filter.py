@@ -7,6 +7,7 @@ protocol. Whatever goes wrong in one, the library answers with the filter's fail
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, Final
@@ -88,9 +89,12 @@ class Filter:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for attribute in vars(cls):
-            if attribute.startswith(("on_", "saw_")) and attribute not in PHASES_OF and attribute not in REPORT_OF:
+        for attribute, value in vars(cls).items():
+            if not attribute.startswith(("on_", "saw_")):
+                continue
+            if attribute not in PHASES_OF and attribute not in REPORT_OF:
                 raise TypeError(f"{cls.__name__}.{attribute} is no hook; did you mean {_nearest(attribute)}?")
+            _check_arguments(cls.__name__, attribute, value)
         if cls.overrides("on_message") and cls.overrides("on_commit"):
             raise TypeError(f"{cls.__name__} overrides on_message and on_commit; on_message decides at commit")
 
@@ -250,6 +254,17 @@ class Filter:
 
     def reload(self) -> None:
         """SIGHUP. Files named by options reload by themselves."""
+
+
+def _check_arguments(owner: str, attribute: str, hook: object) -> None:
+    """Raise TypeError for a hook that cannot take what it will be given: else each mail would fail by itself."""
+    if not inspect.isfunction(hook):
+        return
+    wanted = list(inspect.signature(getattr(Filter, attribute)).parameters)
+    try:
+        inspect.signature(hook).bind(*wanted)
+    except TypeError:
+        raise TypeError(f"{owner}.{attribute} is called as {attribute}({', '.join(wanted[1:])})") from None
 
 
 def _nearest(attribute: str) -> str:

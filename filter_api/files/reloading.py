@@ -73,6 +73,8 @@ class ReloadingFile(Generic[Value]):
                 self._digest, self._size = hash(data), len(data)
                 self.changed = self._clock()
                 _LOG.info("%s: reloaded", printable(self.path))
+            elif self._complaint:
+                _LOG.info("%s: good again, and as it was", printable(self.path))
             self._complaint = ""
         except (ConfigError, OSError) as error:
             self._keep(error)

@@ -155,11 +155,11 @@ class _Handler(logging.Handler):
     """Lines of library code that uses the stdlib's logging, in the same log."""
 
     def __init__(self, sink: Sink) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = logging.ERROR if record.levelno >= logging.ERROR else logging.WARNING
+        level = min(max(record.levelno, logging.INFO), logging.ERROR)
         try:
             text = f"{record.name} {record.getMessage()}"
         except Exception:  # noqa: BLE001 - a log line is never worth a filter
@@ -168,7 +168,8 @@ class _Handler(logging.Handler):
 
 
 def adopt_stdlib_logging(sink: Sink) -> None:
-    """Send what asyncio, dnspython and the tables log to the filter's log, warnings and worse."""
+    """Send what is logged by asyncio and dnspython (warnings and worse) and by the tables to the filter's log."""
     root = logging.getLogger()
     root.handlers[:] = [_Handler(sink)]
     root.setLevel(logging.WARNING)
+    logging.getLogger("filter_api").setLevel(logging.INFO)  # that a file was read again is worth a line

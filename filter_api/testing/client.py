@@ -133,7 +133,7 @@ class Client:
 
     def auth(self, user: str = "alice", result: str = "pass") -> None:
         """An authentication, with its result."""
-        old = self._player.protocol < b"0.7"
+        old = self._player.version < (0, 7)
         fields = (_bytes(user), _bytes(result)) if old else (_bytes(result), _bytes(user))
         self.report("link-auth", *fields)
 
@@ -243,7 +243,7 @@ class Client:
         return b"%08x" % (int(self.id, 16) * 256 + self._message)
 
     def _ordered(self, result: bytes, address: bytes) -> tuple[bytes, bytes]:
-        return (address, result) if self._player.protocol < b"0.6" else (result, address)
+        return (address, result) if self._player.version < (0, 6) else (result, address)
 
 
 def _bytes(text: str | bytes) -> bytes:

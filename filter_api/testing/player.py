@@ -23,6 +23,7 @@ from filter_api.filter import Filter
 from filter_api.log import Logger
 from filter_api.message.spool import Spool
 from filter_api.protocol.events import PHASES
+from filter_api.protocol.parser import version_tuple
 from filter_api.protocol.writer import dataline_head
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.testing.client import Client, Outcome, Reply
@@ -61,6 +62,7 @@ class Player:
     ) -> None:
         self.filter = filter_
         self.protocol = protocol.encode("ascii")
+        self.version = version_tuple(self.protocol) or (0, 7)
         self.loop = FakeTimeLoop() if loop is None else loop
         self.log: list[str] = []
         self.written: list[bytes] = []
@@ -74,7 +76,7 @@ class Player:
         filter_.wall = self.now
         filter_.monotonic = self.loop.time
         self.dispatcher = self.loop.run_until_complete(self._make(spool))
-        handshake = [line for line in handshake if not line.startswith(b"config|protocol|") or protocol >= "0.7"]
+        handshake = [line for line in handshake if not line.startswith(b"config|protocol|") or self.version >= (0, 7)]
         self.feed(b"".join(line + b"\n" for line in handshake))
         self.loop.run_until_complete(filter_.started())
 
@@ -159,7 +161,7 @@ class Player:
 
     def head(self, session_id: bytes) -> bytes:
         """What stands before every message line of a session on its way back."""
-        version = (0, int(self.protocol[2:]))
+        version = self.version
         return dataline_head(version, session_id, self.token(b"data-line"))
 
     # --- playing -------------------------------------------------------------------------------------------------

@@ -217,3 +217,16 @@ def test_when_a_new_version_was_taken_is_known(path: Path) -> None:
     clock.now += 5
     file.current()
     assert file.changed == clock.now
+
+
+def test_a_file_that_comes_back_as_it_was_is_told_of(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    file = ReloadingFile(str(path), words, clock=clock)
+    write(path, "bad\n", age=50)
+    clock.now += 1
+    file.current()
+    write(path, "one\n", age=40)
+    clock.now += 1
+    assert file.current() == [b"one"]
+    assert caplog.messages[-1] == f"{path}: good again, and as it was"

@@ -246,3 +246,16 @@ def test_failures_leave_no_circles_for_the_collector(late: bool) -> None:
             assert gc.collect() < 50
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments"),
+    [("on_connect", "session"), ("on_rcpt_to", "session, recipient"), ("saw_auth", "session, result, user")],
+)
+def test_a_hook_that_cannot_take_its_arguments_is_no_class(hook: str, arguments: str) -> None:
+    """At the first mail it would be too late: every one would fail."""
+    for wrong in (lambda self: None, lambda self, a, b, c, d, e: None, lambda self, session, *, more: None):
+        with pytest.raises(TypeError, match=rf"Wrong\.{hook} is called as {hook}\({arguments}\)"):
+            type("Wrong", (Filter,), {hook: wrong})
+    type("Right", (Filter,), {hook: lambda self, *arguments: None})
+    type("Mixin", (Filter,), {hook: lambda self, session, more=None, another=None: None})
