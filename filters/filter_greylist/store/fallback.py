@@ -223,9 +223,9 @@ class FallbackStore(Store):
             self._state = State.MERGING
         if self._state is State.MERGING:
             await self._copier.follow(self.clock)  # what was lost there comes before what is new here
-            merged = await self._merge()
+            await self._merge()
             if self._state is State.MERGING:
-                self._back(merged)
+                self._back(self._hand_over.handed())
         await self._pause(FOLLOW_SECONDS)
         if self._state is State.UP:
             if self._unmerged:
@@ -246,16 +246,14 @@ class FallbackStore(Store):
         self._unmerged = True
         self._tell_once("file", f"the local store cannot be used ({error}): without Redis there would be none")
 
-    async def _merge(self) -> int:
+    async def _merge(self) -> None:
         """Merge until nothing is left, not even what is still being written: it would lie there to the next outage."""
-        merged = await self._hand_over.everything()
+        await self._hand_over.everything()
         while self._state is State.MERGING:
             busy = self._alone
             more = await self._hand_over.everything()
-            merged += more
             if not busy and not more:
                 break
-        return merged
 
     def _back(self, merged: int) -> None:
         self._state = State.UP

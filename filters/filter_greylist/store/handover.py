@@ -24,6 +24,12 @@ class HandOver:
         self._remote = remote
         self._local = local
         self._alone = asyncio.Lock()
+        self._handed = 0
+
+    def handed(self) -> int:
+        """How many records were handed over since this was asked last, whoever wanted it."""
+        handed, self._handed = self._handed, 0
+        return handed
 
     async def everything(self) -> int:
         """Merge every record of the local file and remove it there; how many there were."""
@@ -47,6 +53,7 @@ class HandOver:
                 pairs = zip(records, lives, strict=True)
                 done = [record._replace(life=life) for record, life in pairs if record.kind in COPIED]
                 await here(self._finish(records, done))
+                self._handed += len(records)
         return len(records)
 
     async def _finish(self, records: Sequence[Record], copied: Sequence[Record]) -> None:
