@@ -123,16 +123,16 @@ def test_two_filters_of_a_host_move_their_store_once(tmp_path: Path) -> None:
     one, two = booted(946_684_800.0), booted(946_684_801.0)
     with Smtpd(tmp_path, hands=one) as first, Smtpd(tmp_path, hands=two) as second:
         assert waits(first.offer(STRANGER))
-        assert waits(second.offer("203.0.113.77"))
+        assert waits(second.offer("203.0.114.77"))
         for hands in (one, two):
             hands.advance(60)
             hands.wall = STORE + 3 * 3600.0
         assert waits(first.offer(STRANGER))
-        assert waits(second.offer("203.0.113.77"))
+        assert waits(second.offer("203.0.114.77"))
         for hands in (one, two):
             hands.advance(1440)
         assert first.offer(STRANGER) == ""
-        assert second.offer("203.0.113.77") == ""
+        assert second.offer("203.0.114.77") == ""
 
 
 def test_a_good_clock_is_never_told_of(tmp_path: Path) -> None:

@@ -72,10 +72,12 @@ class Upkeep:
 
     async def compare_clock(self) -> None:
         """Ask this host's store when it was written: was that clock ahead of ours? The first decision waits for it."""
-        owner = self._owner
-        self._compared = owner.clock
-        written = await owner.store.witnessed()
-        if written is not None and (behind := owner.clock.distrust(written)):
+        owner, clock = self._owner, self._owner.clock
+        try:
+            written = await owner.store.witnessed()
+        finally:
+            self._compared = clock  # only now: a decision that comes meanwhile compares, too
+        if written is not None and (behind := clock.distrust(written)):
             self._told_jump = True
             owner.log.warning(None, "clock", behind=behind, note="nothing expires for a day")
 

@@ -19,14 +19,24 @@ LATEST = 253_402_300_799
 
 def life_of(values: Sequence[object]) -> Life | None:
     """Five values of a row as a life; None if they are not whole numbers in their ranges."""
-    if len(values) != 5:
+    try:
+        first, passes, expires, blocked, passed = values
+    except ValueError:
         return None
-    for value in values:
-        if type(value) is not int or not 0 <= value <= FOREVER:
-            return None
-    life = Life(*values)  # type: ignore[arg-type]  # they are whole numbers
-    late = life.first > LATEST or life.passes > LATEST or LATEST < life.expires < FOREVER
-    return None if late else life
+    if not type(first) is type(passes) is type(expires) is type(blocked) is type(passed) is int:
+        return None
+    life = Life(first, passes, expires, blocked, passed)
+    return life if _in_range(*life) else None
+
+
+def _in_range(first: int, passes: int, expires: int, blocked: int, passed: int) -> bool:
+    return (
+        0 <= first <= LATEST
+        and 0 <= passes <= LATEST
+        and (0 <= expires <= LATEST or expires == FOREVER)
+        and 0 <= blocked <= FOREVER
+        and 0 <= passed <= FOREVER
+    )
 
 
 def is_host(name: bytes) -> bool:

@@ -25,12 +25,15 @@ class BadEntry(StoreError):
 
 
 class Link:
-    """Commands for the server of a target. reconnected: called when a connection had to be made anew."""
+    """Commands for the server of a target.
 
-    def __init__(self, target: Target, reconnected: Callable[[], None], log: Callable[[str], None]) -> None:
+    reconnected: called when a connection had to be made anew. switched: called with the address of a new master.
+    """
+
+    def __init__(self, target: Target, reconnected: Callable[[], None], switched: Callable[[str], None]) -> None:
         self._target = target
         self._reconnected = reconnected
-        self._log = log
+        self._switched = switched
         self._client: Any = None
         self._follower: Follower | None = None
 
@@ -49,10 +52,6 @@ class Link:
             close = getattr(self._client, "aclose", None) or self._client.close
             with contextlib.suppress(Exception):  # the server is gone: so are the connections
                 await close()
-
-    def _switched(self, where: str) -> None:
-        self._log(f"the master is {where} now")
-        self._reconnected()
 
     async def execute(self, *arguments: bytes | str | int) -> Any:  # noqa: ANN401 - as redis-py has it
         """Send a command. Raises what redis-py raises."""

@@ -34,10 +34,14 @@ class Follower:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """End."""
+        """End, and close the connections to the Sentinels."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        for client in self._sentinels.sentinels:
+            close = getattr(client, "aclose", None) or client.close  # renamed in redis-py 5.0.1
+            with contextlib.suppress(Exception):  # it is gone
+                await close()
 
     async def _run(self) -> None:
         while True:
@@ -61,13 +65,16 @@ class Follower:
             self._switched(f"{master[0]}:{master[1]}")
 
     async def _ask(self, client: Any) -> tuple[int, Host]:  # noqa: ANN401 - redis-py's
-        """The epoch of this Sentinel's configuration, and the master in it. Raises whatever goes wrong."""
+        """The epoch of this Sentinel's configuration, and the master in it. Raises whatever goes wrong.
+
+        While it carries out a failover, ``SENTINEL MASTER`` still has the old address, but the new epoch.
+        """
         async with asyncio.timeout(ASK_SECONDS):
             reply = await client.execute_command("SENTINEL", "MASTER", self._name)
-        if not isinstance(reply, dict):
-            words = [_text(word) for word in reply]
-            reply = dict(zip(words[::2], words[1::2], strict=False))
-        return int(reply["config-epoch"]), (str(reply["ip"]), int(reply["port"]))
+            host, port = await client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=False)
+        known = {_text(key): _text(value) for key, value in pairs}
+        return int(known["config-epoch"]), (_text(host), int(port))
 
 
 def _text(word: object) -> str:

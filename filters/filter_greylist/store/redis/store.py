@@ -10,7 +10,9 @@ redis-py is imported when the store is opened. Its own retries are switched off:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from filter_greylist.rules.policy import Known
@@ -29,6 +31,12 @@ from filter_greylist.store.target import Target
 COUNT_SECONDS = 5.0
 """Between two looks at how many tuples all the servers have made."""
 
+RECENT = 5_000
+"""Attempts that are repeated when the master was replaced."""
+
+RECENT_SECONDS = 15.0
+"""For so long an old master may take writes that the new one never hears of: some ten seconds, and some more."""
+
 UNKNOWN = Known()
 
 
@@ -40,7 +48,7 @@ class RedisStore(Store):
         self._log = log
         self._bounds = bounds
         self._clock = ServerClock(log)
-        self._link = Link(target, self._reconnected, log)
+        self._link = Link(target, self._reconnected, self._switched)
         self._pump = Pump(self._call)
         self.reader = Reader(self._link, target.prefix, self._shift)
         self._room = Room(self._link, self._pump, target.prefix, bounds, log)
@@ -50,6 +58,9 @@ class RedisStore(Store):
         self._id = b""
         self._healed = 0
         self._christening: asyncio.Task[None] | None = None
+        self._learning = asyncio.Lock()
+        self._recent: deque[tuple[float, Record]] | None = None if target.master is None else deque(maxlen=RECENT)
+        self._repeating: asyncio.Task[None] | None = None
         self.lost: Callable[[], None] = lambda: None
 
     async def open(self) -> None:
@@ -58,8 +69,8 @@ class RedisStore(Store):
 
     async def close(self) -> None:
         await self._pump.stop()
-        if self._christening is not None:
-            await asyncio.gather(self._christening, return_exceptions=True)
+        tasks = [task for task in (self._christening, self._repeating) if task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._link.close()
 
     async def consult(self, question: Question) -> Known:
@@ -72,7 +83,7 @@ class RedisStore(Store):
 
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         shift = self._clock.shift(self.clock)
         key, details = attempt
         group, *shown = details
@@ -81,7 +92,12 @@ class RedisStore(Store):
         reply = await self._pump.submit(*operation)
         if reply[:1] == b"#" and await self._room.make(reply, details, self._total):
             reply = await self._pump.submit(*operation)
-        return None if reply[:1] == b"#" else _life(reply, shift)
+        if reply[:1] == b"#":
+            return None
+        life = _life(reply, shift)
+        if self._recent is not None:
+            self._recent.append((self.clock.monotonic(), Record(Kind.GREY, key, life, details)))
+        return life
 
     async def merge(self, records: Sequence[Record]) -> list[Life]:
         lives = await asyncio.gather(*(self._store("m", record) for record in records))
@@ -96,7 +112,7 @@ class RedisStore(Store):
 
     async def delete(self, kind: Kind, name: bytes) -> bool:
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         return bool(await self._pump.submit("d", kind.value, name))
 
     async def get(self, kind: Kind, name: bytes) -> Record | None:
@@ -106,12 +122,12 @@ class RedisStore(Store):
     async def get_many(self, names: Sequence[tuple[Kind, bytes]]) -> list[Record | None]:
         """Several records."""
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         return await self.reader.get_many(names)
 
     async def scan(self, kind: Kind) -> AsyncIterator[Record]:
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         async for page in self.reader.scan(kind.value):
             for record in page:
                 yield record
@@ -131,12 +147,12 @@ class RedisStore(Store):
 
     async def mark(self, name: str, now: int) -> None:
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         await self.note(name, b"%d" % (now + self._clock.shift(self.clock)))
 
     async def marked(self, name: str) -> int | None:
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         value = await self.noted(name)
         if value is None or not value.isdigit() or len(value) > 16:
             return None
@@ -157,6 +173,25 @@ class RedisStore(Store):
         self._counted = float("-inf")
         self.lost()
 
+    def _switched(self, where: str) -> None:
+        """Another server is the master: what the old one took last may never have come to it."""
+        self._log(f"the master is {where} now")
+        self._reconnected()
+        self._repeating = asyncio.create_task(self._repeat())
+
+    async def _repeat(self) -> None:
+        """Give the new master the latest tuples."""
+        since = self.clock.monotonic() - RECENT_SECONDS
+        recent = {record.name: record for when, record in self._recent or () if when >= since}
+        with contextlib.suppress(StoreError):  # whoever asks next will see that it is away
+            await self.restore(list(recent.values()))
+
+    async def _know_time(self) -> None:
+        """Learn it once, however many ask together: each would need a connection of its own."""
+        async with self._learning:
+            if not self._clock.known(self.clock):
+                await self._learn_time()
+
     async def _learn_time(self) -> None:
         try:
             seconds, micros = await self._link.command("TIME")
@@ -171,7 +206,7 @@ class RedisStore(Store):
 
     async def _store(self, how: str, record: Record) -> Life | None:
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         shift = self._clock.shift(self.clock)
         kind, name, life, details = record
         operation = (how, kind.value, name, *moved(life, shift), pack_details(details))
@@ -183,7 +218,7 @@ class RedisStore(Store):
     async def _call(self, operations: list[Argument], count: int) -> Sequence[bytes]:
         """Send operations as one call of the script. Raises whatever goes wrong."""
         if not self._clock.known(self.clock):
-            await self._learn_time()
+            await self._know_time()
         await self._count()
         bounds, now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
         head: list[Argument] = [0, self._prefix, bounds.network, bounds.total - self._total, now, bounds.hosts]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from filter_greylist.rules.checking import checked, life_of
 from filter_greylist.rules.records import FOREVER, GROUP_BYTES, Details, Kind, Life, Record
 
-_DIGITS = 16
+_LONGEST = 5 * 16 + 4
+"""Bytes of five numbers of 16 figures."""
 
 
 def moved(life: Life, by: int) -> Life:
@@ -21,11 +22,13 @@ def moved(life: Life, by: int) -> Life:
 
 def read_life(text: bytes, shift: int) -> Life | None:
     """Five numbers as a life in our time; None if they are not."""
-    words = text.split(b" ")
-    if not all(word.isdigit() and len(word) <= _DIGITS for word in words):
+    if len(text) > _LONGEST:
         return None
-    life = life_of([int(word) for word in words])
-    return None if life is None else moved(life, -shift)
+    try:
+        life = life_of([int(word) for word in text.split(b" ")])
+    except ValueError:
+        return None
+    return life if life is None or not shift else moved(life, -shift)
 
 
 def read_record(kind: Kind, name: bytes, value: object, shift: int) -> Record | None:
@@ -33,6 +36,8 @@ def read_record(kind: Kind, name: bytes, value: object, shift: int) -> Record | 
     if type(value) is not bytes:
         return None
     words = value.split(b" ", 5)
+    if not all(word.isdigit() for word in words[:5]):
+        return None
     life = read_life(b" ".join(words[:5]), shift)
     if life is None:
         return None

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from filter_greylist.rules.records import Kind, Life, Record, Timers
+from filter_greylist.store.base import Store
+from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.opening import open_spec
+from filter_greylist.store.spec import parse_spec
 from tests.filter_greylist.load import Session, Wire
 from tests.filter_greylist.servers import RedisServer, SentinelServer, redis_missing
+from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
 from tests.support.filter_process import FilterProcess
 
 pytestmark = [pytest.mark.daemon, pytest.mark.skipif(redis_missing(), reason="redis-server is not installed")]
@@ -122,3 +128,75 @@ async def _load(smtpd: FilterProcess, master: RedisServer) -> tuple[Tally, Wire]
         await asyncio.to_thread(master.kill)
         await asyncio.gather(*senders)
     return tally, wire
+
+
+@pytest.mark.slow
+def test_a_master_that_is_replaced_while_it_is_alive_is_left_and_nothing_is_lost(
+    cluster: tuple[RedisServer, RedisServer, list[SentinelServer]], tmp_path: Path
+) -> None:
+    """A failover by hand: the old master takes writes for ten more seconds, which the new one never hears of."""
+    _, replica, sentinels = cluster
+    said: list[str] = []
+    now, tuples, whites = int(time.time()), set[bytes](), set[bytes]()
+
+    async def write(store: Store, number: int) -> None:
+        assert await store.attempt(a_tuple(number), now, Timers()) is not None
+        tuples.add(a_tuple(number).key)
+        white = b"10.%d.%d.1" % (number >> 8, number & 255)
+        await store.merge([Record(Kind.WHITE, white, Life(now, now, now + 90_000))])
+        whites.add(white)
+
+    async def inside() -> None:
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        spec = parse_spec(f"redis+sentinel://{hosts}/mx?fallback={tmp_path / 'fallback.db'}")
+        store = open_spec(spec, said.append)
+        assert isinstance(store, FallbackStore)
+        await store.open()
+        begun = time.monotonic()
+        asked = left = 0.0
+        number = 0
+        while not left or time.monotonic() - left < 3:
+            await write(store, number)
+            number += 1
+            if not asked and time.monotonic() - begun > 1.5:
+                asked = time.monotonic()
+                assert sentinels[0].ask("SENTINEL", "FAILOVER", "mx") == b"+OK"
+            if not left and any("the master is" in line for line in said):
+                left = time.monotonic()
+            assert not asked or time.monotonic() - asked < 20
+            await asyncio.sleep(0.01)
+        assert left - asked < 5, "the old one is left soon"
+        await asyncio.sleep(2)
+        assert {record.name async for record in store.scan(Kind.GREY)} >= tuples
+        assert {record.name async for record in store.scan(Kind.WHITE)} >= whites
+        await store.close()
+
+    asyncio.run(inside())
+    assert [line for line in said if "away" in line] == []
+    assert replica.talk("ROLE").startswith(b"*3\r\n$6\r\nmaster")
+
+
+@pytest.mark.slow
+def test_a_switch_that_never_comes_is_not_told_of(
+    cluster: tuple[RedisServer, RedisServer, list[SentinelServer]], tmp_path: Path
+) -> None:
+    """Sentinels that come and go are no reason to leave a master, nor is one that knows an older configuration."""
+    _, _, sentinels = cluster
+    said: list[str] = []
+
+    async def inside() -> None:
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        store = open_spec(parse_spec(f"redis+sentinel://{hosts}/mx?fallback={tmp_path / 'fallback.db'}"), said.append)
+        await store.open()
+        for number in range(30):
+            if number == 10:
+                sentinels[0].kill()
+            if number == 20:
+                sentinels[0].start()
+                sentinels[1].kill()
+            assert await store.attempt(a_tuple(number), int(time.time()), Timers()) is not None
+            await asyncio.sleep(0.15)
+        await store.close()
+
+    asyncio.run(inside())
+    assert said == []

@@ -209,3 +209,16 @@ def test_a_user_who_may_not_ask_for_the_time_has_our_own(redis_server: RedisServ
 
     asyncio.run(inside())
     assert len([line for line in said if "does not tell its time" in line]) == 1
+
+
+@pytest.mark.daemon
+def test_many_first_questions_at_once_need_one_connection(redis_server: RedisServer) -> None:
+    async def inside() -> None:
+        store = store_of(redis_server, "many", OurClock())
+        await store.open()
+        now = int(time.time())
+        lives = await asyncio.gather(*(store.attempt(a_tuple(number), now, TIMERS) for number in range(500)))
+        assert None not in lives
+        await store.close()
+
+    asyncio.run(inside())
