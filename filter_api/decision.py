@@ -1,9 +1,9 @@
 """What a filter answers: decisions, edits and verdicts, as values validated when they are built.
 
 A hook returns one of `Proceed`, `Junk`, `Reject`, `Disconnect`, `Rewrite`; `on_message` returns a `Verdict`, a decision
-with the edits to make to the message. Building an impossible value raises ValueError, or TypeError for facts of another
-type, so nothing smtpd could not digest exists at all. Which decision is legal in which phase is the business of
-`filter_api.protocol.legality`.
+with the edits to make to the message (`filter_api.edits`). Building an impossible value raises ValueError, or TypeError
+for one of another type, so nothing smtpd could not digest exists at all. Which decision is legal in which phase is the
+business of `filter_api.protocol.legality`.
 
 Every decision takes `facts`, the key=value pairs of the log line that the library writes for it.
 """
@@ -16,6 +16,26 @@ from types import MappingProxyType
 from typing import Final, TypeAlias, Union
 
 from filter_api.bounds import MAX_REPLY
+from filter_api.edits import AddHeader, Edit, RemoveHeader, ReplaceHeader, check_type, is_printable
+
+__all__ = [
+    "DECISIONS",
+    "NO_FACTS",
+    "AddHeader",
+    "Decision",
+    "Disconnect",
+    "Edit",
+    "Facts",
+    "Failure",
+    "Junk",
+    "Proceed",
+    "Reject",
+    "RemoveHeader",
+    "ReplaceHeader",
+    "Rewrite",
+    "Verdict",
+    "checked_facts",
+]
 
 Facts: TypeAlias = Mapping[str, object]
 
@@ -23,12 +43,17 @@ NO_FACTS: Final[Facts] = MappingProxyType({})
 
 
 def checked_facts(facts: object) -> Facts:
-    """The facts of a decision, which the log shows as key=value. Raises TypeError for what is no mapping of names."""
+    """The facts of a decision, which the log shows as key=value. Raises TypeError for what is no mapping of names.
+
+    They are copied: what the filter does to its mapping later changes no decision.
+    """
     if facts is NO_FACTS:
         return NO_FACTS
-    if not isinstance(facts, Mapping) or not all(isinstance(key, str) for key in facts):
-        raise TypeError(f"facts are a mapping of names to values, not {type(facts).__name__}")
-    return facts
+    if isinstance(facts, Mapping):
+        settled = dict(facts)
+        if all(isinstance(key, str) for key in settled):
+            return settled
+    raise TypeError(f"facts are a mapping of names to values, not {type(facts).__name__}")
 
 
 class Failure(Enum):
@@ -37,10 +62,6 @@ class Failure(Enum):
     ACCEPT = "accept"
     TEMPFAIL = "tempfail"
     REJECT = "reject"
-
-
-def _is_printable(text: str) -> bool:
-    return text != "" and text.isascii() and text.isprintable()
 
 
 def _is_enhanced(enhanced: str, code: int) -> bool:
@@ -93,11 +114,15 @@ class _Reply:
     word: str
 
     def __init__(self, code: int, enhanced: str | None, text: str, *, facts: Facts = NO_FACTS) -> None:
+        check_type("a reply code", code, int)
+        check_type("a reply text", text, str)
         if not 400 <= code <= 599:
             raise ValueError(f"reply code {code} is not between 400 and 599")
-        if enhanced is not None and not _is_enhanced(enhanced, code):
-            raise ValueError(f"enhanced code {enhanced!r} does not fit reply code {code}")
-        if not _is_printable(text) or text.isspace():
+        if enhanced is not None:
+            check_type("an enhanced code", enhanced, str)
+            if not _is_enhanced(enhanced, code):
+                raise ValueError(f"enhanced code {enhanced!r} does not fit reply code {code}")
+        if not is_printable(text) or text.isspace():
             raise ValueError(f"reply text must be one line of printable ASCII: {text!r}")
         self.code = code
         self.enhanced = enhanced
@@ -153,8 +178,7 @@ class Rewrite:
     word = "rewrite"
 
     def __init__(self, argument: str | bytes, *, facts: Facts = NO_FACTS) -> None:
-        if not isinstance(argument, str | bytes):
-            raise TypeError(f"a rewrite argument is str or bytes, not {type(argument).__name__}")
+        check_type("a rewrite argument", argument, str, bytes)
         raw = argument.encode("ascii", "strict") if isinstance(argument, str) else argument
         if b"<" in raw or b">" in raw:
             raise ValueError(f"give the bare address or name, the library puts the angle brackets: {argument!r}")
@@ -175,88 +199,6 @@ class Rewrite:
 
 Decision: TypeAlias = Union[Proceed, Junk, Reject, Disconnect, Rewrite]  # noqa: UP007 - shown in help() as one name
 DECISIONS: Final = (Proceed, Junk, Reject, Disconnect, Rewrite)
-
-
-def _header_lines(value: str | bytes) -> tuple[bytes, ...]:
-    """Split a header value at its folds; every line after the first starts with a blank (RFC 5322, 2.2.3)."""
-    raw = value.encode("ascii", "strict") if isinstance(value, str) else value
-    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
-    for line in lines[1:]:
-        if not line.startswith((b" ", b"\t")) or not line.strip():
-            raise ValueError("a folded header line must start with a blank and hold text")
-    if raw.count(b"\r") != raw.count(b"\r\n") or 0 in raw:
-        raise ValueError("a header value may not hold CR or NUL")
-    return tuple(lines)
-
-
-def _header_name(name: str) -> str:
-    if not _is_printable(name) or " " in name or ":" in name:
-        raise ValueError(f"not a header name (RFC 5322, 2.2): {name!r}")
-    return name
-
-
-class AddHeader:
-    """Add a header field, on top of the header or at its bottom.
-
-    value: str (ASCII) or bytes; folds are ``\\r\\n`` or ``\\n`` followed by a blank. Raises ValueError on anything that
-    would break out of the field.
-    """
-
-    __slots__ = ("lines", "name", "where")
-
-    def __init__(self, name: str, value: str | bytes, where: str = "top") -> None:
-        if where not in {"top", "bottom"}:
-            raise ValueError(f"where is 'top' or 'bottom', not {where!r}")
-        first, *rest = _header_lines(value)
-        self.name = _header_name(name)
-        self.where = where
-        self.lines: tuple[bytes, ...] = (name.encode("ascii") + b": " + first, *rest)
-
-    def __repr__(self) -> str:
-        return f"AddHeader({self.lines!r}, where={self.where!r})"
-
-
-class RemoveHeader:
-    """Remove every header field of that name, in any case; a trailing ``*`` matches a prefix: ``X-Spam-*``.
-
-    occurrence: remove only this one (0 = first from the top) of those that the edits before it left; it needs a whole
-    name. Where there is no such occurrence nothing happens.
-    """
-
-    __slots__ = ("name", "occurrence")
-
-    def __init__(self, name: str, occurrence: int | None = None) -> None:
-        if occurrence is not None and (occurrence < 0 or name.endswith("*")):
-            raise ValueError("occurrences of a whole header name are counted from 0 at the top")
-        self.name = _header_name(name)
-        self.occurrence = occurrence
-
-    def __repr__(self) -> str:
-        return f"RemoveHeader({self.name!r}{'' if self.occurrence is None else f', {self.occurrence}'})"
-
-
-class ReplaceHeader:
-    """Replace the value of one occurrence (0 = first from the top) of a header field, in its place.
-
-    The field name keeps the bytes it had. Where there is no such occurrence nothing happens. A value that starts with a
-    blank or a fold is taken as it stands; otherwise one blank is put after the colon.
-    """
-
-    __slots__ = ("lines", "name", "occurrence")
-
-    def __init__(self, name: str, value: str | bytes, occurrence: int = 0) -> None:
-        if occurrence < 0:
-            raise ValueError("occurrences are counted from 0 at the top")
-        first, *rest = _header_lines(value)
-        self.name = _header_name(name)
-        self.occurrence = occurrence
-        self.lines: tuple[bytes, ...] = (first if first[:1] in {b" ", b"\t", b""} else b" " + first, *rest)
-
-    def __repr__(self) -> str:
-        return f"ReplaceHeader({self.name!r}, {self.lines!r}, {self.occurrence})"
-
-
-Edit: TypeAlias = Union[AddHeader, RemoveHeader, ReplaceHeader]  # noqa: UP007 - shown in help() as one name
 
 
 class Verdict:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from filter_api import AddHeader, Disconnect, Junk, Proceed, Reject, RemoveHeader, ReplaceHeader, Rewrite, Verdict
+from filter_api.decision import Decision
 
 
 def test_replies() -> None:
@@ -138,3 +141,62 @@ def test_edits_of_a_generator_are_kept() -> None:
 def test_what_is_equal_has_equal_hashes(one: object, other: object) -> None:
     assert one == other
     assert hash(one) == hash(other)
+
+
+@pytest.mark.parametrize(
+    ("code", "enhanced", "text"),
+    [
+        (550.5, None, "x"),
+        ("550", None, "x"),
+        (None, None, "x"),
+        (550, b"5.7.1", "x"),
+        (550, (5, 7, 1), "x"),
+        (550, None, b"x"),
+        (550, None, None),
+        (550, None, ["x"]),
+    ],
+)
+@pytest.mark.parametrize("kind", [Reject, Disconnect])
+def test_a_reply_is_a_whole_number_and_text(
+    kind: type[Reject] | type[Disconnect], code: object, enhanced: object, text: object
+) -> None:
+    with pytest.raises(TypeError, match=r"reply|enhanced"):
+        kind(code, enhanced, text)  # type: ignore[arg-type]  # what a filter's author may do
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: AddHeader("X-A", bytearray(b"x")),  # type: ignore[arg-type]
+        lambda: AddHeader("X-A", None),  # type: ignore[arg-type]
+        lambda: AddHeader(b"X-A", "x"),  # type: ignore[arg-type]
+        lambda: RemoveHeader(None),  # type: ignore[arg-type]
+        lambda: RemoveHeader("X-A", "0"),  # type: ignore[arg-type]
+        lambda: RemoveHeader("X-A", True),
+        lambda: ReplaceHeader("X-A", 7),  # type: ignore[arg-type]
+        lambda: ReplaceHeader("X-A", "x", 0.5),  # type: ignore[arg-type]
+        lambda: ReplaceHeader("X-A", "x", None),  # type: ignore[arg-type]
+    ],
+)
+def test_an_edit_of_other_types_cannot_be_built(build: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match=r"header|occurrence"):
+        build()
+
+
+@pytest.mark.parametrize("where", ["middle", "TOP", b"top", None, ["top"]])
+def test_a_field_is_added_on_top_or_at_the_bottom(where: object) -> None:
+    with pytest.raises(ValueError, match="where"):
+        AddHeader("X-A", "x", where)  # type: ignore[arg-type]  # as above
+
+
+def test_facts_are_settled_when_a_decision_is_built() -> None:
+    facts: dict[str, object] = {"reason": "first"}
+    built: list[Decision | Verdict] = [
+        Proceed(facts=facts),
+        Reject(550, None, "x", facts=facts),
+        Rewrite("x", facts=facts),
+        Verdict(facts=facts),
+    ]
+    facts["reason"] = "second"
+    facts[7] = "no name"  # type: ignore[index]  # what a filter's author may do
+    assert [decision.facts for decision in built] == [{"reason": "first"}] * 4
