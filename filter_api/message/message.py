@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from filter_api.bounds import MAX_FIELDS, MAX_HEADER, MAX_HEADER_LINES, MAX_PAYLOAD
 from filter_api.decision import AddHeader, Edit
-from filter_api.message.header import HeaderView, edit_header, parse_header, stuff, unstuff
+from filter_api.message.header import HeaderView, edit_header, stuff, unstuff
 from filter_api.message.spool import HeldLines, Spool
 
 
@@ -28,11 +28,10 @@ class Message:
     The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
     """
 
-    __slots__ = ("_head", "_header", "_lines", "_size", "append", "queued_at")
+    __slots__ = ("_header", "_lines", "_size", "append", "queued_at")
 
     def __init__(self, spool: Spool | None = None) -> None:
         self._lines = HeldLines(spool if spool is not None else Spool())
-        self._head: tuple[bytes, bool] | None = None
         self._header: HeaderView | None = None
         self._size: int | None = None
         #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
@@ -71,31 +70,28 @@ class Message:
         Raises TooManyFields; a filter lets it pass, and the message is refused.
         """
         if self._header is None:
-            head, _ = self._split()
-            text = unstuff(head).replace(b"\n.", b"\n")
+            text, _ = self._head()
+            if b"\n." in text or text.startswith(b"."):
+                text = unstuff(text).replace(b"\n.", b"\n")
             count = text.count(b"\n")
             if count > MAX_HEADER_LINES or (
-                count > MAX_FIELDS and count - text.count(b"\n ") - text.count(b"\n\t") > MAX_FIELDS + 1
+                count > MAX_FIELDS and count - text.count(b"\n ") - text.count(b"\n\t") > MAX_FIELDS
             ):
                 raise TooManyFields
-            self._header = parse_header(text.split(b"\n"))
+            self._header = HeaderView(text)
         return self._header
 
-    def _split(self) -> tuple[bytes, bool]:
-        """The wire lines of the header with their empty line if any, and whether the header ends there."""
-        if self._head is None:
-            self._head = self._find_head()
-        return self._head
-
-    def _find_head(self) -> tuple[bytes, bool]:
+    def _head(self) -> tuple[bytes, bool]:
+        """The wire lines of the header without its empty line, and whether it ends there. Not kept: it may be large."""
         head = b""
         for block in self._lines.blocks():
+            if not head and block.startswith(b"\n"):
+                return b"", True
+            seen = len(head)
             head = head + block if head else block
-            if head.startswith(b"\n"):
-                return b"\n", True
-            end = head.find(b"\n\n", max(0, len(head) - len(block) - 1))
-            if 0 <= end <= MAX_HEADER:
-                return head[: end + 2], True
+            end = head.find(b"\n\n", max(0, seen - 1), MAX_HEADER + 2)
+            if end >= 0:
+                return head[: end + 1], True
             if len(head) > MAX_HEADER:
                 return head[: head.rfind(b"\n", 0, MAX_HEADER) + 1], False
         return head, True
@@ -111,10 +107,9 @@ class Message:
         if not edits:
             yield from self._lines.blocks()
             return
-        head, complete = self._split()
+        kept, complete = self._head()
         if not complete:
             raise HeaderTooLong
-        kept = head[:-1] if head == b"\n" or head.endswith(b"\n\n") else head
         added = [edit for edit in edits if isinstance(edit, AddHeader)]
         if len(added) == len(edits):  # what is there already need not be taken apart
             top = [line for edit in added if edit.where == "top" for line in edit.lines]
@@ -138,7 +133,6 @@ class Message:
     def close(self) -> None:
         """Free what is held."""
         self._lines.close()
-        self._head = None
 
 
 def _wire_lines(lines: Sequence[bytes], longest: int) -> bytes:

@@ -24,10 +24,9 @@ class Copy:
 
     def __init__(self, message: Message, sender: bytes | None) -> None:
         self._message = message
-        fields = message.header.fields
-        kept = [field.raw for field in fields if field.name.lower() not in _ENVELOPE]
-        given = sum(len(field.raw) for field in fields)
-        whole = len(kept) == len(fields)
+        fields, given = message.header.fields, message.header.size
+        whole = not any(True for name in _ENVELOPE for _ in fields.named(name))
+        kept = () if whole else [field.raw for field in fields if field.key not in _ENVELOPE]
         self._head = envelope(sender) + (b"" if whole else b"".join(kept))
         self._skip = 0 if whole else given
         self.size = message.size - self._skip + len(self._head)

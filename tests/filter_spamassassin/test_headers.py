@@ -17,7 +17,7 @@ NOTHING = parse_header([])
 
 
 def apply(edits: list[Edit] | tuple[Edit, ...], lines: list[bytes]) -> list[bytes]:
-    return edit_header(parse_header(lines), edits)
+    return [line for field in edit_header(parse_header(lines), edits) for line in field.split(b"\n")]
 
 
 def test_ham() -> None:
@@ -168,6 +168,6 @@ def test_no_subject_keeps_a_message_from_being_tagged(values: list[bytes], name:
     """What raised here would be answered by -F, and spam would pass unmarked."""
     first, *folds = values or [b""]
     header = parse_header([name + first, *(b" " + fold for fold in folds), b"X: y"])
-    lines = edit_header(header, tag_subject(header, "[SPAM]"))
+    lines = b"\n".join(edit_header(header, tag_subject(header, "[SPAM]"))).split(b"\n")
     assert any(line.lower().startswith(b"subject") and b"[SPAM]" in line for line in lines)
     assert lines.count(b"X: y") == 1
