@@ -56,6 +56,10 @@ MAX_HEADER_LINES: Final = 20_000
 #: A message larger than this is spooled to a file.
 SPOOL_ABOVE: Final = 1_048_576
 
+#: Bytes of all messages together that are in memory. When there are more, whatever message grows is spooled from 64 KB
+#: on: a scanner that hangs makes them many. Beside them smaller ones stay, which a session has one of.
+MAX_IN_MEMORY: Final = 67_108_864
+
 #: Bytes of one block of text given to scanners, and of one step of a release.
 BLOCK: Final = 65_536
 
@@ -170,6 +174,10 @@ VOUCHED_SECONDS: Final = 3_600
 DOUBT_SECONDS: Final = 30
 
 # --- scanners --------------------------------------------------------------------------------------------------------
+
+#: Questions that wait for their turn with the scanners, some 5 KB each beside their messages. With more of them the
+#: next one is not asked, and -F decides at once.
+MAX_WAITING: Final = 4_096
 
 #: Bytes of an answer of a scanner, beside the header it repeats: an honest one has some hundred. With more it is no
 #: answer, and -F decides.

@@ -152,7 +152,7 @@ def _is_word(name: bytes) -> bool:
 class HeaderView:
     """The header fields of a message, in order."""
 
-    __slots__ = ("fields", "size")
+    __slots__ = ("__weakref__", "fields", "size")
 
     def __init__(self, text: bytes) -> None:
         """text: the lines of a header, un-stuffed, a LF behind each, none of them empty."""

@@ -7,11 +7,16 @@ the lines smtpd sends and takes them out again, edited, when the verdict is ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+from weakref import ref
 
 from filter_api.bounds import MAX_FIELDS, MAX_HEADER, MAX_HEADER_LINES, MAX_PAYLOAD
 from filter_api.decision import AddHeader, Edit
 from filter_api.message.header import HeaderView, edit_header, stuff, unstuff
 from filter_api.message.spool import HeldLines, Spool
+
+_KEPT: Final = 16_384
+"""Bytes of a header whose view is kept; the view of a larger one is made anew when nobody has it any more."""
 
 
 class HeaderTooLong(Exception):
@@ -28,11 +33,12 @@ class Message:
     The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
     """
 
-    __slots__ = ("_header", "_lines", "_size", "append", "queued_at")
+    __slots__ = ("_header", "_large", "_lines", "_size", "append", "queued_at")
 
     def __init__(self, spool: Spool | None = None) -> None:
         self._lines = HeldLines(spool if spool is not None else Spool())
         self._header: HeaderView | None = None
+        self._large: ref[HeaderView] | None = None
         self._size: int | None = None
         #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
         self.append: Callable[[bytes], None] = self._lines.append
@@ -67,9 +73,11 @@ class Message:
     def header(self) -> HeaderView:
         """The header fields; of a header over 256 KiB only those that end before.
 
-        Raises TooManyFields; a filter lets it pass, and the message is refused.
+        Raises TooManyFields; a filter lets it pass, and the message is refused. A filter that waits long may let the
+        view go and ask for it again: a message that waits holds nothing of a large one.
         """
-        if self._header is None:
+        header = self._header if self._large is None else self._large()
+        if header is None:
             text, _ = self._head()
             if b"\n." in text or text.startswith(b"."):
                 text = unstuff(text).replace(b"\n.", b"\n")
@@ -78,8 +86,12 @@ class Message:
                 count > MAX_FIELDS and count - text.count(b"\n ") - text.count(b"\n\t") > MAX_FIELDS
             ):
                 raise TooManyFields
-            self._header = HeaderView(text)
-        return self._header
+            header = HeaderView(text)
+            if header.size > _KEPT:
+                self._large = ref(header)
+            else:
+                self._header = header
+        return header
 
     def _head(self) -> tuple[bytes, bool]:
         """The wire lines of the header without its empty line, and whether it ends there. Not kept: it may be large."""

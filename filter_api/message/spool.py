@@ -1,7 +1,8 @@
 """Where the lines of held messages are: in memory while small, in an unlinked temporary file beyond 1 MiB.
 
-`Spool` is the account that all messages of a process share: over its limit, or on any error of the disk, `SpoolError`
-says that this message cannot be held, and smtpd's client is told to come back (452 4.3.1).
+Many small ones are not small: when all messages together have 64 MiB in memory, what grows beyond 64 KiB goes to its
+file then. `Spool` is the account that all messages of a process share: over its limit, or on any error of the disk,
+`SpoolError` says that this message cannot be held, and smtpd's client is told to come back (452 4.3.1).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO, Final
 
-from filter_api.bounds import BLOCK, SPOOL_ABOVE
+from filter_api.bounds import BLOCK, MAX_IN_MEMORY, SPOOL_ABOVE
 
 _STEP: Final = 16_384
 
@@ -27,16 +28,17 @@ class SpoolError(Exception):
 class Spool:
     """What all messages of this process hold together, against a limit; both in bytes.
 
-    held counts in steps of 16 KiB a message, so it is a little more than there is. directory: None for the usual
-    temporary one.
+    held counts in steps of 16 KiB a message, so it is a little more than there is; in_memory is the part of it that is
+    in no file, without what has just come. directory: None for the usual temporary one.
     """
 
-    __slots__ = ("directory", "held", "limit")
+    __slots__ = ("directory", "held", "in_memory", "limit")
 
     def __init__(self, limit: int = 2 << 30, directory: str | None = None) -> None:
         self.limit = limit
         self.directory = directory
         self.held = 0
+        self.in_memory = 0
 
 
 class HeldLines:
@@ -46,7 +48,7 @@ class HeldLines:
     the last step are joined into one.
     """
 
-    __slots__ = ("_file", "_joined", "_reserved", "_room", "_runs", "_settled", "_spilled", "_spool")
+    __slots__ = ("_damaged", "_file", "_joined", "_reserved", "_room", "_runs", "_settled", "_spilled", "_spool")
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
@@ -57,6 +59,7 @@ class HeldLines:
         self._room = 0  # of that, not used yet
         self._spilled = 0
         self._file: BinaryIO | None = None
+        self._damaged = False  # not all of a step got into the file
 
     @property
     def size(self) -> int:
@@ -81,6 +84,7 @@ class HeldLines:
             raise SpoolError("spool limit reached")
         self._joined.append(b"\n".join(self._runs))
         self._runs.clear()
+        spool.in_memory += size - self._settled
         self._settled = size
         self._room = self._reserved - size
         if self._room < _STEP // 2:
@@ -88,10 +92,14 @@ class HeldLines:
             spool.held += step
             self._reserved += step
             self._room += step
-        if size - self._spilled > (SPOOL_ABOVE if self._file is None else BLOCK):
+        most = SPOOL_ABOVE if self._file is None and spool.in_memory <= MAX_IN_MEMORY else BLOCK
+        if size - self._spilled > most:
             self._spill()
 
     def _spill(self) -> None:
+        if self._damaged:
+            raise SpoolError("a spooled message is damaged")
+        self._damaged = True
         try:
             if self._file is None:
                 self._file = _nameless_file(self._spool.directory)
@@ -99,11 +107,15 @@ class HeldLines:
                 _write_all(self._file, batch)
         except OSError as error:
             raise SpoolError(f"cannot spool a message: {error}") from error
+        self._damaged = False
         self._joined.clear()
+        self._spool.in_memory -= self._settled - self._spilled
         self._spilled = self._settled
 
     def blocks(self) -> Iterator[bytes]:
         """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError."""
+        if self._damaged:
+            raise SpoolError("a spooled message is damaged")
         if self._file is not None:
             yield from self._file_blocks(self._file)
         if self._joined or self._runs:
@@ -145,6 +157,7 @@ class HeldLines:
     def close(self) -> None:
         """Give memory, file and account back; closing twice is harmless."""
         self._spool.held -= self._reserved
+        self._spool.in_memory -= self._settled - self._spilled
         self._reserved = self._room = self._settled = self._spilled = 0
         self._runs.clear()
         self._joined.clear()

@@ -11,7 +11,8 @@ could not be asked is neither "clean" nor "found". A message that cannot be read
 - Reading goes on while writing: an early answer (clamd's size limit) is read even if the daemon then closes, and a
   daemon that does not read its input cannot hold its answer back.
 - At most `Question.limit` bytes of an answer are kept, whatever comes.
-- At most `parallel` questions are with the daemons at a time; the others wait, within their own deadlines.
+- At most `parallel` questions are with the daemons at a time; the others wait, within their own deadlines. 4,096 of
+  them do; one more is not asked. What waits holds its message in the spool, which bounds that, and nothing else of it.
 - No descriptor and no task is left over, however it ends, cancellation included.
 - Several daemons are tried in the order given, each once, each behind a breaker of its own (`filter_api.net.breaker`).
 - A daemon is held to be down when it cannot be connected to, or when it does not answer `Backend.ping` after a question
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Generic, TypeAlias, TypeVar
 
-from filter_api.bounds import MAX_SCANNER_ANSWER
+from filter_api.bounds import MAX_SCANNER_ANSWER, MAX_WAITING
 from filter_api.errors import CannotCheck
 from filter_api.message.spool import SpoolError
 from filter_api.net.breaker import Breaker
@@ -147,14 +148,20 @@ class Backends:
             raise ValueError("at least one backend and one question at a time")
         self.backends = tuple(backends)
         self._turns = asyncio.Semaphore(parallel)
+        self._waiting = 0
 
     async def ask(self, question: Question[Answer], deadline: float) -> Answer:
         """The first answer any daemon gives before `deadline` (the event loop's clock). Raises BackendError."""
+        if self._waiting >= MAX_WAITING:
+            raise BackendError("too many questions wait for their turn")
+        self._waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
                 await self._turns.acquire()
         except TimeoutError:
             raise BackendError("no turn within the deadline") from None
+        finally:
+            self._waiting -= 1
         try:
             return await self._ask_each(question, deadline)
         finally:

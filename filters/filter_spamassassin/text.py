@@ -24,18 +24,18 @@ class Copy:
 
     def __init__(self, message: Message, sender: bytes | None) -> None:
         self._message = message
-        fields, given = message.header.fields, message.header.size
-        whole = not any(True for name in _ENVELOPE for _ in fields.named(name))
-        kept = () if whole else [field.raw for field in fields if field.key not in _ENVELOPE]
-        self._head = envelope(sender) + (b"" if whole else b"".join(kept))
-        self._skip = 0 if whole else given
-        self.size = message.size - self._skip + len(self._head)
-        self.header_size = given + len(envelope(sender))
+        header = message.header
+        dropped = [len(field.raw) for name in _ENVELOPE for field in header.fields.named(name)]
+        self._envelope = envelope(sender)
+        self._skip = header.size if dropped else 0  # bytes of the message that are replaced
+        self.size = message.size - sum(dropped) + len(self._envelope)
+        self.header_size = header.size + len(self._envelope)
 
     def blocks(self) -> Iterator[bytes]:
         """The text, from the start at each call."""
-        if self._head:
-            yield self._head
+        head = self._envelope + (self._without_envelope() if self._skip else b"")
+        if head:
+            yield head
         skip = self._skip
         for block in self._message.text():
             if skip >= len(block):
@@ -43,6 +43,10 @@ class Copy:
             else:
                 yield block[skip:]
                 skip = 0
+
+    def _without_envelope(self) -> bytes:
+        """The header less what may not stand in it; not kept, as a copy may have to wait for its turn."""
+        return b"".join([field.raw for field in self._message.header.fields if field.key not in _ENVELOPE])
 
 
 def envelope(sender: bytes | None) -> bytes:

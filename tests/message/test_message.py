@@ -7,6 +7,7 @@ import os
 import timeit
 import tracemalloc
 from pathlib import Path
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -314,3 +315,19 @@ def test_edits_leave_the_body_alone(lines: list[bytes]) -> None:
     assert wire(held, AddHeader("X", "y"), RemoveHeader("A")) == b"".join(
         line + b"\n" for line in (b"X: y", b"", *lines)
     )
+
+
+@pytest.mark.parametrize(
+    ("head", "kept"), [(b"Subject: hi\n" * 900, True), (b"Subject: hi\n" + b" fold\n" * 9_000, False)]
+)
+def test_a_message_that_waits_holds_nothing_of_a_large_header(head: bytes, kept: bool) -> None:
+    """What a filter looked at before it asks a scanner is made anew when it looks again."""
+    held = message(head + b"\nbody")
+    first = held.header
+    assert held.header is first, "one view while somebody has it"
+    assert held.header.get("subject") == first.get("Subject")
+    seen = ref(first)
+    del first
+    assert (seen() is not None) is kept
+    assert held.header.fields[0].value[:2] == b"hi"
+    assert wire(held, RemoveHeader("Subject")) == b"\nbody\n"

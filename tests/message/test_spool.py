@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from filter_api.bounds import BLOCK, SPOOL_ABOVE
+from filter_api.bounds import BLOCK, MAX_IN_MEMORY, SPOOL_ABOVE
 from filter_api.message.spool import HeldLines, Spool, SpoolError
 
 _UNUSED = 32_768
@@ -126,3 +126,66 @@ def test_the_limit_holds_for_lines_that_arrive_singly(line: bytes) -> None:
     other.append(line)
     other.close()
     assert spool.held == 0
+
+
+def test_many_small_messages_are_not_in_memory_for_that() -> None:
+    """A hundred messages of 1 MB wait for a scanner that hangs: none of them is large, and together they are."""
+    spool = Spool()
+    held = [HeldLines(spool) for _ in range(150)]
+    for one in held:
+        fill(one, SPOOL_ABOVE - 2 * BLOCK)
+    assert all(one.size <= SPOOL_ABOVE for one in held)
+    in_files = sum(one._file is not None for one in held)
+    assert in_files > 60
+    assert sum(one.size for one in held) <= spool.held
+    assert spool.in_memory <= MAX_IN_MEMORY + (in_files + 1) * 2 * BLOCK
+    for one in held[::-1]:
+        assert b"".join(one.blocks()) == (RUN + b"\n") * (one.size // (len(RUN) + 1))
+        one.close()
+        one.close()
+    assert (spool.held, spool.in_memory) == (0, 0)
+
+
+def test_messages_that_come_and_go_are_in_memory_as_before() -> None:
+    spool = Spool()
+    for _ in range(150):
+        held = HeldLines(spool)
+        fill(held, SPOOL_ABOVE - 2 * BLOCK)
+        assert held._file is None
+        held.close()
+    assert spool.in_memory == 0
+
+
+def test_messages_that_grow_in_turns_share_the_memory() -> None:
+    spool = Spool()
+    held = [HeldLines(spool) for _ in range(80)]
+    most = 0
+    while held[0].size < SPOOL_ABOVE:
+        for one in held:
+            one.append(RUN)
+        most = max(most, spool.in_memory)
+    assert MAX_IN_MEMORY / 2 < most < MAX_IN_MEMORY + 2 * 80 * 16_384
+    for one in held:
+        one.close()
+    assert (spool.held, spool.in_memory) == (0, 0)
+
+
+def test_what_got_half_into_the_file_is_never_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle of a step, and whoever holds the message asks for it all the same."""
+    held = HeldLines(Spool())
+    fill(held, SPOOL_ABOVE // 2)
+    writes = iter((b"some", b"none"))
+
+    def full(file: object, data: bytes) -> None:
+        if next(writes, None) is None:
+            raise MemoryError
+
+    monkeypatch.setattr("filter_api.message.spool._write_all", full)
+    with pytest.raises(MemoryError):
+        fill(held, 2 * SPOOL_ABOVE)
+    with pytest.raises(SpoolError, match="damaged"):
+        next(held.blocks())
+    with pytest.raises(SpoolError, match="damaged"):
+        fill(held, 3 * SPOOL_ABOVE)
+    held.close()
+    assert held._spool.held == held._spool.in_memory == 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+import tracemalloc
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
+from filter_api.bounds import MAX_WAITING
 from filter_api.message.spool import SpoolError
 from filter_api.net.backend import ANSWER_LIMIT, Backend, BackendError, Backends, BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
@@ -378,6 +380,48 @@ def test_two_hundred_waiting_on_a_silent_daemon_end_at_the_deadline(tmp_path: Pa
         )
         assert all(isinstance(result, BackendError) for result in results)
         assert 0.45 < time.monotonic() - started < 0.75
+
+    run(hang, tmp_path, scenario)
+
+
+def test_one_more_than_may_wait_is_not_asked(tmp_path: Path) -> None:
+    """Whoever waits costs memory: a daemon that hangs gathers no more than so many."""
+
+    async def scenario(endpoint: Endpoint) -> None:
+        backends = Backends([Backend(endpoint)], parallel=5)
+        waiting = [asyncio.create_task(backends.ask(question(), soon(60))) for _ in range(MAX_WAITING + 5)]
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        with pytest.raises(BackendError, match="too many questions wait"):
+            await backends.ask(question(), soon(60))
+        assert time.monotonic() - started < 1
+        waiting.pop().cancel()
+        await asyncio.sleep(0)
+        with pytest.raises(BackendError, match="no turn within the deadline"):
+            await backends.ask(question(), soon(0.05))
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        with pytest.raises(BackendError, match="no answer within the deadline"):
+            await backends.ask(question(), soon(0.1))
+
+    run(hang, tmp_path, scenario)
+
+
+def test_whatever_waits_is_little(tmp_path: Path) -> None:
+    async def scenario(endpoint: Endpoint) -> None:
+        backends = Backends([Backend(endpoint)], parallel=1)
+        tracemalloc.start()
+        try:
+            waiting = [asyncio.create_task(backends.ask(question(), soon(60))) for _ in range(1_000)]
+            await asyncio.sleep(0.1)
+            cost, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert cost < 1_000 * 8_192
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     run(hang, tmp_path, scenario)
 
