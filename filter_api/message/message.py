@@ -12,6 +12,7 @@ from weakref import ref
 
 from filter_api.bounds import MAX_FIELDS, MAX_HEADER, MAX_HEADER_LINES, MAX_PAYLOAD
 from filter_api.decision import AddHeader, Edit
+from filter_api.message.edited import EditedLines, Lines, without
 from filter_api.message.header import HeaderView, edit_header, stuff, unstuff
 from filter_api.message.spool import HeldLines, Spool
 
@@ -33,15 +34,17 @@ class Message:
     The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
     """
 
-    __slots__ = ("_header", "_large", "_lines", "_size", "append", "queued_at")
+    __slots__ = ("_header", "_large", "_lines", "_size", "_spool", "append", "queued_at")
 
     def __init__(self, spool: Spool | None = None) -> None:
-        self._lines = HeldLines(spool if spool is not None else Spool())
+        self._spool = spool if spool is not None else Spool()
+        lines = HeldLines(self._spool)
+        self._lines: Lines = lines
         self._header: HeaderView | None = None
         self._large: ref[HeaderView] | None = None
         self._size: int | None = None
         #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
-        self.append: Callable[[bytes], None] = self._lines.append
+        self.append: Callable[[bytes], None] = lines.append
         self.queued_at = 0.0
 
     @property
@@ -119,32 +122,44 @@ class Message:
         if not edits:
             yield from self._lines.blocks()
             return
+        text, skip = self._edited_header(edits, longest)
+        if text:
+            yield text
+        yield from without(self._lines, skip)
+
+    def edited(self, edits: Sequence[Edit], longest: int = MAX_PAYLOAD) -> Message:
+        """The message with these edits, as the next filter sees it; it takes the place of this one.
+
+        Its bytes are those that `wire` gives with the edits. Both hold the same lines: close one of them, the newest.
+        Nothing may be appended to either. Raises as `wire` does, and SpoolError where the account has no room for a
+        second header.
+        """
+        text, skip = self._edited_header(edits, longest)
+        seen = Message(self._spool)
+        seen._lines = EditedLines(text, skip, self._lines, self._spool)
+        seen.append = _no_more
+        seen.queued_at = self.queued_at
+        return seen
+
+    def _edited_header(self, edits: Sequence[Edit], longest: int) -> tuple[bytes, int]:
+        """The lines of the header for smtpd after the edits, and how many bytes held they stand for."""
         kept, complete = self._head()
         if not complete:
             raise HeaderTooLong
-        added = [edit for edit in edits if isinstance(edit, AddHeader)]
-        if len(added) == len(edits):  # what is there already need not be taken apart
-            top = [line for edit in added if edit.where == "top" for line in edit.lines]
-            bottom = [line for edit in added if edit.where != "top" for line in edit.lines]
-            text = _wire_lines(top, longest) + kept + _wire_lines(bottom, longest)
-        else:
-            text = _wire_lines(edit_header(self.header, edits), longest)
-        if text:
-            yield text
-        yield from self._rest(len(kept))
-
-    def _rest(self, skip: int) -> Iterator[bytes]:
-        """The lines after the first `skip` bytes."""
-        for block in self._lines.blocks():
-            if skip >= len(block):
-                skip -= len(block)
-                continue
-            yield block[skip:]
-            skip = 0
+        if any(not isinstance(edit, AddHeader) for edit in edits):
+            return _wire_lines(edit_header(self.header, edits), longest), len(kept)
+        added = [edit for edit in edits if isinstance(edit, AddHeader)]  # what is there is not taken apart
+        top = [line for edit in added if edit.where == "top" for line in edit.lines]
+        bottom = [line for edit in added if edit.where != "top" for line in edit.lines]
+        return _wire_lines(top, longest) + kept + _wire_lines(bottom, longest), len(kept)
 
     def close(self) -> None:
         """Free what is held."""
         self._lines.close()
+
+
+def _no_more(_run: bytes) -> None:
+    raise ValueError("a message that was edited has all its lines")
 
 
 def _wire_lines(lines: Sequence[bytes], longest: int) -> bytes:
