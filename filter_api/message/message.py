@@ -51,7 +51,7 @@ class Message:
     def size(self) -> int:
         """Bytes of the text: un-stuffed, with CRLF line ends. Counted at the first use."""
         if self._size is None:
-            self._size = sum(map(len, self.text()))
+            self._size = sum(map(_text_size, self._lines.blocks()))
         return self._size
 
     @property
@@ -170,6 +170,11 @@ def _wire_lines(lines: Sequence[bytes], longest: int) -> bytes:
     if len(text) > longest and max(map(len, text.split(b"\n"))) > longest:
         raise HeaderTooLong
     return text
+
+
+def _text_size(block: bytes) -> int:
+    """Bytes of the text of a block, at the same cost whatever its lines are."""
+    return len(block) + block.count(b"\n") - block.count(b"\n.") - block.startswith(b".")
 
 
 def _as_text(block: bytes) -> bytes:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from filter_api import AddHeader, Edit, Message, RemoveHeader, ReplaceHeader
 from filter_api.bounds import BLOCK, MAX_FIELDS, SPOOL_ABOVE
-from filter_api.message.message import HeaderTooLong, TooManyFields
+from filter_api.message.message import HeaderTooLong, TooManyFields, _text_size
 from filter_api.message.spool import Spool, SpoolError
+from tests.support.growth import best
 
 RAW = b"Received: by mx\n\tid 1\nSubject: one\nX-Spam-Flag: NO\nFrom : a@b\nsubject: two\nbroken\n\n..dots\nend"
 
@@ -331,3 +332,18 @@ def test_a_message_that_waits_holds_nothing_of_a_large_header(head: bytes, kept:
     assert (seen() is not None) is kept
     assert held.header.fields[0].value[:2] == b"hi"
     assert wire(held, RemoveHeader("Subject")) == b"\nbody\n"
+
+
+@pytest.mark.parametrize("line", [b"", b"..", b"...", b"..\r", b"ab", b"\0", b"." * 60_000, b"x" * 76])
+def test_text_of_any_shape_holds_nobody_up(line: bytes) -> None:
+    """25 MB of dots or of empty lines: a block is soon made, and the size of all of them soon counted."""
+    held = Message()
+    run = b"\n".join([line] * (BLOCK // (len(line) + 1)))
+    for _ in range(25_000_000 // (len(run) + 1)):
+        held.append(run)
+    blocks = held.text()
+    assert best(lambda: next(blocks)) < 0.005
+    assert best(lambda: held.bare_cr) < 0.05
+    assert best(lambda: sum(map(_text_size, held.wire()))) < 0.05
+    assert held.size == sum(map(len, held.text()))
+    held.close()
