@@ -237,3 +237,17 @@ MAX_DETAIL: Final = 1_000
 
 #: Bytes of a domain, of a trap address, of one side of a pair; a store that holds longer ones holds none of ours.
 MAX_GREYLIST_NAME: Final = 2_000
+
+# --- several filters in one process ----------------------------------------------------------------------------------
+
+#: Seconds that all members of a chain have together for a command; a filter that is alone has its own (-T).
+CHAIN_COMMAND_SECONDS: Final = 30.0
+
+#: The same from the dot of a message to its verdict: smtpd's clients wait ten minutes at least (RFC 5321, 4.5.3.2.6).
+CHAIN_MESSAGE_SECONDS: Final = 110.0
+
+#: A member that would get less time than this is not asked: its failure policy answers.
+LEAST_SECONDS: Final = 1.0
+
+#: Bytes set aside for when memory runs out: enough to answer and to refuse what is held. Address space only.
+MEMORY_RESERVE: Final = 1_048_576

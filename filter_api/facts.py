@@ -130,6 +130,20 @@ def mail_from_request(session: Session, sender: bytes) -> None:
         transaction.sender = sender
 
 
+def rcpt_to_request(session: Session, recipient: bytes) -> None:
+    """A recipient that the transaction may get; its report follows, unless it is too long for one."""
+    if session.transaction is not None:
+        session.transaction.recipient_asked(recipient)
+
+
+#: Request → what its argument tells of its session.
+REQUEST_FOLD: Final[dict[bytes, Callable[[Session, bytes], None]]] = {
+    b"connect": connect_request,
+    b"mail-from": mail_from_request,
+    b"rcpt-to": rcpt_to_request,
+}
+
+
 def mail_from_refused(session: Session) -> None:
     """The client got no transaction; one that smtpd announced keeps running."""
     if session.transaction is not None and session.transaction.id is None:

@@ -7,61 +7,19 @@ protocol. Whatever goes wrong in one, the library answers with the filter's fail
 
 from __future__ import annotations
 
-import inspect
-import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar, Final
+from importlib import import_module
+from typing import ClassVar, Self
 
 from filter_api import trust
+from filter_api.context import Context
 from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
-from filter_api.facts import FOLDED
 from filter_api.log import Logger
 from filter_api.message.message import Message
 from filter_api.options import CommonOptions
 from filter_api.server import Server
 from filter_api.session import Session
-
-PHASES_OF: Final[dict[str, tuple[str, ...]]] = {
-    "on_connect": ("connect",),
-    "on_helo": ("helo", "ehlo"),
-    "on_starttls": ("starttls",),
-    "on_mail_from": ("mail-from",),
-    "on_rcpt_to": ("rcpt-to",),
-    "on_data": ("data",),
-    "on_commit": ("commit",),
-    "on_message": ("data-line", "commit"),
-}
-
-#: Who decides about whole messages must know their envelopes, and only these requests carry addresses of any length.
-ENVELOPE_PHASES: Final[dict[str, tuple[str, ...]]] = {
-    "on_rcpt_to": ("mail-from",),
-    "on_data": ("mail-from", "rcpt-to"),
-    "on_message": ("mail-from", "rcpt-to"),
-    "on_commit": ("mail-from", "rcpt-to"),
-    "saw_commit": ("mail-from", "rcpt-to"),
-}
-
-REPORT_OF: Final[dict[str, str]] = {
-    "saw_connect": "link-connect",
-    "saw_greeting": "link-greeting",
-    "saw_identify": "link-identify",
-    "saw_tls": "link-tls",
-    "saw_auth": "link-auth",
-    "saw_disconnect": "link-disconnect",
-    "saw_begin": "tx-begin",
-    "saw_mail": "tx-mail",
-    "saw_rcpt": "tx-rcpt",
-    "saw_envelope": "tx-envelope",
-    "saw_data": "tx-data",
-    "saw_commit": "tx-commit",
-    "saw_rollback": "tx-rollback",
-    "saw_reset": "tx-reset",
-    "saw_timeout": "timeout",
-    "saw_protocol_client": "protocol-client",
-    "saw_protocol_server": "protocol-server",
-    "saw_filter_report": "filter-report",
-    "saw_filter_response": "filter-response",
-}
+from filter_api.wanted import PHASES_OF, REPORT_OF, Wanted, check_hooks
 
 
 class Filter:
@@ -81,42 +39,50 @@ class Filter:
     tempfail: ClassVar[Reject] = Reject(451, "4.3.0", "temporary local problem")
     permfail: ClassVar[Reject] = Reject(550, "5.3.0", "message cannot be checked here")
 
-    options: CommonOptions = CommonOptions()
-    server: Server = Server()
-    log: Logger = Logger()
-    wall: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
+    #: Modules this filter imports late, to start fast: they are loaded as soon as smtpd goes on (`preload`).
+    later: ClassVar[tuple[str, ...]] = ()
+
+    #: Set from the command line by whoever builds the filter.
+    options: CommonOptions
+    #: What the process gives to its filters; `server`, `log`, `wall` and `monotonic` are those of it.
+    context: Context
+    server: Server
+    log: Logger
+    #: Seconds since 1970.
+    wall: Callable[[], float]
+    #: Seconds of a clock that nobody sets; that of the event loop.
+    monotonic: Callable[[], float]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for attribute, value in vars(cls).items():
-            if not attribute.startswith(("on_", "saw_")):
-                continue
-            if attribute not in PHASES_OF and attribute not in REPORT_OF:
-                raise TypeError(f"{cls.__name__}.{attribute} is no hook; did you mean {_nearest(attribute)}?")
-            _check_arguments(cls.__name__, attribute, value)
+        check_hooks(cls, Filter)
         if cls.overrides("on_message") and cls.overrides("on_commit"):
             raise TypeError(f"{cls.__name__} overrides on_message and on_commit; on_message decides at commit")
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        """Each filter has options and a context of its own from the start, whether or not it calls `__init__` here."""
+        made = super().__new__(cls)
+        made.options = CommonOptions()
+        Filter.bind(made, Context())
+        return made
+
+    def bind(self, context: Context) -> None:
+        """Take what the process gives; called once, before anything else happens."""
+        self.context = context
+        self.server = context.server
+        self.log = context.log
+        self.wall = context.wall
+        self.monotonic = context.monotonic
 
     @classmethod
     def overrides(cls, hook: str) -> bool:
         """Whether this class or a parent below Filter has its own version of a hook."""
         return getattr(cls, hook) is not getattr(Filter, hook)
 
-    @classmethod
-    def phases(cls) -> list[str]:
-        """The phases to register for, derived from the hooks, with those that carry the facts they need."""
-        tables = (ENVELOPE_PHASES, PHASES_OF)
-        wanted = [p for table in tables for hook, phases in table.items() if cls.overrides(hook) for p in phases]
-        return list(dict.fromkeys(wanted))
-
-    @classmethod
-    def reports(cls) -> list[tuple[str, str]]:
-        """(direction, event) pairs to register for: what Session is folded from, and what a hook wants to see."""
-        seen = [event for hook, event in REPORT_OF.items() if cls.overrides(hook)]
-        events = list(dict.fromkeys([*FOLDED, *seen]))
-        directions = ["smtp-in", "smtp-out"] if cls.watch_outgoing else ["smtp-in"]
-        return [(direction, event) for direction in directions for event in events]
+    def wanted(self) -> Wanted:
+        """What this filter wants to be asked and told: by default every hook that its class overrides."""
+        hooks = [hook for hook in (*PHASES_OF, *REPORT_OF) if self.overrides(hook)]
+        return Wanted(hooks, outgoing=self.watch_outgoing)
 
     # --- what a policy asks --------------------------------------------------------------------------------------
 
@@ -246,6 +212,14 @@ class Filter:
 
     # --- life ----------------------------------------------------------------------------------------------------
 
+    def preload(self) -> None:
+        """Called right after ``register|ready``, before `started`: import here, or name in `later`, what is used later.
+
+        A package that is upgraded while the filter runs would otherwise be mixed of old and new modules.
+        """
+        for name in self.later:
+            import_module(name)
+
     async def started(self) -> None:
         """Called after ``register|ready``: open stores and warm up here, bounded; failures are logged, never fatal."""
 
@@ -254,20 +228,3 @@ class Filter:
 
     def reload(self) -> None:
         """SIGHUP. Files named by options reload by themselves."""
-
-
-def _check_arguments(owner: str, attribute: str, hook: object) -> None:
-    """Raise TypeError for a hook that cannot take what it will be given: else each mail would fail by itself."""
-    if not inspect.isfunction(hook):
-        return
-    wanted = list(inspect.signature(getattr(Filter, attribute)).parameters)
-    try:
-        inspect.signature(hook).bind(*wanted)
-    except TypeError:
-        raise TypeError(f"{owner}.{attribute} is called as {attribute}({', '.join(wanted[1:])})") from None
-
-
-def _nearest(attribute: str) -> str:
-    import difflib  # only for the message of an error
-
-    return difflib.get_close_matches(attribute, [*PHASES_OF, *REPORT_OF], n=1, cutoff=0.0)[0]

@@ -19,19 +19,30 @@ Sink: TypeAlias = Callable[[int, str], None]
 
 MAX_LINE: Final = LOG_LINE
 
+_LABEL: Final = 40  # characters of a label
+
 
 def _nowhere(_level: int, _line: str) -> None:
     """The sink of a filter that does not run yet."""
 
 
 class Logger:
-    """Levels are those of `logging`; debug lines are written with option -v only."""
+    """Levels are those of `logging`; debug lines are written with option -v only.
 
-    __slots__ = ("sink", "verbose")
+    label: the name of a member of a chain, which its lines begin with (``rdns: SESSION what …``); empty where there is
+    one filter, whose name smtpd puts there.
+    """
 
-    def __init__(self, sink: Sink = _nowhere, *, verbose: bool = False) -> None:
+    __slots__ = ("_head", "sink", "verbose")
+
+    def __init__(self, sink: Sink = _nowhere, *, verbose: bool = False, label: str = "") -> None:
         self.sink = sink
         self.verbose = verbose
+        self._head = f"{printable(label, _LABEL)}: " if label else ""
+
+    def named(self, label: str) -> Logger:
+        """The log of one member of a chain, on the same sink."""
+        return Logger(self.sink, verbose=self.verbose, label=label)
 
     def debug(self, session: Session | None, what: str, **facts: object) -> None:
         """For whoever looks for a mistake."""
@@ -52,7 +63,7 @@ class Logger:
 
     def line(self, level: int, session: Session | None, what: str, facts: Mapping[str, object]) -> None:
         """Write one line."""
-        head = what if session is None else f"{printable(session.id)} {what}"
+        head = self._head + (what if session is None else f"{printable(session.id)} {what}")
         try:
             pairs = format_pairs(facts, MAX_LINE - len(head) - 1)
         except Exception as error:  # noqa: BLE001 - a value that cannot be shown must not keep an answer back
@@ -65,4 +76,4 @@ class Logger:
         self.error(session, what, error=f"{type(error).__name__}: {error}")
         for chunk in traceback.format_exception(error):
             for text in chunk.rstrip().split("\n"):
-                self.sink(logging.ERROR, one_line("  " + text.strip(), MAX_LINE))
+                self.sink(logging.ERROR, one_line(f"{self._head}  {text.strip()}", MAX_LINE))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from filter_api.bounds import MAX_RECIPIENT_BYTES, MAX_RECIPIENTS, MAX_REPORTED_ADDRESS
 from filter_api.text.addresses import is_local_source, parse_source
@@ -208,12 +208,26 @@ def client_of(session: Session) -> str:
 
 
 class _Attached(Generic[State]):
-    """Values of a filter's own, one per owner, made at first use and freed with it."""
+    """Values of a filter's own, one per owner, made at first use and freed with it.
 
-    __slots__ = ("_make",)
+    As an attribute of a class it gives each filter of that class an attachment of its own, at the first use: two
+    filters of one class in a process do not see each other's values.
+    """
+
+    __slots__ = ("_make", "_name")
 
     def __init__(self, make: Callable[[], State]) -> None:
         self._make = make
+        self._name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        if instance is None:
+            return self
+        own = vars(instance)[self._name] = type(self)(self._make)  # found there from now on, without this detour
+        return own
 
     def _owner(self, session: Session) -> Session | Transaction | None:
         raise NotImplementedError

@@ -34,7 +34,7 @@ class Message:
     The lines came dot-stuffed without line ends; `text` gives them as the recipient will get them.
     """
 
-    __slots__ = ("_header", "_large", "_lines", "_size", "_spool", "append", "queued_at")
+    __slots__ = ("_header", "_large", "_lines", "_size", "_spool", "append", "deadline", "queued_at")
 
     def __init__(self, spool: Spool | None = None) -> None:
         self._spool = spool if spool is not None else Spool()
@@ -45,7 +45,9 @@ class Message:
         self._size: int | None = None
         #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
         self.append: Callable[[bytes], None] = lines.append
+        #: When `on_message` was called, and when its verdict must be there: the event loop's clock.
         self.queued_at = 0.0
+        self.deadline = float("inf")
 
     @property
     def size(self) -> int:

@@ -10,10 +10,10 @@ be a fifth of that. `Parser.parse` gives the same events as values, for tests an
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Mapping
 from itertools import groupby
-from operator import itemgetter
-from typing import Final, Protocol
+from operator import itemgetter, length_hint
+from typing import Any, Final, Protocol
 
 from filter_api.protocol.events import PHASES, REPORTS, Config, DataLines, Event, Report, Request, Unknown
 
@@ -35,7 +35,8 @@ _MAX_TOKENS: Final = 256
 class Sink(Protocol):
     """What takes events, see `filter_api.protocol.events` for each.
 
-    parts of a report: the whole line, split; the fields of the event itself begin at `FIELDS`.
+    parts of a report: the whole line, split; the fields of the event itself begin at `FIELDS`. broke: a call of
+    `Parser.told` raised.
     """
 
     def config(self, key: bytes, value: bytes, /) -> None: ...
@@ -43,6 +44,7 @@ class Sink(Protocol):
     def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes, /) -> None: ...
     def data_lines(self, session_id: bytes, token: bytes, text: bytes, /) -> None: ...
     def unknown(self, line: bytes, reason: str, /) -> None: ...
+    def broke(self, error: BaseException, /) -> None: ...
 
 
 class _Values:
@@ -65,6 +67,9 @@ class _Values:
 
     def unknown(self, line: bytes, reason: str) -> None:
         self.events.append(Unknown(line, reason))
+
+    def broke(self, error: BaseException) -> None:
+        raise error
 
 
 def version_tuple(text: bytes) -> tuple[int, int] | None:
@@ -94,15 +99,20 @@ class Parser:
         "_text",
         "_tokens",
         "_version",
+        "at",
         "in_text",
+        "lines",
         "protocol",
         "swapped",
+        "told",
     )
 
-    def __init__(self, known: Container[bytes] = ()) -> None:
-        """known: ids of sessions that need no second look."""
+    def __init__(self, known: Mapping[bytes, Any] | None = None) -> None:
+        """known: sessions by id, which need no second look."""
         self.protocol: tuple[int, int] = (0, 7)
-        self._known = known
+        self._known: Mapping[bytes, Any] = {} if known is None else known
+        #: Report of smtp-in → the call that takes it, for a session that is known: spares the way through the sink.
+        self.told: Mapping[bytes, Callable[[Any, list[bytes]], None]] = {}
         self._version = b""
         self._lengths = _LENGTHS
         #: Tokens seen, and the phase of each: smtpd has one for each filter and phase.
@@ -113,6 +123,9 @@ class Parser:
         self._heads: dict[bytes, tuple[bytes, bytes]] = {}
         self._ids = slice(28, 81)
         self._text = (itemgetter(slice(81, None)), itemgetter(slice(81, -1)))
+        #: The lines told last, and how many of them were: what is left if `tell` raised for want of memory.
+        self.lines: list[bytes] = []
+        self.at = 0
         #: Whether the last line told was one of a message: more of them will follow.
         self.in_text = False
         #: Whether answers have token and session id in the order of the first versions.
@@ -125,11 +138,15 @@ class Parser:
         return values.events
 
     def tell(self, lines: list[bytes], sink: Sink, *, ends: bool = False) -> None:
-        """Tell the events of complete lines, in order; ends: each still has its LF, see `Framing.feed`."""
-        if self._heads or ends:
-            self._tell_mixed(lines, sink, ends)
-        else:
+        """Tell the events of complete lines, in order; ends: each still has its LF, see `Framing.feed`.
+
+        Raises what the sink raises, and MemoryError; `lines` from `at` on were not told then.
+        """
+        self.lines, self.at = lines, 0
+        if not (self._heads or ends):
             self._tell_events(lines, sink)
+        if self.at < len(lines):
+            self._tell_mixed(lines, sink, ends)
         self.in_text = bool(self._heads) and len(lines) > 0 and lines[-1][self._ids] in self._heads
 
     def _tell_events(self, lines: list[bytes], sink: Sink) -> None:
@@ -137,20 +154,35 @@ class Parser:
         report, request = sink.report, sink.request
         heads, length_of, version = self._heads, self._lengths.get, self._version
         tokens, known = self._tokens, self._known
+        session_of, call_of = known.get, self.told.get
         rest = iter(lines)
-        for line in rest:
-            parts = line.split(b"|")
-            count = len(parts)
-            if count > 5 and parts[1] == version and parts[3] == b"smtp-in":
-                if length_of(parts[4]) == count and parts[0] == b"report":
-                    report(parts[4], parts[5], parts, False)
-                    continue
-                if count == 8 and tokens.get(parts[6]) == parts[4] and parts[5] in known and parts[0] == b"filter":
-                    request(parts[4], parts[5], parts[6], parts[7])
-                    continue
-            self._line(line, sink)
-            if heads:
-                self._tell_mixed(list(rest), sink, ends=False)
+        untold = 1  # the line at hand, while it is
+        try:
+            for line in rest:
+                parts = line.split(b"|")
+                count = len(parts)
+                if count > 5 and parts[1] == version and parts[3] == b"smtp-in":
+                    if length_of(parts[4]) == count and parts[0] == b"report":
+                        session = session_of(parts[5])
+                        if session is None:
+                            report(parts[4], parts[5], parts, False)
+                            continue
+                        tell = call_of(parts[4])
+                        if tell is not None:
+                            try:
+                                tell(session, parts)
+                            except BaseException as error:  # noqa: BLE001 - what else was read is not lost with it
+                                sink.broke(error)
+                        continue
+                    if count == 8 and tokens.get(parts[6]) == parts[4] and parts[5] in known and parts[0] == b"filter":
+                        request(parts[4], parts[5], parts[6], parts[7])
+                        continue
+                self._line(line, sink)
+                if heads:
+                    break
+            untold = 0
+        finally:
+            self.at = len(lines) - length_hint(rest) - untold
 
     def _line(self, line: bytes, sink: Sink) -> None:
         """Any line, without haste."""
@@ -164,43 +196,58 @@ class Parser:
     def _tell_mixed(self, lines: list[bytes], sink: Sink, ends: bool) -> None:
         """Message text and other lines."""
         report, data_lines = sink.report, sink.data_lines
+        session_of, call_of = self._known.get, self.told.get
         heads, length_of, version = self._heads, self._lengths.get, self._version
         count = len(lines)
-        index = 0
-        while index < count:
-            line = lines[index]
-            index += 1
-            first = line[0] if line else 0
-            if first == _F:
-                head = line[self._ids]
-                known = heads.get(head)
-                if known is not None:
-                    text = self._text[ends]
-                    if index < count and lines[index][self._ids] == head:
-                        run = list(next(groupby(lines[index - 1 :], itemgetter(self._ids)))[1])
-                        index += len(run) - 1
-                        data_lines(known[0], known[1], b"\n".join(map(text, run)))
+        index = at = self.at
+        try:
+            while index < count:
+                at = index
+                line = lines[index]
+                index += 1
+                first = line[0] if line else 0
+                if first == _F:
+                    head = line[self._ids]
+                    known = heads.get(head)
+                    if known is not None:
+                        text = self._text[ends]
+                        if index < count and lines[index][self._ids] == head:
+                            run = list(next(groupby(lines[at:], itemgetter(self._ids)))[1])
+                            index += len(run) - 1
+                            data_lines(known[0], known[1], b"\n".join(map(text, run)))
+                        else:
+                            data_lines(known[0], known[1], text(line))
+                        continue
+                if ends:
+                    line = line[:-1]
+                if first == _R:
+                    parts = line.split(b"|")
+                    if (
+                        len(parts) > 5
+                        and length_of(parts[4]) == len(parts)
+                        and parts[1] == version
+                        and parts[3] == b"smtp-in"
+                        and parts[0] == b"report"
+                    ):
+                        session = session_of(parts[5])
+                        if session is None:
+                            report(parts[4], parts[5], parts, False)
+                            continue
+                        tell = call_of(parts[4])
+                        if tell is not None:
+                            try:
+                                tell(session, parts)
+                            except BaseException as error:  # noqa: BLE001 - as above
+                                sink.broke(error)
                     else:
-                        data_lines(known[0], known[1], text(line))
-                    continue
-            if ends:
-                line = line[:-1]
-            if first == _R:
-                parts = line.split(b"|")
-                if (
-                    len(parts) > 5
-                    and length_of(parts[4]) == len(parts)
-                    and parts[1] == version
-                    and parts[3] == b"smtp-in"
-                    and parts[0] == b"report"
-                ):
-                    report(parts[4], parts[5], parts, False)
-                else:
-                    self._report(line, parts, sink)
-            elif first == _F:
-                self._request(line, sink)
-            elif line:
-                self._config(line, sink)
+                        self._report(line, parts, sink)
+                elif first == _F:
+                    self._request(line, sink)
+                elif line:
+                    self._config(line, sink)
+            at = index
+        finally:
+            self.at = at
 
     def _learn(self, version: bytes) -> None:
         if version != self._version:

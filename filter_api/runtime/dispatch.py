@@ -1,94 +1,209 @@
-"""From events to answers: asks the filter, guards against whatever it does, and answers every request once.
+"""From events to answers: takes what smtpd wrote, keeps the facts, has the members asked, answers every request once.
 
-Hooks run behind a barrier. An exception of any kind, an awaitable that does not finish in time, a value that is no
-legal decision: the failure policy of the filter answers, the log tells, the process lives.
+`Dispatcher` is what the parser tells. Facts are folded here, once, for all members (`hooks`); commands go through the
+members by `asking`, messages by `held` and `examining`; each member stands behind a `guard`. What a hook does wrong is
+the guard's business. What goes wrong in here costs the request or the message it happened at, and nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from filter_api import facts
-from filter_api.decision import DECISIONS, NO_FACTS, Decision, Disconnect, Proceed, Reject, Rewrite, Verdict
-from filter_api.filter import Filter
-from filter_api.message.spool import Spool
+from filter_api.bounds import CHAIN_COMMAND_SECONDS, CHAIN_MESSAGE_SECONDS
+from filter_api.context import Context
+from filter_api.decision import NO_FACTS, Disconnect, Proceed, Reject
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.framing import Framing
-from filter_api.protocol.legality import is_legal
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
+from filter_api.runtime.asking import Asking, Calls, Question
 from filter_api.runtime.deadline import Deadlines, Timer
-from filter_api.runtime.held import NO_SPACE, Held, HeldMessages
-from filter_api.runtime.hooks import Saw, asks, told
+from filter_api.runtime.examining import Examining
+from filter_api.runtime.guard import STALL, Guarded
+from filter_api.runtime.held import HeldMessages
+from filter_api.runtime.hooks import calls_of, in_order, told
+from filter_api.runtime.life import Held
+from filter_api.runtime.memory import Reserve
 from filter_api.runtime.outbox import Outbox
-from filter_api.runtime.pending import Failed, Ledger, failure_of
+from filter_api.runtime.pending import Ledger
+from filter_api.runtime.refusals import NO_SPACE, Failed
 from filter_api.runtime.sessions import Sessions
-from filter_api.server import Server
 from filter_api.session import Session
 
-_STALL: Final = 1.0  # seconds in which a hook that blocks gets a line in the log
+_COMMIT: Final = b"commit"
+_PROCEED: Final = Proceed()
+_SLICE: Final = 1024  # bytes of a read that are taken at a time where there is no memory for more
 
 
 class Dispatcher:
-    """Give it what smtpd wrote (`feed`); it writes the answers through the function given."""
+    """Give it what smtpd wrote (`feed`); it writes the answers through the function given. Nothing in here raises.
+
+    members: in the order they are asked, bound to `context`.
+    """
 
     def __init__(
-        self, filter_: Filter, write: Callable[[bytes], None], loop: Timer, spool: Spool | None = None
+        self, members: Sequence[Guarded], context: Context, write: Callable[[bytes], None], loop: Timer
     ) -> None:
-        self.filter = filter_
-        filter_.server = Server()  # what one smtpd says is not to be found in another filter of this process
+        self.members = members
+        self.context = context
         self.outbox = Outbox(write)
         self.registered = False
         self.registered_event = asyncio.Event()
         self._put = self.outbox.put
         self.sessions = Sessions()
         self._open = self.sessions.open
-        self._loop = loop
-        self._now = loop.time()
+        self._watch = members[0].watch
         self._framing = Framing()
         self._parser = Parser(known=self._open)
-        self._asks = asks(filter_)
-        self._told = told(filter_, filter_.log.failure)
-        self._ends(b"tx-reset", self._end_transaction)
-        self._ends(b"link-disconnect", self._end_session)
-        self._examines = filter_.overrides("on_message")
-        self.deadlines = Deadlines(loop, self._broke)
-        self.ledger = Ledger(self.deadlines, filter_.log, self.outbox.flush)
-        self.held = HeldMessages(self.outbox, spool or Spool(), self._examine, self._commit, self._broken)
-        self._extend, self._holding, self._waiting = self.held.extend, self.held.open, self.ledger.open
-        self._command_seconds = filter_.options.timeout or filter_.command_deadline
-        self._message_seconds = filter_.options.timeout or filter_.message_deadline
+        self._reserve = Reserve(context.monotonic)
+        self.deadlines = Deadlines(loop, self.broke)
+        self.ledger = Ledger(self.deadlines, self._flush)
+        self._waiting = self.ledger.open
+        self._set_up_commands()
+        self._set_up_messages()
+
+    def _set_up_commands(self) -> None:
+        several = len(self.members) > 1
+        self._command_seconds = CHAIN_COMMAND_SECONDS if several else float("inf")
+        self._asking = Asking(self.ledger, self.outbox, self._watch, lambda: self._parser.protocol, self.broke)
+        self._calls = calls_of(self.members)
+        self._told = [told(self.members, self.context.log, outgoing=outgoing) for outgoing in (False, True)]
+        for table in self._told:
+            for name, end in ((b"tx-reset", self._end_transaction), (b"link-disconnect", self._end_session)):
+                table[name] = in_order([table[name], end]) if name in table else end
+        self._parser.told = self._told[False]
+
+    def _set_up_messages(self) -> None:
+        examiners = [member for member in self.members if "on_message" in member.wanted]
+        seconds = CHAIN_MESSAGE_SECONDS if len(self.members) > 1 else float("inf")
+        self._at_commit = self._calls[_COMMIT]
+        self._unexamined = Calls()  # at commit, where messages are looked into and there is none
+        if examiners:
+            self._calls[_COMMIT] = self._unexamined
+        for member in examiners:
+            self._unexamined.add(member, "commit", lambda _session, _argument: Failed("no message before commit"))
+        for member, ask in zip(self._at_commit.members, self._at_commit.asks, strict=True):
+            self._unexamined.add(member, "commit", ask)
+        self._examining = Examining(examiners, self.ledger, seconds, self._watch, self.broke)
+        self.held = HeldMessages(
+            self.outbox,
+            self.context.spool,
+            self._examining.start,
+            self._commit,
+            broken=self._broken,
+            spend=self._reserve.spend,
+        )
+        self._extend, self._holding = self.held.extend, self.held.open
 
     # --- input ---------------------------------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take one read. Everything that is due, and every answer that is known at once, is written before it ends."""
         if len(self.deadlines):
             self.deadlines.sweep()
-        self._now = self._loop.time()
+        watch = self._watch
+        began = watch.last = watch.clock()
+        try:
+            self._take(bytes(data))
+        except BaseException as error:  # noqa: BLE001 - no memory for all of it, or a mistake of the library's own
+            self._take_singly(data, error)
+        self._flush()
+        took = watch.clock() - began
+        if took > STALL or self._reserve.spent:
+            self._after_trouble(took)
+
+    def _flush(self) -> None:
+        """Write what was collected; never raises."""
+        try:
+            self.outbox.flush()
+        except BaseException as error:  # noqa: BLE001 - no memory: it stays collected, and is written with the next
+            self.broke(error)
+
+    def _take(self, data: bytes) -> None:
         ends = self._parser.in_text
         lines = self._framing.feed(data, ends=ends)
         if not self.registered and any(line.startswith((b"report|", b"filter|")) for line in lines):
             self.register()
         self._parser.tell(lines, self, ends=ends)
-        self.outbox.flush()
-        took = self._loop.time() - self._now
-        if took > _STALL:
-            self.filter.log.warning(None, "stalled", seconds=round(took, 3))
+
+    def _take_singly(self, data: bytes | memoryview, error: BaseException) -> None:
+        """What is left of a read, a line at a time: what cannot be taken even so is lost, and nothing waits for it."""
+        lines, at = self._parser.lines, self._parser.at
+        self.broke(error)
+        if at < len(lines):
+            self._tell_singly(lines, at)
+            return
+        for start in range(0, len(data), _SLICE):  # the lines of this read were not even told apart
+            found: list[bytes] = []
+            self._twice(partial(self._cut, data[start : start + _SLICE], found))
+            self._tell_singly(found, 0)
+
+    def _cut(self, data: bytes | memoryview, lines: list[bytes]) -> None:
+        lines.extend(self._framing.feed(bytes(data)))
+
+    def _tell_singly(self, lines: list[bytes], at: int) -> None:
+        for place in range(at, len(lines)):
+            self._twice(partial(self._tell_one, lines, place))
+
+    def _tell_one(self, lines: list[bytes], place: int) -> None:
+        self._parser.tell([lines[place].removesuffix(b"\n")], self)
+
+    def _twice(self, work: Callable[[], None]) -> None:
+        """Try again when all messages that are not whole were given up, which frees what they hold."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._lose(error)
+            try:
+                work()
+            except BaseException as worse:  # noqa: BLE001 - this is lost
+                self.broke(worse)
+
+    def _lose(self, error: BaseException) -> None:
+        """A part of a read is lost: nobody knows whose. Every question is answered, and no message passes with gaps."""
+        self.broke(error)
+        try:
+            self.held.lose_all()
+            self.ledger.settle_all("input lost")
+        except BaseException as worse:  # noqa: BLE001 - as above
+            self.broke(worse)
+
+    def _lose_lines(self, session_id: bytes, token: bytes, text: bytes, error: BaseException) -> None:
+        """These lines could not be taken: their message is refused."""
+        self.broke(error)
+        try:
+            self.held.lose(self._open.get(session_id) or Session(session_id), token, text)
+        except BaseException as worse:  # noqa: BLE001 - as above
+            self.broke(worse)
+
+    def _after_trouble(self, took: float) -> None:
+        self._reserve.restore()
+        if took > STALL and not self._watch.told:
+            hooks = ",".join(self._asked_in(self._parser.lines))
+            self.members[0].stalled(None, hooks, took)
+        self._watch.told = False
+
+    def _asked_in(self, lines: Sequence[bytes]) -> list[str]:
+        """The phases in these lines at which a filter that is alone was asked: mostly one."""
+        parts = (line.split(b"|", 5) for line in lines)
+        phases = dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter")
+        return [phase.decode("ascii") for phase in phases if phase in self._calls and self._calls[phase].members][:3]
 
     def register(self) -> None:
-        """Say what the filter wants, once: at ``config|ready``, or before the first event if that never came."""
+        """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""
         if not self.registered:
             self.registered = True
             self.registered_event.set()
-            self.filter.server.protocol = self._parser.protocol
-            self.outbox.put(writer.register(self.filter.reports(), self.filter.phases()))
+            self.context.server.protocol = self._parser.protocol
+            reports = [report for member in self.members for report in member.wanted.reports]
+            phases = [phase for member in self.members for phase in member.wanted.phases]
+            self.outbox.put(writer.register(reports, phases))
 
     # --- what the parser tells -----------------------------------------------------------------------------------
 
@@ -97,41 +212,25 @@ class Dispatcher:
         if key == b"ready":
             self.register()
         else:
-            self.filter.server.learn(key, value)
+            self.context.server.learn(key, value)
 
     def unknown(self, line: bytes, reason: str) -> None:
         """A line that says nothing we know."""
-        self.filter.log.debug(None, "ignored", reason=reason, line=line)
+        self.context.log.debug(None, "ignored", reason=reason, line=line)
 
     def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool) -> None:
         """Something happened in a session."""
-        session = self._open.get(session_id)
-        if session is None:
-            if name == b"link-connect":
-                self.sessions.begin_again(session_id)
-            session = self.sessions.add(session_id, self._now, outgoing=outgoing)
-        tell = self._told.get(name)
-        if tell is not None:
-            try:
+        try:
+            session = self._open.get(session_id)
+            if session is None:
+                if name == b"link-connect":
+                    self.sessions.begin_again(session_id)
+                session = self.sessions.add(session_id, self._watch.last, outgoing=outgoing)
+            tell = self._told[outgoing].get(name)
+            if tell is not None:
                 tell(session, parts)
-            except BaseException as error:  # noqa: BLE001 - what else was read is not lost with it
-                self._broke(error)
-
-    def _broke(self, error: BaseException) -> None:
-        """Log a mistake of the library's own, or what it could not foresee; never raises."""
-        with contextlib.suppress(BaseException):
-            self.filter.log.failure(None, "library", error)
-
-    def _ends(self, name: bytes, end: Saw) -> None:
-        """A report that ends something: facts and hook first, then the end."""
-        before = self._told.get(name)
-
-        def tell(session: Session, parts: list[bytes]) -> None:
-            assert before is not None  # noqa: S101 - or this would not be called
-            before(session, parts)
-            end(session, parts)
-
-        self._told[name] = end if before is None else tell
+        except BaseException as error:  # noqa: BLE001 - what else was read is not lost with it
+            self.broke(error)
 
     def _end_transaction(self, session: Session, _parts: list[bytes]) -> None:
         if self.held.open:
@@ -147,193 +246,107 @@ class Dispatcher:
 
     def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
         """smtpd waits for a decision."""
-        session = self._open.get(session_id)
-        if session is None:
-            if self.sessions.has_ended(session_id):  # smtpd has forgotten the session, too
-                self._put(writer.proceed(self._parser.protocol, session_id, token))
-                return
-            session = self.sessions.add(session_id, self._now)
-        if self._waiting and phase != b"commit":
-            self.ledger.settle_session(session, "asked again")
-        if phase == b"commit" and self._examines:
-            event = Request(phase, session_id, token, argument)
-            if not self.held.commit(event):
-                self._decide(session, event, Failed("no message before commit"))
-            return
-        if self._holding:
-            self.held.drop(session_id)
-        ask = self._asks.get(phase)
-        result: object
+        calls = self._calls[phase]
         try:
-            result = Proceed() if ask is None else ask(session, argument)
-        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-            result = failure_of(self.filter.log, session, _text(phase), error)
-        if type(result) is Proceed and result.facts is NO_FACTS:
-            self._put(writer.PROCEED((token, session_id) if self._parser.swapped else (session_id, token)))
-        else:
-            self._decide(session, Request(phase, session_id, token, argument), result)
+            session = self._open.get(session_id)
+            if session is None:
+                if self.sessions.has_ended(session_id):  # smtpd has forgotten the session, too
+                    self._put(writer.proceed(self._parser.protocol, session_id, token))
+                    return
+                session = self.sessions.add(session_id, self._watch.last)
+            if calls is self._unexamined:
+                self._ask_commit(session, Request(phase, session_id, token, argument))
+                return
+            if self._waiting:
+                self.ledger.settle_session(session, "asked again")
+            if self._holding:
+                self.held.drop(session_id)
+            if calls.fold is not None:
+                calls.fold(session, argument)
+            ask = calls.ask
+            result = _PROCEED if ask is None else ask(session, argument)
+            if type(result) is Proceed and result.facts is NO_FACTS:
+                self._put(writer.PROCEED((token, session_id) if self._parser.swapped else (session_id, token)))
+                return
+        except BaseException as error:  # noqa: BLE001 - the barrier: a hook threw, or there is no memory
+            result = self._threw(session_id, phase, error)
+        request = Request(phase, session_id, token, argument)
+        session = self._open.get(session_id) or Session(session_id)
+        self._asking.take(self._question(session, request, calls), result)
+
+    def _threw(self, session_id: bytes, phase: bytes, error: BaseException) -> Failed:
+        """A hook threw, or the library itself, before an answer was there: the first member's policy answers."""
+        if isinstance(error, MemoryError):
+            self._reserve.spend()
+        members = self._calls[phase].members or self.members
+        return members[0].failure(self._open.get(session_id), phase.decode("ascii"), error)
+
+    def _ask_commit(self, session: Session, request: Request) -> None:
+        """Commit, where messages are looked into: their verdict answers, and who has none is asked after it."""
+        if self.held.commit(request):
+            return
+        if self._waiting:
+            self.ledger.settle_session(session, "asked again")
+        self._asking.start(self._question(session, request, self._unexamined))
+
+    def _question(self, session: Session, request: Request, calls: Calls) -> Question:
+        return Question(session, request, calls, self._watch.clock() + self._command_seconds)
 
     def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
         """A run of message lines."""
-        if self._extend(session_id, text) or not self._examines:
+        if self._extend(session_id, text) or not self._unexamined.asks:
             return  # without on_message they are not registered, and smtpd does not send them
-        session = self._open.get(session_id)
-        if session is None:
-            if self.sessions.has_ended(session_id):
-                return
-            session = self.sessions.add(session_id, self._now)
-        self.held.speak(self._parser.protocol)
-        self.held.take(session, token, text)
-
-    # --- decisions -----------------------------------------------------------------------------------------------
-
-    def _decide(self, session: Session, event: Request, result: object) -> None:
-        """Answer a request with what its hook returned, or will return."""
-        if not isinstance(result, DECISIONS) and inspect.isawaitable(result):
-            due = self._loop.time() + self._command_seconds
-            self.ledger.ask(session, _text(event.phase), result, due, lambda late: self._settle(session, event, late))
-        else:
-            self._settle(session, event, result)
-
-    def _settle(self, session: Session, event: Request, result: object) -> None:
-        """Answer a request with what its hook returned in the end: the answer first, then the line in the log."""
-        observe = self.filter.options.observe
         try:
-            decision = self._checked(event, result)
-            answer = self._answer(event, Proceed() if observe else decision)
-        except BaseException as error:  # noqa: BLE001 - a decision that cannot be written, a policy that throws
-            self._broke(error)
-            decision = _last_resort(event.phase)
-            answer = self._answer(event, Proceed() if observe else decision)
-        self.outbox.put(answer)
-        if isinstance(decision, Proceed) and not decision.facts:
-            return
-        try:
-            decision_log.decision(self.filter.log, session, event, decision, observe=observe)
-            if event.phase == b"mail-from" and not observe and isinstance(decision, Reject | Disconnect):
-                facts.mail_from_refused(session)
-        except BaseException as error:  # noqa: BLE001 - it is answered; the log is not worth a filter
-            self._broke(error)
-
-    def _checked(self, event: Request, result: object) -> Decision:
-        """The decision if it is a legal one, else that of the failure policy."""
-        if isinstance(result, DECISIONS) and is_legal(event.phase, result.word):
-            return result
-        failed = result if isinstance(result, Failed) else Failed(f"illegal decision: {_shown(result)}")
-        return self._failed(event.phase, failed)
-
-    def _failed(self, phase: bytes, failed: Failed) -> Proceed | Reject | Disconnect:
-        """The failure policy's decision; at connect a refusal disconnects, as the client would hang on."""
-        why = {"result": "failed", "reason": failed.reason}
-        decision = self.filter.failed()
-        if isinstance(decision, Proceed):
-            return Proceed(facts=why)
-        refuse = Disconnect if phase == b"connect" else Reject
-        return refuse(decision.code, decision.enhanced, decision.text, facts=why)
-
-    def _answer(self, event: Request, decision: Decision) -> bytes:
-        """The one line that answers a request."""
-        argument = b""
-        if isinstance(decision, Reject | Disconnect):
-            argument = decision.reply.encode("ascii")
-        elif isinstance(decision, Rewrite):
-            argument = decision.argument
-        protocol = self._parser.protocol
-        return writer.result(protocol, event.phase, event.session_id, event.token, decision.word, argument=argument)
+            session = self._open.get(session_id)
+            if session is None:
+                if self.sessions.has_ended(session_id):
+                    return
+                session = self.sessions.add(session_id, self._watch.last)
+            self.held.speak(self._parser.protocol)
+            self.held.take(session, token, text)
+        except BaseException as error:  # noqa: BLE001 - the message is refused, and what else was read is not lost
+            self._lose_lines(session_id, token, text, error)
 
     # --- messages ------------------------------------------------------------------------------------------------
 
-    def _examine(self, held: Held) -> None:
-        """The dot is here: ask on_message."""
-        session, message = held.session, held.message
-        message.queued_at = self._loop.time()
-        result: object
-        try:
-            result = self.filter.on_message(session, message)
-        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-            result = failure_of(self.filter.log, session, "message", error)
-        if not isinstance(result, Verdict) and inspect.isawaitable(result):  # isawaitable is slow: ask it last
-            due = message.queued_at + self._message_seconds
-            self.ledger.ask(session, "message", result, due, lambda late: self._verdict(held, late))
-        else:
-            self._verdict(held, result)
-
-    def _verdict(self, held: Held, result: object) -> None:
-        """Give the message back, or refuse it, as its hook said; then the line in the log."""
-        observe = self.filter.options.observe
-        try:
-            verdict = result if isinstance(result, Verdict) else self._failed_verdict(held, result)
-        except BaseException as error:  # noqa: BLE001 - a policy that throws
-            self._broke(error)
-            verdict = Verdict(self.filter.tempfail, facts={"result": "failed", "reason": "the failure policy failed"})
-        delay = self._loop.time() - held.message.queued_at
-        line: list[decision_log.Line] = []
-        if verdict.facts or verdict.decision.facts or not isinstance(verdict.decision, Proceed):
-            try:  # made now, as the message is gone when it is given back; written then
-                line.append(decision_log.of_message(held.session, held.message, verdict, delay=delay, observe=observe))
-            except BaseException as error:  # noqa: BLE001 - the log is not worth a message
-                self._broke(error)
-        self.held.finish(held, Verdict() if observe else verdict)
-        for each in line:
-            self.filter.log.line(*each)
-
-    def _failed_verdict(self, held: Held, result: object) -> Verdict:
-        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}")
-        if failed.refusal is not None:
-            if failed.refusal is NO_SPACE:
-                self._tell_broken(held, failed.reason)
-            return Verdict(failed.refusal)
-        facts_ = {"result": "failed", "reason": failed.reason}
-        decision = self.filter.failed()
-        if not isinstance(decision, Proceed):
-            return Verdict(decision, facts=facts_)
-        try:
-            return Verdict(decision, tuple(self.filter.unchecked()), facts=facts_)
-        except BaseException as error:  # noqa: BLE001 - a message nobody could mark does not pass as checked
-            self.filter.log.failure(held.session, "message", error)
-            return Verdict(self.filter.tempfail, facts=facts_)
-
-    def _broken(self, held: Held, error: BaseException) -> Reject:
-        """A message cannot be held or given back: the client shall come again."""
-        self._tell_broken(held, str(error))
-        return NO_SPACE
-
-    def _tell_broken(self, held: Held, why: str) -> None:
-        self.filter.log.line(logging.ERROR, held.session, "spool", {"error": why})
-
     def _commit(self, held: Held, request: Request) -> None:
         """The lines are out; a verdict was logged when it was made, a refusal of our own is now."""
-        decision, protocol = held.decision, self._parser.protocol
-        if isinstance(decision, Reject | Disconnect):
-            if decision is not held.logged:
-                decision_log.refusal(self.filter.log, held.session, held.message, decision)
-            word, reply = decision.word, decision.reply.encode("ascii")
-            answer = writer.result(protocol, b"commit", request.session_id, request.token, word, argument=reply)
-        else:
-            answer = writer.proceed(protocol, request.session_id, request.token)
-        self.outbox.put(answer)
+        if isinstance(held.decision, Proceed) and not self._at_commit.members:
+            self._put(writer.proceed(self._parser.protocol, request.session_id, request.token))
+            return
+        question = self._question(held.session, request, self._at_commit)
+        if isinstance(held.decision, Proceed):
+            self._asking.start(question)
+            return
+        self._asking.give(question, held.decision)
+        if held.decision is not held.logged and isinstance(held.decision, Reject | Disconnect):
+            try:
+                decision_log.refusal(self.context.log, held.session, held.message, held.decision)
+            except BaseException as error:  # noqa: BLE001 - it is answered; the log is not worth a message
+                self.broke(error)
+
+    def _broken(self, session: Session, error: BaseException) -> Reject:
+        """A message cannot be held or given back: the client shall come again."""
+        try:
+            if isinstance(error, MemoryError):
+                self._reserve.spend()
+            self.context.log.line(logging.ERROR, session, "spool", {"error": str(error) or type(error).__name__})
+        except BaseException as worse:  # noqa: BLE001 - the log is not worth a message
+            self.broke(worse)
+        return NO_SPACE
+
+    def broke(self, error: BaseException) -> None:
+        """Log a mistake of the library's own, or what it could not foresee; make room where memory ran out."""
+        if isinstance(error, MemoryError):
+            self._reserve.spend()
+        try:
+            self.context.log.failure(None, "library", error)
+        except BaseException:  # noqa: BLE001 - there is nobody left to tell
+            return
 
     # --- the end -------------------------------------------------------------------------------------------------
 
     def close(self, reason: str) -> None:
-        """The process ends: every question still open is answered by the failure policy."""
+        """The process ends: every question still open is answered by the failure policies."""
         self.ledger.settle_all(reason)
         self.outbox.flush()
-
-
-def _last_resort(phase: bytes) -> Reject | Disconnect:
-    """The answer where even the failure policy fails: come again later."""
-    refuse = Disconnect if phase == b"connect" else Reject
-    facts_ = {"result": "failed", "reason": "no answer could be made"}
-    return refuse(451, "4.3.0", "temporary local problem", facts=facts_)
-
-
-def _text(phase: bytes) -> str:
-    return phase.decode("ascii")
-
-
-def _shown(result: object) -> str:
-    """What a hook returned, for the log: ours as it is, strange things by their type, as their repr may fail, too."""
-    if result is None:
-        return "None; did a branch forget to return?"
-    return repr(result) if isinstance(result, DECISIONS) else type(result).__name__

@@ -2,98 +2,69 @@
 
 The lines of a message are held until its verdict, so nothing half-edited ever leaves; then they are released, edited,
 ended with exactly one dot, and the commit request, which smtpd sends after that dot, gets the decision. A message that
-is refused is not given back line by line: smtpd drops it, so the dot alone suffices.
+is refused is not given back line by line: smtpd drops it, so the dot alone suffices. `life` has the states of one.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from enum import Enum, auto
+from collections.abc import Callable
 from typing import Final
 
-from filter_api.bounds import BLOCK, MAX_PAYLOAD, MAX_PAYLOAD_OLD
+from filter_api.bounds import MAX_PAYLOAD, MAX_PAYLOAD_OLD
 from filter_api.decision import Proceed, Reject, Verdict
-from filter_api.message.message import HeaderTooLong, Message, TooManyFields
 from filter_api.message.spool import Spool, SpoolError
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
+from filter_api.runtime.life import (
+    ANSWERED,
+    COLLECTING,
+    DECIDED,
+    DOT,
+    DROPPED,
+    ENDED,
+    REFUSED,
+    REFUSING,
+    RELEASED,
+    Held,
+)
 from filter_api.runtime.outbox import Outbox
+from filter_api.runtime.refusals import LINE_TOO_LONG, LOST
+from filter_api.runtime.release import Releaser
 from filter_api.session import Session
 
-LINE_TOO_LONG = Reject(550, "5.6.0", "line too long", facts={"result": "refused", "reason": "line-too-long"})
-HEADER_TOO_LONG = Reject(550, "5.6.0", "header too long", facts={"result": "refused", "reason": "header-too-long"})
-TOO_MANY_FIELDS = Reject(
-    550, "5.6.0", "too many header fields", facts={"result": "refused", "reason": "too-many-fields"}
-)
-NO_SPACE = Reject(452, "4.3.1", "insufficient system storage", facts={"result": "failed", "reason": "spool"})
-
-
 _LF: Final = ord("\n")
-
-
-class State(Enum):
-    """COLLECTING until the dot, DECIDING until the verdict, RELEASING until our dot, DONE until commit is answered."""
-
-    COLLECTING = auto()
-    DECIDING = auto()
-    RELEASING = auto()
-    DONE = auto()
-
-
-class Held:
-    """One message. refusal: why it cannot be taken, whatever the filter says. commit: the request, if it came early.
-
-    logged: the decision the log knows; another one may follow, if the lines cannot be given back.
-    """
-
-    __slots__ = ("commit", "decision", "dropped", "logged", "message", "refusal", "session", "state", "task", "token")
-
-    def __init__(self, session: Session, token: bytes, spool: Spool) -> None:
-        self.session = session
-        self.token = token
-        self.message = Message(spool)
-        self.state = State.COLLECTING
-        self.refusal: Reject | None = None
-        self.decision: object = None
-        self.logged: object = None
-        self.commit: Request | None = None
-        self.dropped = False
-        self.task: asyncio.Task[None] | None = None
-
-    def refuse(self, refusal: Reject) -> None:
-        """Swallow the rest; the answer at commit is certain."""
-        self.refusal = self.refusal or refusal
-        self.message.close()
 
 
 class HeldMessages:
     """The messages of all sessions.
 
-    examine(held) is called at the dot and must lead to `finish`; answer(held, request) is called when a commit request
-    can be answered with `held.decision`.
+    examine(held, messages) is called at the dot and must lead to `finish`; answer(held, request) is called when a
+    commit request can be answered with `held.decision`; broken(session, error) logs why a message cannot be held, and
+    gives the refusal; spend: see `Reserve`.
     """
 
-    __slots__ = ("_answer", "_collecting", "_examine", "_outbox", "_spool", "broken", "longest", "open", "protocol")
+    __slots__ = ("_answer", "_collecting", "_examine", "_release", "_spool", "broken", "longest", "open", "protocol")
 
     def __init__(
         self,
         outbox: Outbox,
         spool: Spool,
-        examine: Callable[[Held], None],
+        examine: Callable[[Held, HeldMessages], None],
         answer: Callable[[Held, Request], None],
-        broken: Callable[[Held, BaseException], Reject],
+        *,
+        broken: Callable[[Session, BaseException], Reject],
+        spend: Callable[[], None],
     ) -> None:
-        self._outbox = outbox
         self._spool = spool
         self._examine = examine
         self._answer = answer
         self.broken = broken
+        self._release = Releaser(outbox, self._released, broken, spend)
         self.protocol: tuple[int, int] = (0, 7)
         #: Bytes a message line may have: smtpd before 7.4 cuts what it gets back.
         self.longest = MAX_PAYLOAD
         self.open: dict[bytes, Held] = {}
-        self._collecting: dict[bytes, Callable[[bytes], None]] = {}  # how to hold more lines of those still to end
+        self._collecting: dict[bytes, Callable[[bytes], None]] = {}  # session → append of its message, until its dot
 
     def __len__(self) -> int:
         return len(self.open)
@@ -103,8 +74,10 @@ class HeldMessages:
         self.protocol = protocol
         self.longest = MAX_PAYLOAD if protocol >= (0, 7) else MAX_PAYLOAD_OLD
 
+    # --- lines ---------------------------------------------------------------------------------------------------
+
     def extend(self, session_id: bytes, text: bytes) -> bool:
-        """Hold more lines of a message, as most lines are; False where there may be more to them: `take` these."""
+        """Hold more lines. The fast path: False for a first line, a dot or a long line, where `take` is needed."""
         append = self._collecting.get(session_id)
         if append is None or text == b"." or len(text) > self.longest:
             return False
@@ -112,9 +85,9 @@ class HeldMessages:
             return False
         try:
             append(text)
-        except SpoolError as error:
+        except (SpoolError, MemoryError) as error:
             held = self.open[session_id]
-            self._refuse(held, self.broken(held, error))
+            self.refuse(held, self.broken(held.session, error))
         return True
 
     def take(self, session: Session, token: bytes, text: bytes) -> None:
@@ -122,104 +95,93 @@ class HeldMessages:
         rest: bytes | None = text
         while rest is not None:
             held = self.open.get(session.id)
-            if held is None or held.state is State.DONE:
-                held = self.open[session.id] = Held(session, token, self._spool)
-                self._collecting[session.id] = held.message.append
-            if held.state is not State.COLLECTING:
+            if held is None or held.state is ENDED:
+                held = self._begin(session, token)
+            if held.state is not COLLECTING and held.state is not REFUSING:
                 return  # lines behind the dot: smtpd never sends them, and must not get them back
             lines, ended, rest = _cut_at_dot(rest)
-            if lines is not None and held.refusal is None:
+            if lines is not None and held.state is COLLECTING:
                 self._hold(held, lines)
             if ended:
                 self._end(held)
 
+    def _begin(self, session: Session, token: bytes) -> Held:
+        held = self.open[session.id] = Held(session, token, self._spool)
+        self._collecting[session.id] = held.message.append
+        return held
+
     def _hold(self, held: Held, text: bytes) -> None:
         if _has_longer_line(text, self.longest):
-            self._refuse(held, LINE_TOO_LONG)
+            self.refuse(held, LINE_TOO_LONG)
             return
         try:
             held.message.append(text)
-        except SpoolError as error:
-            self._refuse(held, self.broken(held, error))
+        except (SpoolError, MemoryError) as error:
+            self.refuse(held, self.broken(held.session, error))
 
-    def _refuse(self, held: Held, refusal: Reject) -> None:
-        held.refuse(refusal)
-        self._collecting.pop(held.session.id, None)
+    def refuse(self, held: Held, refusal: Reject) -> None:
+        """Swallow the rest of a message that is not whole yet; the answer at commit is certain."""
+        if held.on(REFUSED):
+            held.refusal = refusal
+            held.message.close()
+            self._collecting.pop(held.session.id, None)
+
+    def lose(self, session: Session, token: bytes, text: bytes) -> None:
+        """These lines could not be held: their message is refused, at its dot."""
+        held = self.open.get(session.id) or self._begin(session, token)
+        self.refuse(held, LOST)
+        if held.state is REFUSING and (text == b"." or text.endswith(b"\n.")):
+            self._end(held)
+
+    def lose_all(self) -> None:
+        """Some input was lost: nobody can say to which message it belonged, so all that are not whole are refused."""
+        for held in self.open.values():
+            self.refuse(held, LOST)
 
     def _end(self, held: Held) -> None:
         self._collecting.pop(held.session.id, None)
-        held.state = State.DECIDING
+        held.on(DOT)
         if held.refusal is None:
-            self._examine(held)
+            self._examine(held, self)
         else:
             self.finish(held, Verdict(held.refusal), logged=False)
 
+    # --- the verdict ---------------------------------------------------------------------------------------------
+
     def finish(self, held: Held, verdict: Verdict, *, logged: bool = True) -> None:
         """Release the lines as the verdict says, then the dot; answers a commit request that came before."""
+        if not held.on(DECIDED):
+            return
         held.decision = verdict.decision
         held.logged = verdict.decision if logged else None
-        held.state = State.RELEASING
         head = writer.dataline_head(self.protocol, held.session.id, held.token)
-        if not isinstance(verdict.decision, Proceed):
-            self._done(held, head)
-            return
-        blocks = held.message.wire(verdict.edits, self.longest)
-        if held.message.wire_size <= BLOCK:
-            self._release_now(held, head, blocks)
-        else:
-            held.task = asyncio.get_running_loop().create_task(self._release(held, head, blocks))
+        lines = held.message.wire(verdict.edits, self.longest) if isinstance(verdict.decision, Proceed) else None
+        self._release.give_back(held, head, lines)
 
-    def _release_now(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
-        try:
-            for block in blocks:
-                self._outbox.extend(writer.datalines(head, block))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the message must end with a dot
-            held.decision = self._failure(held, error)
-        self._done(held, head)
-
-    async def _release(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
-        """A large message, a block at a time. Once a line is out, a failure can only refuse: never half a message."""
-        try:
-            for block in blocks:
-                if held.dropped:
-                    return
-                self._outbox.extend(writer.datalines(head, block))
-                self._outbox.flush()
-                await self._outbox.drain()
-        except BaseException as error:  # noqa: BLE001 - as above; a cancelled release is one that was dropped
-            if held.dropped:
-                return
-            held.decision = self._failure(held, error)
-        if not held.dropped:
-            self._done(held, head)
-            self._outbox.flush()
-
-    def _failure(self, held: Held, error: BaseException) -> Reject:
-        return refusal_of(error) or self.broken(held, error)
-
-    def _done(self, held: Held, head: bytes) -> None:
-        self._outbox.put(writer.end_of_data(head))
-        held.message.close()
-        held.state = State.DONE
+    def _released(self, held: Held) -> None:
+        """Our dot is out."""
+        held.on(RELEASED)
         held.task = None
-        if held.commit is not None:
-            self._settle(held, held.commit)
+        held.message.close()
+        for request in held.commits:
+            self._settle(held, request)
 
     def commit(self, request: Request) -> bool:
-        """Answer a commit request now, or when its message is released. False: there is no message for it."""
+        """Answer a commit request now, or when its message is released. False: there is no whole message for it."""
         held = self.open.get(request.session_id)
         if held is None:
             return False
-        if held.state is State.DONE:
+        if held.state is ENDED:
             self._settle(held, request)
-        elif held.state is State.COLLECTING or held.commit is not None:
+        elif held.state in {COLLECTING, REFUSING}:
             self.drop(request.session_id)
             return False
         else:
-            held.commit = request
+            held.commits.append(request)
         return True
 
     def _settle(self, held: Held, request: Request) -> None:
+        held.on(ANSWERED)
         self.open.pop(request.session_id, None)
         self._answer(held, request)
 
@@ -228,23 +190,10 @@ class HeldMessages:
         held = self.open.pop(session_id, None)
         if held is not None:
             self._collecting.pop(session_id, None)
-            held.dropped = True
+            held.on(DROPPED)
             held.message.close()
             if held.task is not None:
                 held.task.cancel()
-
-
-def refusal_of(error: BaseException | None) -> Reject | None:
-    """How a message is refused that could not be read, whatever the failure policy says; None for other errors."""
-    if isinstance(error, TooManyFields):
-        return TOO_MANY_FIELDS
-    if isinstance(error, HeaderTooLong):
-        return HEADER_TOO_LONG
-    if isinstance(error, SpoolError):
-        return NO_SPACE
-    if isinstance(error, BaseExceptionGroup):
-        return next(filter(None, map(refusal_of, error.exceptions)), None)
-    return None
 
 
 def _has_longer_line(text: bytes, limit: int) -> bool:

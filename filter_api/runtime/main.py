@@ -17,11 +17,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeAlias
 
+from filter_api.context import Context
 from filter_api.errors import ConfigError, UsageError
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
-from filter_api.options import COMMON_USAGE, VersionWanted, parse_options
+from filter_api.options import COMMON_USAGE, CommonOptions, VersionWanted, parse_options
 from filter_api.runtime.dispatch import Dispatcher
+from filter_api.runtime.guard import Guarded, guard
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
 from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
@@ -53,7 +55,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
         _refuse(f"{program}: {error}", f"usage: {usage or f'{program} {COMMON_USAGE}'}")
     except ConfigError as error:
         _refuse(f"{program}: {error}")
-    serve(filter_)
+    serve({"": filter_}, filter_.name, filter_.options)
 
 
 def _refuse(*lines: str) -> NoReturn:
@@ -64,83 +66,99 @@ def _refuse(*lines: str) -> NoReturn:
 
 
 def _plain(filter_: Filter, words: Sequence[str]) -> Filter:
-    own, common = parse_options("", words, allow_to=filter_.overrides("on_rcpt_to"))
+    own, common = parse_options("", words, allow_to="on_rcpt_to" in filter_.wanted())
     assert not own  # noqa: S101 - there are no letters to be had
     filter_.options = common
     return filter_
 
 
-def serve(filter_: Filter) -> NoReturn:
-    """Speak with smtpd on fd 0 and fd 1 until it is gone; exits with status 0."""
+def serve(members: Mapping[str, Filter], program: str, options: CommonOptions) -> NoReturn:
+    """Speak with smtpd on fd 0 and fd 1 until it is gone; exits with status 0.
+
+    members: the filters of this process by label, in the order they are asked. A label stands before each line that its
+    member logs; a filter that is alone may have an empty one. program: for syslog. options: -n, -L and -v of the whole
+    process; all else is each member's own.
+    """
     os.umask(0o077)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wire, finish = take_standard_streams()
-    sink: Sink = SyslogSink(filter_.name) if filter_.options.syslog else StderrSink()
-    filter_.log = Logger(sink, verbose=filter_.options.verbose)
+    sink: Sink = SyslogSink(program) if options.syslog else StderrSink()
     adopt_stdlib_logging(sink)
     # Few cycles are made, and many objects live long: collect rarely (measured: 6 to 10 % of the data path).
     gc.set_threshold(50_000, 20, 20)
     # glibc's malloc gives memory back to the kernel after every read, and gets it anew, page by page, until one larger
     # block than that was freed once (mallopt(3), M_TRIM_THRESHOLD): 10 % of the data path. Nothing is touched by this.
     bytes(2 << 20)
-    _run(filter_, wire)
+    context = Context(Logger(sink, verbose=options.verbose))
+    _run(guard(members, context, observe=options.observe), context, wire)
     wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
 
 
-def _run(filter_: Filter, wire: socket.socket) -> None:
+def _run(members: Sequence[Guarded], context: Context, wire: socket.socket) -> None:
     """Serve to the end. SystemExit leaves an event loop wherever it is raised: the loop is taken up again."""
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(_serve(filter_, wire))
+    serving = loop.create_task(_serve(members, context, wire))
     while not serving.done():
         try:
             loop.run_until_complete(serving)
         except BaseException as error:  # noqa: BLE001 - a hook's own task or callback may not end the process either
-            filter_.log.failure(None, "escaped", error)
+            _tell_failure(context, "escaped", error)
 
 
-async def _serve(filter_: Filter, wire: socket.socket) -> None:
+async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    catch_stray_output(filter_.log.sink, loop)
-    loop.set_exception_handler(lambda _, context: _tell(filter_, context))
+    catch_stray_output(context.log.sink, loop)
+    loop.set_exception_handler(lambda _, about: _tell(context, about))
     ended = asyncio.Event()
     terminated = asyncio.Event()
-    dispatcher = Dispatcher(filter_, lambda data: connection.write(data), loop)  # noqa: PLW0108 - made below
-
-    def failed(error: BaseException) -> None:
-        """A mistake in here: the rest of this read is lost, other sessions are not."""
-        filter_.log.failure(None, "input", error)
-        dispatcher.outbox.flush()
-
-    connection = Wire(dispatcher, dispatcher.outbox, ended.set, failed)
-    _handle_signals(loop, filter_, ended, terminated)
+    dispatcher = Dispatcher(members, context, lambda data: connection.write(data), loop)  # noqa: PLW0108 - made below
+    connection = Wire(dispatcher, dispatcher.outbox, ended.set, lambda error: _tell_failure(context, "input", error))
+    _handle_signals(loop, members, ended, terminated)
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
-    starting = loop.create_task(_guarded(filter_, "started", dispatcher))
+    starting = [loop.create_task(_start(member, dispatcher)) for member in members]
     await ended.wait()
-    starting.cancel()
+    for task in starting:
+        task.cancel()
     dispatcher.close("shutting down")
     grace = _TERM_GRACE if terminated.is_set() else _EOF_GRACE
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace):
-            await _guarded(filter_, "stopping", dispatcher)
+            await asyncio.gather(*(member.stop() for member in members), return_exceptions=True)
             while connection.unwritten:  # noqa: ASYNC110 - the last milliseconds of a process
                 await asyncio.sleep(0.01)
 
 
-def _tell(filter_: Filter, context: Mapping[str, Any]) -> None:
+async def _start(member: Guarded, dispatcher: Dispatcher) -> None:
+    """Once smtpd knows what the members want."""
+    await dispatcher.registered_event.wait()
+    await member.start()
+
+
+def _tell(context: Context, about: Mapping[str, Any]) -> None:
     """What the event loop met outside of every barrier."""
-    error = context.get("exception")
-    filter_.log.warning(None, "asyncio", error=context.get("message"))
+    error = about.get("exception")
+    try:
+        context.log.warning(None, "asyncio", error=about.get("message"))
+    except BaseException as worse:  # noqa: BLE001 - there is nobody left to tell
+        error = worse
     if isinstance(error, BaseException):
-        filter_.log.failure(None, "asyncio", error)
+        _tell_failure(context, "asyncio", error)
+
+
+def _tell_failure(context: Context, what: str, error: BaseException) -> None:
+    try:
+        context.log.failure(None, what, error)
+    except BaseException:  # noqa: BLE001 - memory has run out even for this
+        return
 
 
 def _handle_signals(
-    loop: asyncio.AbstractEventLoop, filter_: Filter, ended: asyncio.Event, terminated: asyncio.Event
+    loop: asyncio.AbstractEventLoop, members: Sequence[Guarded], ended: asyncio.Event, terminated: asyncio.Event
 ) -> None:
     """SIGTERM ends, SIGHUP reloads; both default to killing the filter, and smtpd with it."""
 
@@ -149,24 +167,8 @@ def _handle_signals(
         ended.set()
 
     def reload() -> None:
-        try:
-            filter_.reload()
-        except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-            filter_.log.failure(None, "reload", error)
+        for member in members:
+            member.reload()
 
     loop.add_signal_handler(signal.SIGTERM, terminate)
     loop.add_signal_handler(signal.SIGHUP, reload)
-
-
-async def _guarded(filter_: Filter, what: str, dispatcher: Dispatcher) -> None:
-    """Run started(), once registered, or stopping(); neither can end the process."""
-    try:
-        if what == "started":
-            await dispatcher.registered_event.wait()
-            await filter_.started()
-        else:
-            await filter_.stopping()
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - the barrier: nothing a hook throws may end the process
-        filter_.log.failure(None, what, error)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 class Outbox:
     """`put` collects, `flush` writes all at once through the function given, `drain` waits for a slow reader."""
 
-    __slots__ = ("_parts", "_resumed", "extend", "put", "write")
+    __slots__ = ("_parts", "_resumed", "_turn", "extend", "put", "write")
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self.write = write
@@ -19,14 +19,30 @@ class Outbox:
         #: Collect parts that are complete lines together.
         self.extend: Callable[[Iterable[bytes]], None] = self._parts.extend
         self._resumed: asyncio.Event | None = None
+        self._turn = asyncio.Lock()
 
     def flush(self) -> None:
         """Write what was collected."""
         parts = self._parts
         if parts:
-            data = parts[0] if len(parts) == 1 else b"".join(parts)
-            parts.clear()
+            try:
+                data = parts[0] if len(parts) == 1 else b"".join(parts)
+            except MemoryError:
+                self._flush_singly()
+                return
             self.write(data)
+            parts.clear()
+
+    def _flush_singly(self) -> None:
+        """There is no memory for all of it at once; nothing is lost if it runs out in the middle."""
+        while self._parts:
+            self.write(self._parts[0])
+            del self._parts[0]
+
+    @property
+    def paused(self) -> bool:
+        """Whether the transport holds so much that more should wait."""
+        return self._resumed is not None
 
     def pause(self) -> None:
         """The transport holds too much."""
@@ -40,7 +56,9 @@ class Outbox:
             self._resumed = None
 
     async def drain(self) -> None:
-        """Let other sessions run; come back when the transport takes more."""
+        """Let other sessions run; come back when the transport takes more, one after the other."""
         await asyncio.sleep(0)
-        while self._resumed is not None:
-            await self._resumed.wait()
+        if self._resumed is not None:
+            async with self._turn:
+                while self._resumed is not None:
+                    await self._resumed.wait()

@@ -16,18 +16,20 @@ import socket
 import stat
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
 READ_SIZE: Final = 65_536
 HIGH_WATER: Final = 1 << 18
+LOW_WATER: Final = 1 << 16
 _FLUSH: Final = 2.0  # seconds to write what is left to a pipe
 
 
 class Receiver(Protocol):
     """What takes the bytes: the dispatcher, in short."""
 
-    def feed(self, data: bytes) -> None: ...
+    def feed(self, data: memoryview) -> None: ...
 
 
 class Flow(Protocol):
@@ -38,7 +40,11 @@ class Flow(Protocol):
 
 
 class Wire(asyncio.BufferedProtocol):
-    """Reads into one buffer that is kept; hands each read over whole."""
+    """Reads into one buffer that is kept; hands each read over whole. Writes by itself, on a second descriptor.
+
+    asyncio's transport joins what it cannot send to one buffer: where there is no memory for that, a part of a line is
+    lost, and smtpd reads half of it together with the next. Here what cannot be sent yet waits as it is.
+    """
 
     def __init__(
         self, receiver: Receiver, flow: Flow, ended: Callable[[], None], failed: Callable[[BaseException], None]
@@ -51,46 +57,97 @@ class Wire(asyncio.BufferedProtocol):
         self._ended = ended
         self._failed = failed
         self._transport: asyncio.Transport | None = None
+        self._out: socket.socket | None = None
+        self._queue: deque[bytes] = deque()
+        self._sent = 0  # bytes of the first in the queue
+        self._waiting = self._paused = False
+        #: Bytes queued for smtpd.
+        self.unwritten = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a socket's transport is one
-        transport.set_write_buffer_limits(high=HIGH_WATER)
         self._transport = transport
+        self._out = transport.get_extra_info("socket").dup()
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         try:
-            self._receiver.feed(bytes(self._view[:nbytes]))
+            self._receiver.feed(self._view[:nbytes])
         except BaseException as error:  # noqa: BLE001 - the last barrier: asyncio would hang up, and smtpd end with us
             self._failed(error)
 
     def write(self, data: bytes) -> None:
-        """Write, or queue what smtpd does not take yet."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        """Write, or queue what smtpd does not take yet. Raises MemoryError before anything of it is written."""
+        if self._out is None:
+            return
+        self._queue.append(data)
+        self.unwritten += len(data)
+        if not self._waiting:
+            self._send()
+            if self._queue:
+                self._wait_until_writable(self._out)
+        if self.unwritten > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._flow.pause()
+            if self._transport is not None:
+                self._transport.pause_reading()
 
-    def pause_writing(self) -> None:
-        self._flow.pause()
-        if self._transport is not None:
-            self._transport.pause_reading()
+    def _wait_until_writable(self, out: socket.socket) -> None:
+        try:
+            asyncio.get_running_loop().add_writer(out, self._on_writable)
+            self._waiting = True
+        except MemoryError as error:  # it is tried again with the next write
+            self._failed(error)
 
-    def resume_writing(self) -> None:
-        self._flow.resume()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+    def _send(self) -> None:
+        """Send what smtpd takes now."""
+        queue, out = self._queue, self._out
+        try:
+            while queue and out is not None:
+                first = queue[0]
+                sent = out.send(memoryview(first)[self._sent :] if self._sent else first)
+                self.unwritten -= sent
+                self._sent += sent
+                if self._sent < len(first):
+                    break
+                queue.popleft()
+                self._sent = 0
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # smtpd is gone, which reading finds out, too
+            self._drop()
 
-    @property
-    def unwritten(self) -> int:
-        """Bytes queued for smtpd."""
-        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+    def _on_writable(self) -> None:
+        self._send()
+        if not self._queue:
+            self._stop_waiting()
+        if self._paused and self.unwritten <= LOW_WATER:
+            self._paused = False
+            self._flow.resume()
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def _stop_waiting(self) -> None:
+        if self._waiting and self._out is not None:
+            self._waiting = False
+            asyncio.get_running_loop().remove_writer(self._out)
+
+    def _drop(self) -> None:
+        self._queue.clear()
+        self.unwritten = self._sent = 0
 
     def eof_received(self) -> bool:
         self._ended()
         return True  # keep it open: what is queued is still written
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self._drop()
+        if self._out is not None:
+            self._out.close()
+            self._out = None
         self._flow.resume()
         self._ended()
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Final
 
+from filter_api.context import Context
 from filter_api.filter import Filter
 from filter_api.log import Logger
 from filter_api.message.spool import Spool
@@ -26,6 +27,7 @@ from filter_api.protocol.events import PHASES
 from filter_api.protocol.parser import version_tuple
 from filter_api.protocol.writer import dataline_head
 from filter_api.runtime.dispatch import Dispatcher
+from filter_api.runtime.guard import guard
 from filter_api.testing.client import Client, Outcome, Reply
 from filter_api.testing.clock import FakeTimeLoop
 from filter_api.testing.oracle import Oracle
@@ -44,23 +46,26 @@ PATIENCE: Final = 400.0
 
 
 class Player:
-    """Runs one filter. wall: what the clock on the wall says at the start (seconds since 1970); it moves with the loop.
+    """Runs one filter, or several in one process, by their labels.
 
-    loop: by default one whose clock jumps; pass `asyncio.new_event_loop()` where real sockets must answer.
-    log: the lines the filter logged.
+    wall: what the clock on the wall says at the start (seconds since 1970); it moves with the loop.
+    observe: -n for all of them. loop: by default one whose clock jumps; pass `asyncio.new_event_loop()` where real
+    sockets must answer. log: the lines the filters logged.
     """
 
     def __init__(
         self,
-        filter_: Filter,
+        filter_: Filter | Mapping[str, Filter],
         *,
         protocol: str = "0.7",
         wall: float = 1_700_000_000.0,
         loop: asyncio.AbstractEventLoop | None = None,
         handshake: Iterable[bytes] = HANDSHAKE,
         spool: Spool | None = None,
+        observe: bool = False,
     ) -> None:
-        self.filter = filter_
+        members = {"": filter_} if isinstance(filter_, Filter) else filter_
+        self.filter = next(iter(members.values()))
         self.protocol = protocol.encode("ascii")
         self.version = version_tuple(self.protocol) or (0, 7)
         self.loop = FakeTimeLoop() if loop is None else loop
@@ -72,16 +77,28 @@ class Player:
         self._tokens = {phase: b"%016x" % (0x80 + n) for n, phase in enumerate(_ALL_PHASES)}
         self._started_at = self.loop.time()
         self._wall = wall
-        filter_.log = Logger(lambda _level, line: self.log.append(line), verbose=filter_.options.verbose)
-        filter_.wall = self.now
-        filter_.monotonic = self.loop.time
-        self.dispatcher = self.loop.run_until_complete(self._make(spool))
-        handshake = [line for line in handshake if not line.startswith(b"config|protocol|") or self.version >= (0, 7)]
-        self.feed(b"".join(line + b"\n" for line in handshake))
-        self.loop.run_until_complete(filter_.started())
+        verbose = any(each.options.verbose for each in members.values())
+        self.context = Context(
+            Logger(lambda _level, line: self.log.append(line), verbose=verbose),
+            wall=self.now,
+            monotonic=self.loop.time,
+            spool=spool,
+        )
+        self.members = guard(members, self.context, observe=observe)
+        self.dispatcher = self.loop.run_until_complete(self._make())
+        told = (self._told(line) for line in handshake)
+        self.feed(b"".join(line + b"\n" for line in told if line))
+        for member in self.members:
+            self.loop.run_until_complete(member.start())
 
-    async def _make(self, spool: Spool | None) -> Dispatcher:
-        return Dispatcher(self.filter, self._wrote, self.loop, spool)
+    async def _make(self) -> Dispatcher:
+        return Dispatcher(self.members, self.context, self._wrote, self.loop)
+
+    def _told(self, line: bytes) -> bytes:
+        """A line of the handshake as smtpd of this protocol says it; before 0.7 it did not tell its protocol."""
+        if not line.startswith(b"config|protocol|"):
+            return line
+        return b"config|protocol|" + self.protocol if self.version >= (0, 7) else b""
 
     def __enter__(self) -> Player:
         return self
@@ -97,7 +114,8 @@ class Player:
             if check:
                 self.settle()
                 self.oracle.finish()
-            self.loop.run_until_complete(self.filter.stopping())
+            for member in self.members:
+                self.loop.run_until_complete(member.stop())
             self.dispatcher.close("shutting down")
             for _ in range(3):  # a hook may shrug off a cancellation or two
                 for task in asyncio.all_tasks(self.loop):
@@ -161,8 +179,7 @@ class Player:
 
     def head(self, session_id: bytes) -> bytes:
         """What stands before every message line of a session on its way back."""
-        version = self.version
-        return dataline_head(version, session_id, self.token(b"data-line"))
+        return dataline_head(self.version, session_id, self.token(b"data-line"))
 
     # --- playing -------------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def player(kind: type[Nobody], *arguments: str, zone: Zone | None = None) -> Pla
 )
 def test_what_is_asked_is_what_the_class_is_for(kind: type[Nobody], phases: list[str]) -> None:
     """At rcpt-to the sender is wanted, too, which only the request at mail-from tells whatever its length."""
-    assert kind.phases() == phases
+    assert kind().wanted().phases == phases
 
 
 def test_at_mail_from_the_sender_is_known() -> None:

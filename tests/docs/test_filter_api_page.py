@@ -9,7 +9,7 @@ from pathlib import Path
 import filter_api
 from filter_api import Filter
 from filter_api.bases.scanning import ScanSettings
-from filter_api.filter import PHASES_OF, REPORT_OF
+from filter_api.wanted import PHASES_OF, REPORT_OF
 from tests.testing.test_scanners import Words
 
 PAGE = (Path(__file__).resolve().parents[2] / "man" / "filter_api.3").read_text(encoding="utf-8")

@@ -45,8 +45,8 @@ def test_only_what_is_needed_is_registered(
 ) -> None:
     made = build(["-f", str(tmp_path / "x.db"), *options])
     assert type(made) is kind
-    assert ("data-line" in made.phases()) is phases
-    assert (("smtp-out", "tx-commit") in made.reports()) is outgoing
+    assert ("data-line" in made.wanted().phases) is phases
+    assert (("smtp-out", "tx-commit") in made.wanted().reports) is outgoing
 
 
 @pytest.mark.parametrize(

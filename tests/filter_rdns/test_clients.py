@@ -66,10 +66,10 @@ def test_phases(phase: str, verdict: str, steps: int) -> None:
 
 
 def test_the_default_phase_is_mail_from() -> None:
-    assert build([]).phases() == ["mail-from"]
-    assert build(["-p", "connect"]).phases() == ["connect"]
-    assert build(["-H", "-p", "connect"]).phases() == ["connect", "mail-from"]
-    assert build(["-p", "rcpt-to"]).phases() == ["mail-from", "rcpt-to"]
+    assert build([]).wanted().phases == ["mail-from"]
+    assert build(["-p", "connect"]).wanted().phases == ["connect"]
+    assert build(["-H", "-p", "connect"]).wanted().phases == ["connect", "mail-from"]
+    assert build(["-p", "rcpt-to"]).wanted().phases == ["mail-from", "rcpt-to"]
 
 
 def test_nothing_is_asked_for_a_client_that_smtpd_confirmed() -> None:

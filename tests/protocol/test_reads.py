@@ -49,6 +49,9 @@ class Told:
     def unknown(self, line: bytes, reason: str) -> None:
         self.events.append(Unknown(line, reason))
 
+    def broke(self, error: BaseException) -> None:
+        raise error
+
 
 def told(stream: list[bytes], cuts: list[int]) -> list[Event]:
     """Feed the stream in reads of the given sizes, over and over, as the dispatcher does."""

@@ -544,13 +544,13 @@ def test_what_is_overridden_is_registered() -> None:
         def on_message(self, session: Session, message: Message) -> Verdict:
             return Verdict()
 
-    assert Chatty.phases() == ["mail-from", "rcpt-to", "data-line", "commit"]
-    assert ("smtp-out", "link-connect") in Chatty.reports()
-    assert ("smtp-in", "protocol-client") in Chatty.reports()
-    assert ("smtp-in", "tx-envelope") in Chatty.reports()
-    assert ("smtp-in", "tx-data") not in Chatty.reports()
-    assert len(Chatty.reports()) == len(set(Chatty.reports()))
-    assert Counting.phases() == ["mail-from", "rcpt-to", "helo", "ehlo"]
+    assert Chatty().wanted().phases == ["mail-from", "rcpt-to", "data-line", "commit"]
+    assert ("smtp-out", "link-connect") in Chatty().wanted().reports
+    assert ("smtp-in", "protocol-client") in Chatty().wanted().reports
+    assert ("smtp-in", "tx-envelope") in Chatty().wanted().reports
+    assert ("smtp-in", "tx-data") not in Chatty().wanted().reports
+    assert len(Chatty().wanted().reports) == len(set(Chatty().wanted().reports))
+    assert Counting().wanted().phases == ["mail-from", "rcpt-to", "helo", "ehlo"]
 
 
 def test_what_one_smtpd_says_stays_with_its_filter() -> None:
