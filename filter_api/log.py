@@ -17,7 +17,6 @@ from filter_api.text.escape import format_pairs, one_line, printable
 
 Sink: TypeAlias = Callable[[int, str], None]
 
-MAX_LINE: Final = LOG_LINE
 
 _LABEL: Final = 40  # characters of a label
 
@@ -65,15 +64,15 @@ class Logger:
         """Write one line."""
         head = self._head + (what if session is None else f"{printable(session.id)} {what}")
         try:
-            pairs = format_pairs(facts, MAX_LINE - len(head) - 1)
+            pairs = format_pairs(facts, LOG_LINE - len(head) - 1)
         except Exception as error:  # noqa: BLE001 - a value that cannot be shown must not keep an answer back
             pairs = f"unprintable={type(error).__name__}"
         text = f"{head} {pairs}" if pairs else head
-        self.sink(level, text[:MAX_LINE])
+        self.sink(level, text[:LOG_LINE])
 
     def failure(self, session: Session | None, what: str, error: BaseException) -> None:
         """Write an exception and its traceback, a line each."""
         self.error(session, what, error=f"{type(error).__name__}: {error}")
         for chunk in traceback.format_exception(error):
             for text in chunk.rstrip().split("\n"):
-                self.sink(logging.ERROR, one_line(f"{self._head}  {text.strip()}", MAX_LINE))
+                self.sink(logging.ERROR, one_line(f"{self._head}  {text.strip()}", LOG_LINE))

@@ -39,11 +39,8 @@ __all__ = [
     "Networks",
     "ReloadingFile",
     "Rules",
-    "TableError",
     "parse_network",
 ]
-
-TableError = ConfigError
 
 Value = TypeVar("Value")
 

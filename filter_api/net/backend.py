@@ -40,8 +40,6 @@ Answer = TypeVar("Answer")
 Arrived: TypeAlias = bytes | bytearray
 """What has arrived of an answer; it grows, and is not to be kept."""
 
-ANSWER_LIMIT = MAX_SCANNER_ANSWER
-
 PING_SECONDS = 10.0
 """Seconds a daemon has to answer a ping; one whose children are all busy needs some."""
 

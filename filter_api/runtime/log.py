@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from filter_api.log import MAX_LINE, Sink
+from filter_api.bounds import LOG_LINE
+from filter_api.log import Sink
 from filter_api.text.escape import one_line
 
 #: Lines a second, and in one burst.
@@ -164,7 +165,7 @@ class _Handler(logging.Handler):
             text = f"{record.name} {record.getMessage()}"
         except Exception:  # noqa: BLE001 - a log line is never worth a filter
             text = f"{record.name} unprintable"
-        self._sink(level, one_line(text, MAX_LINE))
+        self._sink(level, one_line(text, LOG_LINE))
 
 
 def adopt_stdlib_logging(sink: Sink) -> None:

@@ -16,14 +16,15 @@ import os
 import sys
 from typing import Final, TextIO
 
-from filter_api.log import MAX_LINE, Sink
+from filter_api.bounds import LOG_LINE
+from filter_api.log import Sink
 from filter_api.text.escape import printable
 
 _READ: Final = 65_536
 
 
 class Lines(io.RawIOBase):
-    """Collects bytes to lines of at most `MAX_LINE` and gives them to the log. Never raises."""
+    """Collects bytes to lines of at most `LOG_LINE` and gives them to the log. Never raises."""
 
     def __init__(self, sink: Sink) -> None:
         super().__init__()
@@ -36,12 +37,12 @@ class Lines(io.RawIOBase):
     def write(self, data: object) -> int:
         raw = bytes(memoryview(data))  # type: ignore[arg-type]  # io gives buffers of every kind
         *lines, self._rest = (self._rest + raw).split(b"\n")
-        if len(self._rest) > MAX_LINE:
+        if len(self._rest) > LOG_LINE:
             lines.append(self._rest)
             self._rest = b""
         for line in lines:
             if line:
-                self._sink(logging.WARNING, printable(line, MAX_LINE))
+                self._sink(logging.WARNING, printable(line, LOG_LINE))
         return len(raw)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from filter_api.bounds import LOG_VALUE as DEFAULT_LIMIT
+from filter_api.bounds import LOG_VALUE
 
 CUT_MARK = "..."
 
@@ -33,7 +33,7 @@ _TABLE = tuple(
 )
 
 
-def printable(value: bytes | str, limit: int = DEFAULT_LIMIT) -> str:
+def printable(value: bytes | str, limit: int = LOG_VALUE) -> str:
     """One line of printable ASCII, at most `limit` characters (at least 4).
 
     Control and 8-bit bytes become ``\\xNN``, a backslash becomes two; text is taken as UTF-8. A longer value ends in
@@ -49,7 +49,7 @@ def printable(value: bytes | str, limit: int = DEFAULT_LIMIT) -> str:
     return _join(pieces, limit)
 
 
-def one_line(text: str, limit: int = DEFAULT_LIMIT) -> str:
+def one_line(text: str, limit: int = LOG_VALUE) -> str:
     """A message in words as one line of printable ASCII, at most `limit` characters; longer ones end in ``...``.
 
     Backslashes stay as they are: what stands in it may have been escaped before, and is not to be escaped again.
@@ -64,7 +64,7 @@ def raw_text(value: bytes, limit: int) -> str:
     return value[:limit].decode("utf-8", "surrogateescape")
 
 
-def quote_value(value: object, limit: int = DEFAULT_LIMIT) -> str:
+def quote_value(value: object, limit: int = LOG_VALUE) -> str:
     """`value` as it stands after ``key=`` in a log line: quoted if it holds blanks or quotes or is empty.
 
     Numbers stay plain, ``None`` becomes ``-``, truth becomes ``yes`` or ``no``; everything else is its `str()`.
@@ -88,10 +88,10 @@ def format_pairs(pairs: Mapping[str, object], room: int | None = None) -> str:
     line can be read back whatever is in it. Pairs that have no room even so are left out, from the end.
     """
     values = [
-        value[: DEFAULT_LIMIT + 1].decode("latin-1") if isinstance(value, bytes) else value for value in pairs.values()
+        value[: LOG_VALUE + 1].decode("latin-1") if isinstance(value, bytes) else value for value in pairs.values()
     ]
     every = "".join([value for value in values if isinstance(value, str)])
-    if len(every) > DEFAULT_LIMIT or not every.isascii() or not every.isprintable() or '"' in every or "\\" in every:
+    if len(every) > LOG_VALUE or not every.isascii() or not every.isprintable() or '"' in every or "\\" in every:
         shown = [quote_value(value) for value in pairs.values()]
     else:  # Nothing to escape and nothing to cut in any of them, as nearly always: all were looked at together.
         shown = [_quote_plain(value) for value in values]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.net.backend import ANSWER_LIMIT, Backend, BadAnswer, Question
+from filter_api.bounds import MAX_SCANNER_ANSWER
+from filter_api.net.backend import Backend, BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
 from filter_spamassassin.spamd import Scan, check
 from tests.support.shapes import SHAPES
@@ -30,7 +31,7 @@ def test_what_is_sent() -> None:
     with_user = check(lambda: [b"te", b"xt"], 4, user="alice", header_size=0)
     assert b"".join(with_user.blocks()) == b"HEADERS SPAMC/1.5\r\nContent-length: 4\r\nUser: alice\r\n\r\ntext"
     assert b"".join(with_user.blocks()).endswith(b"text"), "the blocks can be had again"
-    assert (SYMBOLS.limit, HEADERS.limit) == (ANSWER_LIMIT, ANSWER_LIMIT + 1000)
+    assert (SYMBOLS.limit, HEADERS.limit) == (MAX_SCANNER_ANSWER, MAX_SCANNER_ANSWER + 1000)
 
 
 @pytest.mark.parametrize(

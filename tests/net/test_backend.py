@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from filter_api.bounds import MAX_WAITING
+from filter_api.bounds import MAX_SCANNER_ANSWER, MAX_WAITING
 from filter_api.message.spool import SpoolError
-from filter_api.net.backend import ANSWER_LIMIT, Backend, BackendError, Backends, BadAnswer, Question
+from filter_api.net.backend import Backend, BackendError, Backends, BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
 from filter_api.testing.servers import (
     Handler,
@@ -92,7 +92,7 @@ def test_the_deadline_is_for_everything(handler: Handler, blocks: list[bytes], t
 
 
 def test_too_much_is_not_read(tmp_path: Path) -> None:
-    fails(flood(100 << 20), tmp_path, question(), f"more than {ANSWER_LIMIT} bytes", 2.0)
+    fails(flood(100 << 20), tmp_path, question(), f"more than {MAX_SCANNER_ANSWER} bytes", 2.0)
 
 
 @pytest.mark.parametrize("handler", [close_at_once, half_close_silently], ids=["closed", "half-closed"])

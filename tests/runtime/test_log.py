@@ -6,7 +6,8 @@ import logging
 import os
 import socket
 
-from filter_api.log import MAX_LINE, Logger
+from filter_api.bounds import LOG_LINE
+from filter_api.log import Logger
 from filter_api.runtime.log import RATE, Bucket, StderrSink, adopt_stdlib_logging
 from filter_api.session import Session
 
@@ -27,7 +28,7 @@ def test_lines_are_cut_and_clean() -> None:
     log, written = lines()
     for text in (b"\n", b"\x1b[31m", b"\xff" * 2_000, b"x" * 2_000, "caf\xe9\u2028"):
         log.info(Session(b"00|aa\n"), "what", a=text, b=text, c=text)
-    assert all(len(line) <= MAX_LINE for line in written)
+    assert all(len(line) <= LOG_LINE for line in written)
     assert all(0x20 <= ord(char) <= 0x7E for line in written for char in line)
 
 

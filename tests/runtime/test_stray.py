@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from filter_api.log import MAX_LINE
+from filter_api.bounds import LOG_LINE
 from filter_api.runtime.stray import Lines, catch_stray_output
 
 
@@ -37,7 +37,7 @@ def test_no_line_is_longer_than_the_log_allows() -> None:
     lines.write(b"x" * 70_000)
     lines.write(b"\xff" * 70_000 + b"\n")
     assert len(log) == 2
-    assert max(len(line) for line in log) <= MAX_LINE
+    assert max(len(line) for line in log) <= LOG_LINE
 
 
 @pytest.fixture

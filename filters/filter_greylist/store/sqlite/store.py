@@ -56,10 +56,6 @@ class SqliteStore(Store):
     async def consult(self, question: Question) -> Known:
         return await self._worker.submit(self._consult, question, writes=False)
 
-    async def consult_own(self, question: Question) -> Known:
-        """The same without the copies."""
-        return await self._worker.submit(consult_all, question, writes=False)
-
     async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
         return await self._worker.submit(self._attempt, Attempt(attempt, now, timers))
 
