@@ -53,34 +53,39 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
         raise UsageError(f"{printable(rest[0], 60)} is no address") from None
     sender, recipient, helo = (unescape(typed(word).strip("<>")) for word in (*rest[1:], "")[:3])
     spec, store = open_as_owner(dict(options).get("-f", own.store.url))
-    session = _session(address, sender, recipient, helo)
-    explanation = Explanation(store, own, common, session, resolver or Resolver())
+    case = Case(address, sender, recipient, helo, listed=False, now=0, deadline=0.0)
+    explanation = Explanation(store, own, common, case, resolver or Resolver())
     try:
         return asyncio.run(explanation.tell({key for key, _ in options}))
     except (StoreError, CannotCheck) as error:
         raise ConfigError(f"{spec.shown}: {error}") from None
 
 
-def _session(address: Address, sender: bytes, recipient: bytes, helo: bytes) -> Session:
+def _session(case: Case) -> Session:
     """The session that smtpd would tell of."""
     session = Session(b"0" * 16)
-    shown = str(address).encode("ascii")
-    session.source = b"[" + shown + b"]:0" if address.version == 6 else shown + b":0"
-    session.identity = helo or None
+    session.source = _endpoint(case.address, 0)
+    session.identity = case.helo or None
     session.transaction = Transaction()
-    session.transaction.sender = sender
-    session.transaction.add_recipient(recipient)
+    session.transaction.sender = case.sender
+    session.transaction.add_recipient(case.recipient)
     return session
+
+
+def _endpoint(address: Address, port: int) -> bytes:
+    """An address as smtpd reports it."""
+    return (f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}").encode("ascii")
 
 
 class Explanation:
     """One delivery before one filter."""
 
-    def __init__(self, store: Store, own: Options, common: CommonOptions, session: Session, resolver: Resolver) -> None:
+    def __init__(self, store: Store, own: Options, common: CommonOptions, case: Case, resolver: Resolver) -> None:
         self.store = store
         self.own = own._replace(tarpit=0.0)  # nobody waits here
         self.common = common
-        self.session = session
+        self.case = case
+        self.session = _session(case)
         self.resolver = resolver
         self.passed = ""
 
@@ -96,19 +101,17 @@ class Explanation:
             if self.own.suspicious_only or self.common.exempt is not None:
                 await self._look_up_name()
             refused = await self._told(quiet=False)
-            if self.own.low_mx is not None and not (self.passed and not refused):
-                await self._tell_low_mx()
+            if refused and self.own.low_mx is not None:
+                self.session.destination = _endpoint(self.own.low_mx, 25)
+                await self._told(quiet=True)
         finally:
             await self.store.close()
         return 1 if refused else 0
 
     async def _look_up_name(self) -> None:
         """What smtpd would know of the client's name; options -u and -W host: ask for it."""
-        address = self.session.address
-        if address is None:
-            return
         deadline = asyncio.get_running_loop().time() + SECONDS
-        found = await look_up(self.resolver, address, forward=True, deadline=deadline)
+        found = await look_up(self.resolver, self.case.address, forward=True, deadline=deadline)
         confirmed = found.finding is Finding.CONFIRMED
         self.session.fcrdns = "pass" if confirmed else "fail"
         self.session.rdns = found.names[0].encode("ascii", "replace") if found.names else None
@@ -134,16 +137,8 @@ class Explanation:
         _say(what, f"let in ({self.passed})")
         return False
 
-    async def _tell_low_mx(self) -> None:
-        """The same delivery at the listener of option -M."""
-        self.passed = ""
-        self.session.destination = f"{self.own.low_mx}:25".encode("ascii")
-        if self.own.low_mx is not None and self.own.low_mx.version == 6:
-            self.session.destination = f"[{self.own.low_mx}]:25".encode("ascii")
-        await self._told(quiet=True)
-
     def _filter(self, say: Callable[[str, str], None]) -> Greylist:
-        case = self._case()
+        case = self.case
 
         def tried(attempt: Tuple, life: Life | None) -> None:
             if attempt.key != seen_tuple(case.address, self.own.prefixes).key:
@@ -161,19 +156,12 @@ class Explanation:
         filter_.judge.tell_spf(lambda vouching: TellingVouching(vouching, self.resolver, say))
         return filter_
 
-    def _case(self) -> Case:
-        transaction = self.session.transaction
-        assert transaction is not None  # noqa: S101 - it was made with the session
-        sender, recipient, helo = transaction.sender or b"", transaction.recipients[0], self.session.identity or b""
-        address = self.session.address or ip_address(0)
-        return Case(address, sender, recipient, helo, listed=False, now=0, deadline=0.0)
-
     async def _decided(self, filter_: Greylist) -> Decision:
-        transaction = self.session.transaction
-        assert transaction is not None  # noqa: S101 - it was made with the session
-        asked = filter_.on_rcpt_to(self.session, transaction.recipients[0])
-        if transaction.sender == b"":
+        """What the filter says where it decides: at RCPT TO, for the null sender at DATA."""
+        if self.case.sender == b"":
             asked = filter_.on_data(self.session)
+        else:
+            asked = filter_.on_rcpt_to(self.session, self.case.recipient)
         return await asked if inspect.isawaitable(asked) else asked
 
     def _take(self, _level: int, line: str) -> None:
@@ -186,7 +174,7 @@ class Explanation:
         """Why the filter did not even look."""
         if filter_.ours(self.session):
             return "ours, -N"
-        if is_role_address(self._case().recipient):
+        if is_role_address(self.case.recipient):
             return "role address"
         return "exempt, -W"
 
