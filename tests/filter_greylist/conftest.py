@@ -25,3 +25,12 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def store_path(tmp_path: Path) -> str:
     """Where a store of SQLite may be."""
     return str(tmp_path / "greylist.db")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server of the test's own, which forgets everything when it is killed."""
+    made = RedisServer(tmp_path)
+    made.start()
+    yield made
+    made.kill()

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
+
+from filter_greylist.store.base import Store
+from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.opening import open_spec
+from filter_greylist.store.spec import parse_spec
 
 
 def redis_missing() -> bool:
@@ -109,3 +117,28 @@ class SentinelServer(_Server):
 
     def command(self) -> list[str]:
         return ["redis-sentinel", str(self.config)]
+
+
+Used = TypeVar("Used", bound=Store)
+Result = TypeVar("Result")
+
+
+def used(make: Callable[[], Used], what: Callable[[Used], Awaitable[Result]]) -> Result:
+    """What is done with a store that is made and open for just that."""
+
+    async def inside() -> Result:
+        store = make()
+        await store.open()
+        try:
+            return await what(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(inside())
+
+
+def fallback_store(server: RedisServer, path: Path, told: list[str]) -> FallbackStore:
+    """A store on that server with a file in that directory, not opened yet; `told` gets what it says."""
+    store = open_spec(parse_spec(server.url("mx", path / "fallback.db")), told.append)
+    assert isinstance(store, FallbackStore)
+    return store

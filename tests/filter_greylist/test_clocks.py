@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -148,14 +147,6 @@ def test_a_good_clock_is_never_told_of(tmp_path: Path) -> None:
 
 
 needs_redis = pytest.mark.skipif(redis_missing(), reason="redis-server is not installed")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    made = RedisServer(tmp_path)
-    made.start()
-    yield made
-    made.kill()
 
 
 AHEAD = [0, -5.5 * 3600, -8 * 3600, -40 * DAY, 8 * 3600, 3 * DAY]

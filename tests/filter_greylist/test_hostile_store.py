@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 import time
@@ -18,7 +17,7 @@ from filter_greylist.rules.records import Kind, Life, Record, Timers
 from filter_greylist.store.base import Question, Store
 from filter_greylist.store.opening import open_spec
 from filter_greylist.store.spec import parse_spec
-from tests.filter_greylist.servers import RedisServer
+from tests.filter_greylist.servers import RedisServer, used
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
 
 Result = TypeVar("Result")
@@ -37,15 +36,7 @@ LIVES = [
 
 
 def with_store(spec: str, what: Callable[[Store], Awaitable[Result]]) -> Result:
-    async def inside() -> Result:
-        store = open_spec(parse_spec(spec), print, alone=True)
-        await store.open()
-        try:
-            return await what(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(inside())
+    return used(lambda: open_spec(parse_spec(spec), print, alone=True), what)
 
 
 async def fill(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,15 +39,6 @@ TRAPPED = Question(b"2001:db8::/64", b"", b"", b"")
 def whites(start: int, end: int) -> list[Record]:
     """That many white addresses, all of them in 10/8."""
     return [Record(Kind.WHITE, b"10.%d.%d.1" % (n >> 8, n & 255), Life(NOW, NOW, END)) for n in range(start, end)]
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server that forgets everything when it is killed."""
-    made = RedisServer(tmp_path)
-    made.start()
-    yield made
-    made.kill()
 
 
 class Site:

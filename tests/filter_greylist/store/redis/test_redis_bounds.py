@@ -15,7 +15,7 @@ from filter_greylist.store.base import Bounds, Store
 from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import parse_target
-from tests.filter_greylist.servers import RedisServer
+from tests.filter_greylist.servers import RedisServer, used
 from tests.filter_greylist.store.sqlite.test_sqlite_bounds import FLOODS, HONEST, of_prefix, offer
 
 pytestmark = pytest.mark.daemon
@@ -28,16 +28,8 @@ Result = TypeVar("Result")
 def with_redis(
     server: RedisServer, bounds: Bounds, what: Callable[[RedisStore], Awaitable[Result]], said: list[str] | None = None
 ) -> Result:
-    async def inside() -> Result:
-        url = f"redis://127.0.0.1:{server.port}/0?prefix=bound{time.monotonic_ns()}:"
-        store = RedisStore(parse_target(parse_spec(url)), print if said is None else said.append, bounds)
-        await store.open()
-        try:
-            return await what(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(inside())
+    url = f"redis://127.0.0.1:{server.port}/0?prefix=bound{time.monotonic_ns()}:"
+    return used(lambda: RedisStore(parse_target(parse_spec(url)), print if said is None else said.append, bounds), what)
 
 
 async def flood(store: Store, tuples: list[Tuple], now: int = NOW) -> int:

@@ -22,6 +22,7 @@ from filter_greylist.rules.key import group_of, tuple_for
 from filter_greylist.rules.records import Details, Kind, Life, Record, Timers, Tuple
 from filter_greylist.store.base import Bounds, Question, StoreError
 from filter_greylist.store.sqlite.store import SqliteStore
+from tests.filter_greylist.servers import used
 
 Result = TypeVar("Result")
 NOW = 1_800_000_000
@@ -41,15 +42,7 @@ def with_store(
     log: Callable[[str], None] = print,
     bounds: Bounds | None = None,
 ) -> Result:
-    async def inside() -> Result:
-        store = SqliteStore(str(path), log, bounds or Bounds())
-        await store.open()
-        try:
-            return await what(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(inside())
+    return used(lambda: SqliteStore(str(path), log, bounds or Bounds()), what)
 
 
 async def keys_of(store: SqliteStore) -> set[bytes]:
