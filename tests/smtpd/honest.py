@@ -6,6 +6,8 @@ import time
 
 from tools.private_smtpd.client import Client
 
+HONEST = "203.0.113.50"
+
 
 def slowest(client: Client, *, sender: str = "joe@honest.example", recipient: str = "bob@example.org") -> float:
     """Seconds the slowest reply of one whole delivery takes, which has to be accepted."""

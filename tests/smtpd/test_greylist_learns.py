@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.smtpd.greylisting import STORE, greylisting
 from tests.smtpd.test_outgoing import FAR, ZONE, FarServer
 from tools.private_smtpd import Smtpd
 from tools.private_smtpd.namespace import wait_until
 
 USER, STRANGER = "203.0.113.50", "203.0.113.51"
-STORE = "/var/lib/greylist/greylist.db"
 START = 'listen on 203.0.113.25\naction "local" maildir\nmatch from any for domain "example.org" action "local"\n'
 CONFIG = f"""
 filter "greylist" proc-exec "filter-greylist -o -G 0:4:864 -N {USER} -f {STORE}"
@@ -26,13 +26,8 @@ match from any for domain "example.org" action "local"
 
 @pytest.fixture(scope="module")
 def smtpd(version: str) -> Iterator[Smtpd]:
-    with Smtpd(version, START, zone=ZONE) as running:
-        code, output = running.room.run(["install", "-d", "-o", "opensmtpd", "-m", "700", "/var/lib/greylist"])
-        assert code == 0, output
-        running.restart(CONFIG)
+    with greylisting(version, START, CONFIG, zone=ZONE) as running:
         yield running
-        assert running.alive(), running.log()
-        assert "Traceback" not in running.log()
 
 
 def listing(smtpd: Smtpd) -> str:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.smtpd.honest import slowest
+from tests.smtpd.greylisting import STORE, greylisting, let_in
+from tests.smtpd.honest import HONEST, slowest
 from tools.private_smtpd import Smtpd, Zone
 
-HONEST = "203.0.113.50"
 STRANGERS = tuple(f"192.0.{n}.66" for n in range(60, 66))
-STORE = "/var/lib/greylist/greylist.db"
 ALLOWED = "/etc/mail/allowed"
 DOMAINS = "example.org\nexample.com\n"
 START = 'listen on 203.0.113.25\naction "local" maildir\nmatch from any for domain "example.org" action "local"\n'
@@ -28,16 +27,9 @@ ZONE: Zone = {HONEST: "mx.honest.example", "mx.honest.example": [f"A {HONEST}"]}
 
 @pytest.fixture(scope="module")
 def smtpd(version: str) -> Iterator[Smtpd]:
-    with Smtpd(version, START, zone=ZONE, files={ALLOWED: DOMAINS}) as running:
-        code, output = running.room.run(["install", "-d", "-o", "opensmtpd", "-m", "700", "/var/lib/greylist"])
-        assert code == 0, output
-        running.restart(CONFIG)
-        for _ in range(2):  # asked to come back, and back
-            with running.client(HONEST) as client:
-                client.deliver(b"Subject: first\r\n\r\nx\r\n", sender="joe@honest.example")
+    with greylisting(version, START, CONFIG, zone=ZONE, files={ALLOWED: DOMAINS}) as running:
+        let_in(running)
         yield running
-        assert running.alive(), running.log()
-        assert "Traceback" not in running.log()
 
 
 def offered(smtpd: Smtpd, address: str, recipient: str = "carol@example.org") -> str:

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.smtpd.honest import slowest
+from tests.smtpd.greylisting import STORE, greylisting, let_in
+from tests.smtpd.honest import HONEST, slowest
 from tools.private_smtpd import Smtpd, Zone
 
-HONEST = "203.0.113.50"
 ATTACKERS = tuple(f"192.0.{n}.66" for n in range(60, 68))
 """Each in a network of its own: if the domain vouched for them, the second would be let in."""
-STORE = "/var/lib/greylist/greylist.db"
 START = 'listen on 203.0.113.25\naction "local" maildir\nmatch from any for domain "example.org" action "local"\n'
 CONFIG = f"""
 filter "greylist" proc-exec "filter-greylist -F accept -G 0:4:864 -f {STORE}"
@@ -55,16 +54,9 @@ ZONE: Zone = {
 
 @pytest.fixture(scope="module")
 def smtpd(version: str) -> Iterator[Smtpd]:
-    with Smtpd(version, START, zone=ZONE) as running:
-        code, output = running.room.run(["install", "-d", "-o", "opensmtpd", "-m", "700", "/var/lib/greylist"])
-        assert code == 0, output
-        running.restart(CONFIG)
-        for _ in range(2):  # asked to come back, and back
-            with running.client(HONEST) as client:
-                client.deliver(b"Subject: first\r\n\r\nx\r\n", sender="joe@honest.example")
+    with greylisting(version, START, CONFIG, zone=ZONE) as running:
+        let_in(running)
         yield running
-        assert running.alive(), running.log()
-        assert "Traceback" not in running.log()
         assert "stalled" not in running.log()
 
 
