@@ -100,8 +100,9 @@ class FallbackStore(Store):
         return self._state is State.AWAY
 
     async def consult(self, question: Question) -> Known:
+        merging = self._state is State.MERGING
         known = await self._either(lambda store: store.consult(question))
-        if self._state is State.MERGING:
+        if merging or self._state is State.MERGING:  # before or since: the answer may be older than what was given back
             with contextlib.suppress(StoreError):
                 local = await self._local.consult(question)
                 known = Known(*(_longer(one, other) for one, other in zip(known, local, strict=True)))
@@ -125,8 +126,9 @@ class FallbackStore(Store):
             self._later(self._copier.keep(records))
 
     async def get(self, kind: Kind, name: bytes) -> Record | None:
+        merging = self._state is State.MERGING
         record = await self._either(lambda store: store.get(kind, name))
-        if self._state is State.MERGING:
+        if merging or self._state is State.MERGING:
             with contextlib.suppress(StoreError):
                 if (local := await self._local.get(kind, name)) is not None:
                     return local if record is None else record._replace(life=widest(record.life, local.life))

@@ -13,13 +13,13 @@ import pytest
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Record, Timers
 from filter_greylist.store.base import Question, Store, StoreError
-from filter_greylist.store.fallback import FallbackStore
+from filter_greylist.store.fallback import FallbackStore, State
 from filter_greylist.store.opening import open_spec
 from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
-from tests.filter_greylist.servers import RedisServer, redis_missing
+from tests.filter_greylist.servers import RedisServer, fallback_store, redis_missing, used
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
 
 pytestmark = [pytest.mark.daemon, pytest.mark.skipif(redis_missing(), reason="redis-server is not installed")]
@@ -43,17 +43,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 def with_fallback(
     server: RedisServer, path: Path, what: Callable[[FallbackStore, list[str]], Awaitable[Result]]
 ) -> Result:
-    async def inside() -> Result:
-        told: list[str] = []
-        store = open_spec(parse_spec(server.url("mx", path / "fallback.db")), told.append)
-        assert isinstance(store, FallbackStore)
-        await store.open()
-        try:
-            return await what(store, told)
-        finally:
-            await store.close()
-
-    return asyncio.run(inside())
+    told: list[str] = []
+    return used(lambda: fallback_store(server, path, told), lambda store: what(store, told))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
@@ -89,6 +80,28 @@ def test_what_was_learned_alone_is_merged(server: RedisServer, tmp_path: Path) -
         assert await records(store._local) == {}
         assert "the local one carries on" in told[0]
         assert "3 records merged" in told[1]
+
+    with_fallback(server, tmp_path, use)
+
+
+def test_an_answer_from_before_the_records_were_given_back_is_not_believed(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server lost what it had and is asked; then it is whole again, while its answer is on the way."""
+
+    async def use(store: FallbackStore, told: list[str]) -> None:
+        await until(lambda: store._state is State.UP)
+        await store.merge([WHITE])
+        while await store._local.get(Kind.WHITE, WHITE.name) is None:
+            await asyncio.sleep(0.02)
+
+        async def emptied(_question: Question) -> Known:
+            store._state = State.UP
+            return Known()
+
+        monkeypatch.setattr(store._remote, "consult", emptied)
+        store._state = State.MERGING
+        assert (await store.consult(QUESTION)).white is not None
 
     with_fallback(server, tmp_path, use)
 

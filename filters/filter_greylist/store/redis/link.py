@@ -1,15 +1,15 @@
 """The connections to Redis: one command at a time, connected anew where the server has closed an idle connection.
 
 A server closes connections that were idle (its option `timeout`), an operator does so with CLIENT KILL, and so does a
-firewall. That is no trouble: the command is sent once more over a new connection, within the same deadline. A script
-that was carried out although its connection broke counts an attempt twice, and loses nothing.
+firewall. That is no trouble: the command is sent once more over a new connection, within the same deadline. It may have
+been carried out although its connection broke, so it is told that it comes again, and counts nothing twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from filter_greylist.store.base import StoreError
@@ -53,23 +53,28 @@ class Link:
             with contextlib.suppress(Exception):  # the server is gone: so are the connections
                 await close()
 
-    async def execute(self, *arguments: bytes | str | int) -> Any:  # noqa: ANN401 - as redis-py has it
-        """Send a command. Raises what redis-py raises."""
+    async def execute(
+        self, arguments: Callable[[bool], Sequence[bytes | str | int]]
+    ) -> Any:  # noqa: ANN401 - as redis-py has it
+        """Send a command, and once more if the connection was closed: nobody knows whether it was carried out then.
+
+        arguments: gives the command, told whether it is sent again. Raises what redis-py raises.
+        """
         try:
-            return await self._client.execute_command(*arguments)
+            return await self._client.execute_command(*arguments(False))
         except Exception as error:
             if not _was_closed(error):
                 raise
         with contextlib.suppress(Exception):  # the others may be closed as well
             await self._client.connection_pool.disconnect(inuse_connections=False)
         self._reconnected()
-        return await self._client.execute_command(*arguments)
+        return await self._client.execute_command(*arguments(True))
 
     async def command(self, *arguments: bytes | str | int) -> Any:  # noqa: ANN401 - as redis-py has it
         """The same within `COMMAND_SECONDS`. Raises StoreError, BadEntry for a key of a wrong type."""
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
-                return await self.execute(*arguments)
+                return await self.execute(lambda _again: arguments)
         except Exception as error:
             raise trouble(error) from error
 

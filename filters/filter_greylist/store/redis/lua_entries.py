@@ -52,7 +52,7 @@ local function store(i, how)
   for j = 1, 5 do life[j] = tonumber(ARGV[i + 1 + j]) end
   local old, old_rest = read(P .. kind .. ':' .. name)
   if old then
-    if how ~= 'p' then life = joined(old, life, how == 'm') end
+    if how ~= 'p' then life = joined(old, life, how == 'm' and not AGAIN) end
     rest = old_rest
   elseif kind == 'g' then
     if how == 'm' and grown >= ROOM then return '#t' end

@@ -17,6 +17,7 @@ LONGEST: Final = 400 * 86_400
 
 PRELUDE: Final = f"""
 local P, LIMIT, ROOM, NOW, HOSTS = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local AGAIN = ARGV[6] == '1'
 local FOREVER, SLACK, GRACE, SPAN, LONGEST = {FOREVER}, {SLACK}, {GRACE}, {SPAN}, {LONGEST}
 local change, grown, healed = {{}}, 0, 0
 local BOUNDED = {{w = true, t = true}}
@@ -128,6 +129,7 @@ function run.a(i)
     old, rest = first_seen(key, group, life, shown, size)
     if not old then return text(life) end
   end
+  if AGAIN and old[1] == now and old[4] == 1 and old[5] == 0 then return text(old) end -- this very attempt made it
   if now >= old[3] then
     forget(key, old, rest)
     if no_room then return no_room end

@@ -2,7 +2,9 @@
 
 KEYS is empty: the names are made in the script, which is fine for a single server with replicas and not for a cluster.
 ARGV is the prefix of all names, how many tuples a network may have, for how many there is room, the time, how many
-addresses may be white or trapped; then the operations one after the other, each with its fixed number of arguments.
+addresses may be white or trapped, and whether the same was sent before without a reply (1, else 0): what may have been
+carried out already is then not counted twice. Then the operations one after the other, each with its fixed number of
+arguments.
 
 The reply is one string. Its first line has the server's time, by how many tuples the greylist grew, how many keys had
 to be removed because they were of a wrong type, and the name of this set of data. Then a line per operation: ``!`` and
@@ -65,7 +67,7 @@ _LENGTHS: Final = ", ".join(f"{name} = {count}" for name, count in ARGUMENTS.ite
 
 _LOOP: Final = """
 local time = redis.pcall('TIME')
-local out, i = {''}, 6
+local out, i = {''}, 7
 while i <= #ARGV do
   local op = ARGV[i]
   local ok, line = pcall(run[op], i + 1)

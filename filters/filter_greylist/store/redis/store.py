@@ -222,12 +222,19 @@ class RedisStore(Store):
         await self._count()
         bounds, now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
         head: list[Argument] = [0, self._prefix, bounds.network, bounds.total - self._total, now, bounds.hosts]
+        sent_before = False
+
+        def arguments(again: bool) -> list[Argument]:
+            nonlocal sent_before
+            sent_before = sent_before or again
+            return [*head, int(sent_before), *operations]
+
         try:
-            reply = await self._link.execute("EVALSHA", SHA, *head, *operations)
+            reply = await self._link.execute(lambda again: ("EVALSHA", SHA, *arguments(again)))
         except Exception as error:
             if type(error).__name__ != "NoScriptError":
                 raise
-            reply = await self._link.execute("EVAL", SCRIPT, *head, *operations)
+            reply = await self._link.execute(lambda again: ("EVAL", SCRIPT, *arguments(again)))
         replies: list[bytes]
         header, *replies = reply.split(b"\n")
         if len(replies) != count:
@@ -277,7 +284,7 @@ class RedisStore(Store):
         self._counted = now
         here = int(self.clock.time()) + self._clock.shift(self.clock)
         spans = range(here // SPAN, (here + self._grey) // SPAN + 1)
-        counts = await self._link.execute("MGET", *(self._prefix + b"c:%d" % span for span in spans))
+        counts = await self._link.execute(lambda _again: ("MGET", *(self._prefix + b"c:%d" % span for span in spans)))
         self._total = sum(max(0, int(count)) for count in counts if count and count.isdigit() and len(count) < 12)
         self._room.counted(self._total)
 

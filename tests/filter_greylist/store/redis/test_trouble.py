@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,11 +13,13 @@ import pytest
 
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Record, Timers
-from filter_greylist.store.base import Question, StoreError
+from filter_greylist.store.base import Bounds, Question, StoreError
 from filter_greylist.store.fallback import FallbackStore
 from filter_greylist.store.opening import open_spec
+from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
-from tests.filter_greylist.servers import RedisServer, redis_missing
+from filter_greylist.store.target import parse_target
+from tests.filter_greylist.servers import RedisServer, fallback_store, redis_missing, used
 from tests.filter_greylist.store.redis.test_server_clock import raw
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
 
@@ -30,27 +33,10 @@ TRAPPED = Record(Kind.TRAPPED, b"192.0.2.2", Life(NOW, NOW, NOW + 9000, 1, 0))
 QUESTION = Question(b"192.0.2.1", b"t@example.org", b"a@b\0c@d", b"example.org")
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    made = RedisServer(tmp_path)
-    made.start()
-    yield made
-    made.kill()
-
-
 def with_fallback(
     server: RedisServer, path: Path, what: Callable[[FallbackStore], Awaitable[Result]], said: list[str]
 ) -> Result:
-    async def inside() -> Result:
-        store = open_spec(parse_spec(server.url("mx", path / "fallback.db")), said.append)
-        assert isinstance(store, FallbackStore)
-        await store.open()
-        try:
-            return await what(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(inside())
+    return used(lambda: fallback_store(server, path, said), what)
 
 
 TYPES = {
@@ -141,6 +127,63 @@ def test_a_closed_connection_is_made_anew_within_the_decision(server: RedisServe
         server.ask("CONFIG", "SET", "timeout", "1")
     with_fallback(server, tmp_path, use, said)
     assert [line for line in said if "away" in line] == []
+
+
+class LosingReplies:
+    """A port before the server. The replies to the next `left` scripts are lost, and their connections with them."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.port = 0
+        self.left = 0
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[LosingReplies]:
+        async with await asyncio.start_server(self._handle, "127.0.0.1", 0) as listener:
+            self.port = listener.sockets[0].getsockname()[1]
+            yield self
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, on = await asyncio.open_connection("127.0.0.1", self.server.port)
+        try:
+            while asked := await reader.read(1 << 20):
+                on.write(asked)
+                reply = await back.read(1 << 20)
+                if b"EVAL" in asked and self.left:
+                    self.left -= 1
+                    return
+                writer.write(reply)
+        finally:
+            on.close()
+            writer.close()
+
+
+@pytest.mark.parametrize("passtime", [0, 1500])
+def test_what_was_carried_out_without_a_reply_is_not_counted_twice(server: RedisServer, passtime: int) -> None:
+    """An attempt that is its own retry would let a stranger in, where -G lets him come back at once."""
+    timers = Timers(passtime, 14_400, 36_000)
+    domain = Record(Kind.DOMAIN, b"example.net", Life(NOW, NOW, NOW + 9000, 0, 1))
+
+    async def main() -> None:
+        async with LosingReplies(server).running() as way:
+            url = f"redis://127.0.0.1:{way.port}/0?prefix=lost{time.monotonic_ns()}:"
+            store = RedisStore(parse_target(parse_spec(url)), print, Bounds())
+            await store.open()
+            await store.attempt(a_tuple(2), NOW, timers)
+            way.left = 1
+            first = await store.attempt(a_tuple(1), NOW, timers)
+            assert way.left == 0
+            way.left = 1
+            assert (await store.merge([domain]))[0].passed == 1, "one message teaches no domain"
+            assert way.left == 0
+            assert first == Life(NOW, NOW + passtime, NOW + 14_400, 1, 0)
+            again = await store.attempt(a_tuple(1), NOW + 1, timers)
+            assert again is not None
+            assert (again.blocked, again.passed) == ((1, 1) if passtime == 0 else (2, 0))
+            assert (await store.merge([domain]))[0].passed == 2
+            await store.close()
+
+    asyncio.run(main())
 
 
 def test_a_server_that_hangs_up_on_everybody_is_away(server: RedisServer, tmp_path: Path) -> None:
