@@ -80,6 +80,9 @@ class Unknown(_Event):
 
 Event: TypeAlias = Union[Config, Report, Request, DataLines, Unknown]  # noqa: UP007 - shown in help() as one name
 
+#: Where the fields of a report's event begin: report|VERSION|TIME|DIRECTION|NAME|SESSION|fields…
+FIELDS: Final = 6
+
 #: Reports by name: how many fields each has, and whether the last may hold ``|`` (it is the client's text).
 REPORTS: Final[dict[bytes, tuple[int, bool]]] = {
     b"link-connect": (4, False),

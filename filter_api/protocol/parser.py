@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import groupby
 from operator import itemgetter, length_hint
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from filter_api.protocol.events import PHASES, REPORTS, Config, DataLines, Event, Report, Request, Unknown
-
-#: Where the fields of a report's event begin: report|VERSION|TIME|DIRECTION|NAME|SESSION|fields…
-FIELDS: Final = 6
+from filter_api.protocol.events import FIELDS, PHASES, REPORTS, Event
+from filter_api.protocol.sink import Sink, Values
 
 _PHASES: Final = frozenset(PHASES)
 _SHAPES: Final = {name: (FIELDS + count, free) for name, (count, free) in REPORTS.items()}
@@ -30,46 +28,6 @@ _F: Final = ord("f")
 _MARK: Final = b"|smtp-in|data-line|"
 _MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
 _MAX_TOKENS: Final = 256
-
-
-class Sink(Protocol):
-    """What takes events, see `filter_api.protocol.events` for each.
-
-    parts of a report: the whole line, split; the fields of the event itself begin at `FIELDS`. broke: a call of
-    `Parser.told` raised.
-    """
-
-    def config(self, key: bytes, value: bytes, /) -> None: ...
-    def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool, /) -> None: ...
-    def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes, /) -> None: ...
-    def data_lines(self, session_id: bytes, token: bytes, text: bytes, /) -> None: ...
-    def unknown(self, line: bytes, reason: str, /) -> None: ...
-    def broke(self, error: BaseException, /) -> None: ...
-
-
-class _Values:
-    """The sink that keeps events as values."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def config(self, key: bytes, value: bytes) -> None:
-        self.events.append(Config(key, value))
-
-    def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool) -> None:
-        self.events.append(Report(name, session_id, parts[FIELDS:], outgoing))
-
-    def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
-        self.events.append(Request(phase, session_id, token, argument))
-
-    def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
-        self.events.append(DataLines(session_id, token, text))
-
-    def unknown(self, line: bytes, reason: str) -> None:
-        self.events.append(Unknown(line, reason))
-
-    def broke(self, error: BaseException) -> None:
-        raise error
 
 
 def version_tuple(text: bytes) -> tuple[int, int] | None:
@@ -133,7 +91,7 @@ class Parser:
 
     def parse(self, lines: list[bytes]) -> list[Event]:
         """Give the events of complete lines, in order."""
-        values = _Values()
+        values = Values()
         self.tell(lines, values)
         return values.events
 

@@ -11,8 +11,7 @@ from typing import Final
 from filter_api import facts
 from filter_api.filter import Filter
 from filter_api.log import Logger
-from filter_api.protocol.events import PHASES
-from filter_api.protocol.parser import FIELDS
+from filter_api.protocol.events import FIELDS, PHASES
 from filter_api.runtime.asking import Calls
 from filter_api.runtime.guard import Guarded, Saw
 from filter_api.session import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 
-from filter_api.protocol.parser import FIELDS
+from filter_api.protocol.events import FIELDS
 from tests.support.filter_process import FilterProcess
 
 TOKEN = b"0000000000000081"
