@@ -1,8 +1,9 @@
 """From events to answers: takes what smtpd wrote, keeps the facts, has the members asked, answers every request once.
 
-`Dispatcher` is what the parser tells. Facts are folded here, once, for all members (`hooks`); commands go through the
-members by `asking`, messages by `held` and `examining`; each member stands behind a `guard`. What a hook does wrong is
-the guard's business. What goes wrong in here costs the request or the message it happened at, and nobody else.
+`Dispatcher` is what the parser tells (`intake`). Facts are folded here, once, for all members (`hooks`); commands go
+through the members by `asking`, messages by `held` and `examining`; each member stands behind a `guard`. What a hook
+does wrong is the guard's business. What goes wrong in here costs the request or the message it happened at, and nobody
+else.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 from filter_api import facts
@@ -19,7 +19,6 @@ from filter_api.context import Context
 from filter_api.decision import NO_FACTS, Disconnect, Proceed, Reject
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
-from filter_api.protocol.framing import Framing
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
 from filter_api.runtime.asking import Asking, Calls, Question
@@ -28,6 +27,7 @@ from filter_api.runtime.examining import Examining
 from filter_api.runtime.guard import STALL, Guarded
 from filter_api.runtime.held import HeldMessages
 from filter_api.runtime.hooks import calls_of, in_order, told
+from filter_api.runtime.intake import Intake
 from filter_api.runtime.life import Held
 from filter_api.runtime.memory import Reserve
 from filter_api.runtime.outbox import Outbox
@@ -38,7 +38,6 @@ from filter_api.session import Session
 
 _COMMIT: Final = b"commit"
 _PROCEED: Final = Proceed()
-_SLICE: Final = 1024  # bytes of a read that are taken at a time where there is no memory for more
 
 
 class Dispatcher:
@@ -59,8 +58,8 @@ class Dispatcher:
         self.sessions = Sessions()
         self._open = self.sessions.open
         self._watch = members[0].watch
-        self._framing = Framing()
         self._parser = Parser(known=self._open)
+        self._intake = Intake(self._parser, self, begin=self.register, lose=self._lose)
         self._reserve = Reserve(context.monotonic)
         self.deadlines = Deadlines(loop, self.broke)
         self.ledger = Ledger(self.deadlines, self._flush)
@@ -109,10 +108,7 @@ class Dispatcher:
             self.deadlines.sweep()
         watch = self._watch
         began = watch.last = watch.clock()
-        try:
-            self._take(bytes(data))
-        except BaseException as error:  # noqa: BLE001 - no memory for all of it, or a mistake of the library's own
-            self._take_singly(data, error)
+        self._intake.take(data)
         self._flush()
         took = watch.clock() - began
         if took > STALL or self._reserve.spent:
@@ -124,46 +120,6 @@ class Dispatcher:
             self.outbox.flush()
         except BaseException as error:  # noqa: BLE001 - no memory: it stays collected, and is written with the next
             self.broke(error)
-
-    def _take(self, data: bytes) -> None:
-        ends = self._parser.in_text
-        lines = self._framing.feed(data, ends=ends)
-        if not self.registered and any(line.startswith((b"report|", b"filter|")) for line in lines):
-            self.register()
-        self._parser.tell(lines, self, ends=ends)
-
-    def _take_singly(self, data: bytes | memoryview, error: BaseException) -> None:
-        """What is left of a read, a line at a time: what cannot be taken even so is lost, and nothing waits for it."""
-        lines, at = self._parser.lines, self._parser.at
-        self.broke(error)
-        if at < len(lines):
-            self._tell_singly(lines, at)
-            return
-        for start in range(0, len(data), _SLICE):  # the lines of this read were not even told apart
-            found: list[bytes] = []
-            self._twice(partial(self._cut, data[start : start + _SLICE], found))
-            self._tell_singly(found, 0)
-
-    def _cut(self, data: bytes | memoryview, lines: list[bytes]) -> None:
-        lines.extend(self._framing.feed(bytes(data)))
-
-    def _tell_singly(self, lines: list[bytes], at: int) -> None:
-        for place in range(at, len(lines)):
-            self._twice(partial(self._tell_one, lines, place))
-
-    def _tell_one(self, lines: list[bytes], place: int) -> None:
-        self._parser.tell([lines[place].removesuffix(b"\n")], self)
-
-    def _twice(self, work: Callable[[], None]) -> None:
-        """Try again when all messages that are not whole were given up, which frees what they hold."""
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - as above
-            self._lose(error)
-            try:
-                work()
-            except BaseException as worse:  # noqa: BLE001 - this is lost
-                self.broke(worse)
 
     def _lose(self, error: BaseException) -> None:
         """A part of a read is lost: nobody knows whose. Every question is answered, and no message passes with gaps."""
