@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable
 from typing import ClassVar
 
 from filter_api import trust
@@ -32,6 +32,7 @@ from filter_greylist.rules.key import network_name, normal_recipient
 from filter_greylist.rules.learn import OurMessages, Quota, lesson
 from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
 from filter_greylist.rules.records import Kind, Life, Record, address_name
+from filter_greylist.store.background import Background
 from filter_greylist.store.base import Store, StoreError
 from filter_greylist.store.opening import open_spec
 
@@ -91,7 +92,7 @@ class Greylist(Filter):
         self.our_messages = OurMessages()
         self.upkeep = Upkeep(self)
         self._opened = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.background = Background(TASKS, lambda error: self.breaker.failed(str(error)))
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -108,7 +109,7 @@ class Greylist(Filter):
     async def stopping(self) -> None:
         """Write what is still to be written."""
         self.upkeep.stop()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.background.finish()
         await self.store.close()
 
     def reload(self) -> None:
@@ -136,7 +137,7 @@ class Greylist(Filter):
 
     def _note(self, address: Address) -> None:
         if self.seen.add(self._network(address), self.monotonic()):
-            self._later(self.judge.note(address, self.clock.now()))
+            self.background.begin(self.judge.note(address, self.clock.now()))
 
     def _network(self, address: Address) -> bytes:
         return network_name(address, self.own.prefixes)
@@ -258,7 +259,7 @@ class Greylist(Filter):
             self._learn_pairs(session, now)
         elif session in self.deliveries and session.address is not None:
             first = self.deliveries[session].first or now
-            self._later(self._whiten(session.address, Life(first, now, now + white, 0, 1)))
+            self.background.begin(self._whiten(session.address, Life(first, now, now + white, 0, 1)))
 
     def _learn_pairs(self, session: Session, now: int) -> None:
         """Option -o: whom a user of ours wrote to."""
@@ -271,7 +272,7 @@ class Greylist(Filter):
         if transaction.id is not None:
             self.our_messages.add(transaction.id, now)
         if taught.pairs:
-            self._later(self.upkeep.learn(taught))
+            self.background.begin(self.upkeep.learn(taught))
 
     def _learn_mx(self, session: Session, life: Life) -> None:
         """Option -o: the host that took a message of ours, as spamlogd(8) learns it."""
@@ -279,25 +280,10 @@ class Greylist(Filter):
         if address is None or transaction is None or not transaction.sender or address in self.options.ours:
             return
         if transaction.id in self.our_messages:
-            self._later(self._whiten(address, life))
+            self.background.begin(self._whiten(address, life))
 
     async def _whiten(self, address: Address, life: Life) -> None:
         await self.store.merge([Record(Kind.WHITE, address_name(address), life)])
-
-    def _later(self, work: Coroutine[None, None, None]) -> None:
-        """Do it when there is time; nobody waits for it."""
-        if len(self._tasks) >= TASKS:
-            work.close()
-            return
-        task = asyncio.get_running_loop().create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except StoreError as error:
-            self.breaker.failed(str(error))
 
 
 def _severity(outcome: Outcome) -> tuple[int, int]:

@@ -97,7 +97,7 @@ class Smtpd:
 
     def settle(self) -> None:
         """Wait for what is written after a commit."""
-        while self.filter._tasks:
+        while self.filter.background:
             self.loop.run_until_complete(asyncio.sleep(0.005))
 
     def records(self, *kinds: Kind) -> list[Record]:

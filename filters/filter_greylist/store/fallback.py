@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple, widest
+from filter_greylist.store.background import Background
 from filter_greylist.store.base import Log, Question, Store, StoreError
 from filter_greylist.store.handover import HandOver
 from filter_greylist.store.mirroring import Copier, LocalTrouble
@@ -68,7 +69,7 @@ class FallbackStore(Store):
         self._alone = 0  # operations of the local file that have not ended
         self._hand_over = HandOver(remote, local)
         self._copier = Copier(remote, local.mirror)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._copying = Background(COPIES, self._not_copied)
         self._troubles: set[str] = set()
         self._unmerged = False  # there was trouble with the local file
         remote.lost = self._doubt
@@ -91,7 +92,8 @@ class FallbackStore(Store):
             self._changed.set()
             await asyncio.wait({keeper}, timeout=CLOSE_SECONDS)  # a command that is cut off leaves a connection behind
             keeper.cancel()
-            await asyncio.gather(keeper, *self._tasks, return_exceptions=True)
+            await asyncio.gather(keeper, return_exceptions=True)
+            await self._copying.finish()
         await self._remote.close()
         await self._local.close()
 
@@ -271,18 +273,11 @@ class FallbackStore(Store):
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         """Copy without keeping anybody waiting."""
-        if len(self._tasks) >= COPIES:
-            work.close()
+        if not self._copying.begin(work):
             self._copier.doubt()
-            return
-        task = asyncio.create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except LocalTrouble as error:
+    def _not_copied(self, error: StoreError) -> None:
+        if isinstance(error, LocalTrouble):
             self._file_trouble(error)
 
 
