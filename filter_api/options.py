@@ -106,7 +106,7 @@ def _failure(value: str) -> Failure:
     try:
         return Failure(value)
     except ValueError:
-        raise UsageError(f"-F takes accept, tempfail or reject, not {printable(value, _SHOWN)!r}") from None
+        raise UsageError(f"-F takes accept, tempfail or reject, not '{printable(value, _SHOWN)}'") from None
 
 
 def parse_seconds(option: str, value: str, most: float) -> float:
@@ -116,7 +116,7 @@ def parse_seconds(option: str, value: str, most: float) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= most:  # catches nan, too
-        raise UsageError(f"{option} takes seconds, above 0 and at most {most:g}, not {printable(value, _SHOWN)!r}")
+        raise UsageError(f"{option} takes seconds, above 0 and at most {most:g}, not '{printable(value, _SHOWN)}'")
     return seconds
 
 
@@ -127,5 +127,5 @@ def parse_whole(option: str, value: str, least: int, most: int, *, what: str = "
     """
     figures = value.lstrip("0") if value.isascii() and value.isdigit() else None
     if figures is None or len(figures) > len(str(most)) or not least <= int(figures or "0") <= most:
-        raise UsageError(f"{option} takes {what} from {least} to {most}, not {printable(value, _SHOWN)!r}")
+        raise UsageError(f"{option} takes {what} from {least} to {most}, not '{printable(value, _SHOWN)}'")
     return int(figures or "0")

@@ -39,7 +39,7 @@ def parse_phase(value: str) -> Phase:
     try:
         return Phase(value)
     except ValueError:
-        raise UsageError(f"-p takes connect, mail-from or rcpt-to, not {printable(value, 40)!r}") from None
+        raise UsageError(f"-p takes connect, mail-from or rcpt-to, not '{printable(value, 40)}'") from None
 
 
 def parse_reply_text(value: str, *, option: str = "-r", enhanced: str = "5.7.25") -> str:

@@ -71,7 +71,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
 
 def _tag(value: str) -> str:
     if not _TAG.fullmatch(value):
-        raise UsageError(f"-j takes up to 100 printable ASCII characters, not {printable(value)!r}")
+        raise UsageError(f"-j takes up to 100 printable ASCII characters, not '{printable(value)}'")
     return value
 
 
