@@ -108,7 +108,7 @@ class Greylist(Filter):
 
     async def stopping(self) -> None:
         """Write what is still to be written."""
-        self.upkeep.stop()
+        await self.upkeep.stop()
         await self.background.finish()
         await self.store.close()
 

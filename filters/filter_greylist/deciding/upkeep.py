@@ -17,6 +17,7 @@ from filter_greylist.deciding.clock import SteadyClock
 from filter_greylist.deciding.trap import BEAT_SECONDS
 from filter_greylist.rules.learn import Lesson, records_of
 from filter_greylist.rules.records import Kind, Move
+from filter_greylist.store.background import end
 from filter_greylist.store.base import StoreError
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ class Upkeep:
         """Begin."""
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """End."""
         if self._task is not None:
-            self._task.cancel()
+            await end(self._task)
 
     async def _run(self) -> None:
         """Go round for ever; a store that is out of order is tried again the next time."""

@@ -1,4 +1,4 @@
-"""What is written when there is time: nobody waits for it, and only so much of it may be under way."""
+"""What is written when there is time: nobody waits for it, and only so much of it may be under way; and its end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from filter_greylist.store.base import StoreError
+
+PATIENCE = 0.1
+"""Seconds between two cancellations of a task that goes on."""
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task until it has ended.
+
+    Once is not enough: redis-py takes a cancellation that comes while it looks whether a connection is still alive for
+    its own time limit (with Python before 3.11.3), and the task goes on.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=PATIENCE)
+    await asyncio.gather(task, return_exceptions=True)
 
 
 class Background:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple, widest
-from filter_greylist.store.background import Background
+from filter_greylist.store.background import Background, end
 from filter_greylist.store.base import Log, Question, Store, StoreError
 from filter_greylist.store.handover import HandOver
 from filter_greylist.store.mirroring import Copier, LocalTrouble
@@ -91,8 +91,7 @@ class FallbackStore(Store):
             self._open = False
             self._changed.set()
             await asyncio.wait({keeper}, timeout=CLOSE_SECONDS)  # a command that is cut off leaves a connection behind
-            keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+            await end(keeper)
             await self._copying.finish()
         await self._remote.close()
         await self._local.close()

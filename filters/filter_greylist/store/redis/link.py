@@ -53,9 +53,7 @@ class Link:
             with contextlib.suppress(Exception):  # the server is gone: so are the connections
                 await close()
 
-    async def execute(
-        self, arguments: Callable[[bool], Sequence[bytes | str | int]]
-    ) -> Any:  # noqa: ANN401 - as redis-py has it
+    async def execute(self, arguments: Callable[[bool], Sequence[bytes | str | int]]) -> Any:  # noqa: ANN401 - as redis-py has it
         """Send a command, and once more if the connection was closed: nobody knows whether it was carried out then.
 
         arguments: gives the command, told whether it is sent again. Raises what redis-py raises.

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from filter_greylist.store.background import end
 from filter_greylist.store.base import StoreError
 from filter_greylist.store.redis.link import BadEntry, trouble
 
@@ -49,8 +50,7 @@ class Pump:
         task, self._task = self._task, None
         if task is not None:
             await asyncio.gather(*(job.future for job in self._jobs), return_exceptions=True)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
     def submit(self, *arguments: Argument) -> asyncio.Future[bytes]:
         """Queue an operation; the future has its reply. Raises StoreError at once if too many wait already."""

@@ -12,6 +12,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from filter_greylist.store.background import end
+
 POLL_SECONDS = 1.0
 ASK_SECONDS = 1.0
 
@@ -36,8 +38,7 @@ class Follower:
     async def stop(self) -> None:
         """End, and close the connections to the Sentinels."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         for client in self._sentinels.sentinels:
             close = getattr(client, "aclose", None) or client.close  # renamed in redis-py 5.0.1
             with contextlib.suppress(Exception):  # it is gone
