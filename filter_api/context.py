@@ -1,7 +1,8 @@
 """What a process gives to each of its filters: smtpd's word, the log, the clocks, the spool, and what they share.
 
-    filter_.bind(context)                            # once, before anything else; the runtime and the player do it
-    resolver = self.context.shared(Resolver)         # one for all filters of the process, made at first use
+    filter_.bind(context)                       # once, before anything else; the runtime and the player do it
+    resolver = self.context.shared(Resolver)    # one for all filters of the process, made at first use
+    vouching = self.context.shared(Vouching, resolver, self.monotonic)
 
 There is one `Context` for a process; each filter of a chain gets it by its own name, see `named`.
 """
@@ -43,17 +44,19 @@ class Context:
         self.spool = Spool() if spool is None else spool
         self._made: dict[object, Any] = {}
 
-    def named(self, label: str) -> Context:
+    def named(self, label: str, *, verbose: bool = False) -> Context:
         """The same context for one member of a chain: its log lines carry the label; all else is shared."""
-        same = Context(
-            self.log.named(label), wall=self.wall, monotonic=self.monotonic, server=self.server, spool=self.spool
-        )
+        log = self.log.named(label, verbose=verbose)
+        same = Context(log, wall=self.wall, monotonic=self.monotonic, server=self.server, spool=self.spool)
         same._made = self._made
         return same
 
-    def shared(self, make: Callable[[], Shared]) -> Shared:
-        """What `make` gives, made once for all filters of the process: a resolver with its cache, for example."""
+    def shared(self, make: Callable[..., Shared], *arguments: object) -> Shared:
+        """What `make` gives, made once for all filters of the process: a resolver with its cache, for example.
+
+        arguments: for `make`; those of whoever is first.
+        """
         if make not in self._made:
-            self._made[make] = make()
+            self._made[make] = make(*arguments)
         found: Shared = self._made[make]
         return found

@@ -39,6 +39,10 @@ class Filter:
     tempfail: ClassVar[Reject] = Reject(451, "4.3.0", "temporary local problem")
     permfail: ClassVar[Reject] = Reject(550, "5.3.0", "message cannot be checked here")
 
+    #: Whether it may look at a message while others do (option -p of filter-chain(8)): it makes nothing of what they
+    #: found, and its edits touch header fields of its own, or the subject.
+    beside: ClassVar[bool] = False
+
     #: Modules this filter imports late, to start fast: they are loaded as soon as smtpd goes on (`preload`).
     later: ClassVar[tuple[str, ...]] = ()
 

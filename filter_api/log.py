@@ -39,9 +39,9 @@ class Logger:
         self.verbose = verbose
         self._head = f"{printable(label, _LABEL)}: " if label else ""
 
-    def named(self, label: str) -> Logger:
-        """The log of one member of a chain, on the same sink."""
-        return Logger(self.sink, verbose=self.verbose, label=label)
+    def named(self, label: str, *, verbose: bool = False) -> Logger:
+        """The log of one member of a chain, on the same sink. verbose: -v of the member; that of all holds, too."""
+        return Logger(self.sink, verbose=self.verbose or verbose, label=label)
 
     def debug(self, session: Session | None, what: str, **facts: object) -> None:
         """For whoever looks for a mistake."""

@@ -70,14 +70,15 @@ def parse_options(
     own_set = set(own_letters.replace(":", ""))
     own: list[tuple[str, str]] = []
     common = CommonOptions()
+    exempt = [value for option, value in options if option == "-W"]
+    if exempt:
+        from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
+
+        common.exempt = ExemptTable(*exempt, allow_from=allow_from, allow_to=allow_to)
     for option, value in options:
         if option[1] in own_set:
             own.append((option, value))
-        elif option == "-W":
-            from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
-
-            common.exempt = ExemptTable(value, allow_from=allow_from, allow_to=allow_to)
-        else:
+        elif option != "-W":
             _set(common, option, value)
     return own, common
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from filter_api.bases.trusting import TrustingFilter
 from filter_api.bounds import SPOOL_ABOVE
@@ -115,6 +115,8 @@ def _count(option: str, value: str) -> int:
 
 class ScanningFilter(TrustingFilter):
     """Base of a filter that decides by what a daemon says of a whole message."""
+
+    beside: ClassVar[bool] = True
 
     #: What could not be asked about a message and might have spared it.
     doubts = PerTransaction(list[str])

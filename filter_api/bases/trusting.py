@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 
 class TrustingFilter(Filter):
-    """Resolver and memory are made at the first question: most installations never ask one."""
+    """Resolver and memory are made at the first question: most installations never ask one.
+
+    Filters of one process share them, so that each question is asked once.
+    """
 
     def __init__(self, resolver: Resolver | None = None) -> None:
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
+        self._own_resolver = resolver is not None
         self._resolver = resolver
         self._vouching: Vouching | None = None
 
@@ -33,7 +37,7 @@ class TrustingFilter(Filter):
         if self._resolver is None:
             from filter_api.net.dns import Resolver
 
-            self._resolver = Resolver()
+            self._resolver = self.context.shared(Resolver)
         return self._resolver
 
     @property
@@ -42,7 +46,8 @@ class TrustingFilter(Filter):
         if self._vouching is None:
             from filter_api.net.vouching import Vouching
 
-            self._vouching = Vouching(self.resolver, self.monotonic)
+            made = (self.resolver, self.monotonic)
+            self._vouching = Vouching(*made) if self._own_resolver else self.context.shared(Vouching, *made)
         return self._vouching
 
     def reload(self) -> None:

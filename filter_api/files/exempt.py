@@ -50,10 +50,10 @@ class _Entries(NamedTuple):
 
 
 class ExemptTable:
-    """The entries of a ``-W`` file, following its changes."""
+    """The entries of ``-W`` files, following their changes."""
 
     def __init__(
-        self, path: str, *, allow_from: bool = False, allow_to: bool = False, clock: Clock = time.monotonic
+        self, *paths: str, allow_from: bool = False, allow_to: bool = False, clock: Clock = time.monotonic
     ) -> None:
         """`allow_from`: the filter asks `sender_if_spf_passes`. `allow_to`: it knows the recipient when it decides.
 
@@ -63,24 +63,30 @@ class ExemptTable:
         def parse(lines: Sequence[Line]) -> _Entries:
             return _parse(lines, allow_from=allow_from, allow_to=allow_to)
 
-        self._file = ReloadingFile(path, parse, clock=clock)
+        self._files = [ReloadingFile(path, parse, clock=clock) for path in paths]
 
     def client(self, session: Client) -> bool:
         """Whether the client itself is exempt: by its address, or by a name smtpd confirmed (fcrdns ``pass``)."""
-        entries = self._file.current()
-        if session.address in entries.networks:
-            return True
-        if session.rdns is None or session.fcrdns != "pass":
-            return False
-        return entries.hosts.find_domain(session.rdns) is not None
+        name = session.rdns if session.fcrdns == "pass" else None
+        for entries in self._entries():
+            if session.address in entries.networks:
+                return True
+            if name is not None and entries.hosts.find_domain(name) is not None:
+                return True
+        return False
 
     def recipient(self, recipient: bytes) -> bool:
         """Whether mail to this recipient is exempt."""
-        return self._file.current().recipients.find_address(strip_source_route(recipient)) is not None
+        address = strip_source_route(recipient)
+        return any(entries.recipients.find_address(address) is not None for entries in self._entries())
 
     def sender_if_spf_passes(self, sender: bytes) -> bool:
         """Whether mail of this sender is exempt *if* SPF passes strongly for the client, which the caller checks."""
-        return self._file.current().senders.find_address(strip_source_route(sender)) is not None
+        address = strip_source_route(sender)
+        return any(entries.senders.find_address(address) is not None for entries in self._entries())
+
+    def _entries(self) -> list[_Entries]:
+        return [file.current() for file in self._files]
 
 
 def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entries:

@@ -43,11 +43,18 @@ _PROCEED: Final = Proceed()
 class Dispatcher:
     """Give it what smtpd wrote (`feed`); it writes the answers through the function given. Nothing in here raises.
 
-    members: in the order they are asked, bound to `context`.
+    members: in the order they are asked, bound to `context`. beside: those that may look at a message at the same time
+    do so (`Filter.beside`).
     """
 
     def __init__(
-        self, members: Sequence[Guarded], context: Context, write: Callable[[bytes], None], loop: Timer
+        self,
+        members: Sequence[Guarded],
+        context: Context,
+        write: Callable[[bytes], None],
+        loop: Timer,
+        *,
+        beside: bool = False,
     ) -> None:
         self.members = members
         self.context = context
@@ -65,7 +72,7 @@ class Dispatcher:
         self.ledger = Ledger(self.deadlines, self._flush)
         self._waiting = self.ledger.open
         self._set_up_commands()
-        self._set_up_messages()
+        self._set_up_messages(beside=beside)
 
     def _set_up_commands(self) -> None:
         several = len(self.members) > 1
@@ -78,7 +85,7 @@ class Dispatcher:
                 table[name] = in_order([table[name], end]) if name in table else end
         self._parser.told = self._told[False]
 
-    def _set_up_messages(self) -> None:
+    def _set_up_messages(self, *, beside: bool) -> None:
         examiners = [member for member in self.members if "on_message" in member.wanted]
         seconds = CHAIN_MESSAGE_SECONDS if len(self.members) > 1 else float("inf")
         self._at_commit = self._calls[_COMMIT]
@@ -89,7 +96,7 @@ class Dispatcher:
             self._unexamined.add(member, "commit", lambda _session, _argument: Failed("no message before commit"))
         for member, ask in zip(self._at_commit.members, self._at_commit.asks, strict=True):
             self._unexamined.add(member, "commit", ask)
-        self._examining = Examining(examiners, self.ledger, seconds, self._watch, self.broke)
+        self._examining = Examining(examiners, self.ledger, seconds, self._watch, self.broke, beside=beside)
         self.held = HeldMessages(
             self.outbox,
             self.context.spool,

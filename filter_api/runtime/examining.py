@@ -1,6 +1,8 @@
 """A message on its way through the members of a process: each sees what the one before made of it.
 
-A message that is refused is shown to nobody after. All of them together have a bounded time; a member that would get
+A message that is refused is shown to nobody after. Where members may look at it at the same time (`Filter.beside`), one
+after the other in the chain, they are asked together and each sees the message as the first of them does; what they
+answer is taken in their order all the same. All of them together have a bounded time; a member that would get
 less than a second of it is answered by its failure policy.
 """
 
@@ -14,8 +16,8 @@ from filter_api.decision import NO_FACTS, Proceed, Verdict
 from filter_api.runtime.asking import NO_TIME
 from filter_api.runtime.guard import Guarded, Watch, is_late
 from filter_api.runtime.held import HeldMessages
-from filter_api.runtime.life import Held
-from filter_api.runtime.pending import Asked, Ledger
+from filter_api.runtime.life import DECIDING, Held
+from filter_api.runtime.pending import Asked, Ledger, Pending
 from filter_api.runtime.refusals import LOST, Failed, refusal_of
 
 
@@ -25,7 +27,7 @@ class Examining:
     broke(error): logs a mistake of the library's own.
     """
 
-    __slots__ = ("_broke", "_last", "_ledger", "_members", "_seconds", "_watch")
+    __slots__ = ("_beside", "_broke", "_last", "_ledger", "_members", "_seconds", "_watch")
 
     def __init__(
         self,
@@ -34,8 +36,11 @@ class Examining:
         seconds: float,
         watch: Watch,
         broke: Callable[[BaseException], None],
+        *,
+        beside: bool = False,
     ) -> None:
         self._members = members
+        self._beside = turns_beside(members) if beside else {}
         self._last = len(members) - 1
         self._ledger = ledger
         self._seconds = seconds
@@ -46,17 +51,48 @@ class Examining:
         """The dot is here: ask; leads to `messages.finish`."""
         now = self._watch.last = self._watch.clock()
         held.until = now + self._seconds
-        self._take(held, messages, self._members[0].examine(held.session, held.message, now, held.until))
+        self._take(held, messages, self._ask(held, messages, now))
+
+    def _ask(self, held: Held, messages: HeldMessages, now: float) -> object:
+        """Ask the member whose turn it is, and with it those beside it; what it returned."""
+        result = self._members[held.turn].examine(held.session, held.message, now, held.until)
+        held.due = held.message.deadline
+        for turn in self._beside.get(held.turn, ()):
+            held.ahead[turn] = self._ask_ahead(held, messages, turn, now)
+        return result
+
+    def _ask_ahead(self, held: Held, messages: HeldMessages, turn: int, now: float) -> object:
+        """Ask a member before its turn; what it returned, or the question that it has not answered yet."""
+        member = self._members[turn]
+        result = member.examine(held.session, held.message, now, held.until)
+        if not is_late(result):
+            return result
+        try:
+            settle = partial(self._arrived, held, messages, turn)
+            return self._ledger.ask(held.session, Asked(member, "message", result), held.message.deadline, settle)
+        except BaseException as error:  # noqa: BLE001 - no memory: it has not answered, and the others may
+            return member.failure(held.session, "message", error)
+
+    def _arrived(self, held: Held, messages: HeldMessages, turn: int, result: object) -> None:
+        """A member that was asked before its turn has decided."""
+        if held.turn == turn:
+            del held.ahead[turn]
+            self._late(held, messages, result)
+        else:
+            held.ahead[turn] = result
 
     def _late(self, held: Held, messages: HeldMessages, result: object) -> None:
-        """A hook that took its time has decided."""
+        """A hook that took its time has decided; on a message that is gone since, nobody else is asked."""
         self._watch.last = self._watch.clock()
-        self._take(held, messages, result)
+        if held.state is DECIDING:
+            self._take(held, messages, result)
 
     def _take(self, held: Held, messages: HeldMessages, result: object) -> None:
         """Go on with what the member whose turn it is has returned, until all were asked."""
         try:
             while True:
+                if isinstance(result, Pending):
+                    return  # it was asked ahead of its turn, and tells
                 member, message = self._members[held.turn], held.message
                 verdict = result if type(result) is Verdict else self._verdict(held, messages, member, result)
                 if verdict is None:
@@ -66,6 +102,7 @@ class Examining:
                     line = member.line_of(held.session, message, verdict, self._watch.last - message.queued_at)
                 given = Verdict() if member.observe else verdict
                 if held.turn == self._last or not isinstance(given.decision, Proceed):
+                    self._forget_ahead(held)
                     messages.finish(held, given)
                     member.write(line)
                     return
@@ -73,9 +110,10 @@ class Examining:
                 if given.edits:
                     held.message = message.edited(given.edits, messages.longest)
                 held.turn += 1
-                result = self._next(held, result)
+                result = self._next(held, messages, result)
         except BaseException as error:  # noqa: BLE001 - it cannot be edited, or is a mistake of the library's own
             refusal = refusal_of(error)
+            self._forget_ahead(held)
             if refusal is None:
                 self._broke(error)
             messages.finish(held, Verdict(refusal or LOST), logged=False)
@@ -85,14 +123,38 @@ class Examining:
         if not is_late(result):
             return member.verdict(held.session, result)
         settle = partial(self._late, held, messages)
-        self._ledger.ask(held.session, Asked(member, "message", result), held.message.deadline, settle)
+        self._ledger.ask(held.session, Asked(member, "message", result), held.due, settle)
         return None
 
-    def _next(self, held: Held, before: object) -> object:
-        """Ask the next member, if there is time; before: what the last one returned."""
+    def _next(self, held: Held, messages: HeldMessages, before: object) -> object:
+        """Ask the next member, if there is time and it was not asked ahead; before: what the last one returned."""
         if isinstance(before, Failed) and before.for_all:
             return before
+        if held.turn in held.ahead:
+            result = held.ahead[held.turn]
+            if not isinstance(result, Pending):
+                del held.ahead[held.turn]
+            return result
         now = self._watch.last
         if held.until - now < LEAST_SECONDS:
             return Failed(NO_TIME)
-        return self._members[held.turn].examine(held.session, held.message, now, held.until)
+        return self._ask(held, messages, now)
+
+    def _forget_ahead(self, held: Held) -> None:
+        """The answer is known: nobody needs the others'."""
+        ahead, held.ahead = held.ahead, {}
+        for each in ahead.values():
+            if isinstance(each, Pending):
+                self._ledger.withdraw(each)
+
+
+def turns_beside(members: Sequence[Guarded]) -> dict[int, range]:
+    """The turn of the first of several that may look at a message at the same time → the turns of the others."""
+    found = {}
+    first = 0
+    for turn in range(1, len(members) + 1):
+        if turn == len(members) or not (members[turn].filter.beside and members[turn - 1].filter.beside):
+            if turn - first > 1:
+                found[first] = range(first + 1, turn)
+            first = turn
+    return found

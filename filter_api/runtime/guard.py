@@ -57,7 +57,7 @@ class Guarded:
         self.label = label
         self._observe = observe
         self.watch = watch
-        filter_.bind(context.named(label) if label else context)
+        filter_.bind(context.named(label, verbose=filter_.options.verbose) if label else context)
         self.wanted = filter_.wanted()
         #: How long a decision on a command, and on a message, may take.
         self.command_seconds = filter_.options.timeout or filter_.command_deadline

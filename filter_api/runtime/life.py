@@ -62,13 +62,16 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 class Held:
     """One message. refusal: why it cannot be taken, whatever the filters say. commits: requests that came early.
 
-    message: as the member sees it whose turn it is; until: when the last of them must have answered. logged: the
-    decision the log knows; another one may follow, if the lines cannot be given back.
+    message: as the member sees it whose turn it is, which must have answered by `due`; until: when the last of them
+    must. ahead: what members beside it have returned already, by their turn, or the question if they have not. logged:
+    the decision the log knows; another one may follow, if the lines cannot be given back.
     """
 
     __slots__ = (
+        "ahead",
         "commits",
         "decision",
+        "due",
         "logged",
         "message",
         "refusal",
@@ -86,7 +89,9 @@ class Held:
         self.message = Message(spool)
         self.state: State = COLLECTING
         self.turn = 0
+        self.due = 0.0
         self.until = 0.0
+        self.ahead: dict[int, object] = {}
         self.refusal: Reject | None = None
         self.decision: Decision = LOST
         self.logged: Decision | None = None

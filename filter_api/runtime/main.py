@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from filter_api.context import Context
 from filter_api.errors import ConfigError, UsageError
@@ -30,7 +30,22 @@ from filter_api.runtime.transport import Wire, take_standard_streams
 from filter_api.text.escape import CUT_MARK
 from filter_api.version import VERSION
 
-Build: TypeAlias = Callable[[Sequence[str]], Filter]
+
+class Chain(NamedTuple):
+    """Several filters of one process.
+
+    members: by label, in the order they are asked; a label stands before each line that its member logs. program: for
+    syslog. options: -n, -L and -v of the whole process; all else is each member's own. beside: option -p of
+    filter-chain(8).
+    """
+
+    members: Mapping[str, Filter]
+    program: str
+    options: CommonOptions
+    beside: bool = False
+
+
+Build: TypeAlias = Callable[[Sequence[str]], "Filter | Chain"]
 
 _LINE: Final = 2000  # characters of a complaint, and of the usage
 _EOF_GRACE: Final = 0.8  # seconds for stopping() when smtpd is gone
@@ -38,16 +53,16 @@ _TERM_GRACE: Final = 1.5  # seconds for stopping() and for what is still unwritt
 
 
 def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a filter; does not return.
+    """Run a filter, or several; does not return.
 
     filter_or_build: a filter without options of its own, or a function from the arguments to the filter (which calls
-    `parse_options` and sets `options`). usage: the usage line without ``usage:``. A usage or configuration error is
-    shown on stderr with exit status 1.
+    `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. A usage or
+    configuration error is shown on stderr with exit status 1.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
     try:
-        filter_ = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
+        made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
     except VersionWanted:
         print(f"{program} {VERSION}")
         sys.exit(0)
@@ -55,7 +70,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
         _refuse(f"{program}: {error}", f"usage: {usage or f'{program} {COMMON_USAGE}'}")
     except ConfigError as error:
         _refuse(f"{program}: {error}")
-    serve({"": filter_}, filter_.name, filter_.options)
+    serve(Chain({"": made}, made.name, made.options) if isinstance(made, Filter) else made)
 
 
 def _refuse(*lines: str) -> NoReturn:
@@ -72,18 +87,14 @@ def _plain(filter_: Filter, words: Sequence[str]) -> Filter:
     return filter_
 
 
-def serve(members: Mapping[str, Filter], program: str, options: CommonOptions) -> NoReturn:
-    """Speak with smtpd on fd 0 and fd 1 until it is gone; exits with status 0.
-
-    members: the filters of this process by label, in the order they are asked. A label stands before each line that its
-    member logs; a filter that is alone may have an empty one. program: for syslog. options: -n, -L and -v of the whole
-    process; all else is each member's own.
-    """
+def serve(chain: Chain) -> NoReturn:
+    """Speak with smtpd on fd 0 and fd 1 until it is gone; exits with status 0. One that is alone has an empty label."""
+    options = chain.options
     os.umask(0o077)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wire, finish = take_standard_streams()
-    sink: Sink = SyslogSink(program) if options.syslog else StderrSink()
+    sink: Sink = SyslogSink(chain.program) if options.syslog else StderrSink()
     adopt_stdlib_logging(sink)
     # Few cycles are made, and many objects live long: collect rarely (measured: 6 to 10 % of the data path).
     gc.set_threshold(50_000, 20, 20)
@@ -91,17 +102,17 @@ def serve(members: Mapping[str, Filter], program: str, options: CommonOptions) -
     # block than that was freed once (mallopt(3), M_TRIM_THRESHOLD): 10 % of the data path. Nothing is touched by this.
     bytes(2 << 20)
     context = Context(Logger(sink, verbose=options.verbose))
-    _run(guard(members, context, observe=options.observe), context, wire)
+    _run(guard(chain.members, context, observe=options.observe), context, wire, beside=chain.beside)
     wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
 
 
-def _run(members: Sequence[Guarded], context: Context, wire: socket.socket) -> None:
+def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, *, beside: bool) -> None:
     """Serve to the end. SystemExit leaves an event loop wherever it is raised: the loop is taken up again."""
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(_serve(members, context, wire))
+    serving = loop.create_task(_serve(members, context, wire, beside=beside))
     while not serving.done():
         try:
             loop.run_until_complete(serving)
@@ -109,13 +120,19 @@ def _run(members: Sequence[Guarded], context: Context, wire: socket.socket) -> N
             _tell_failure(context, "escaped", error)
 
 
-async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket) -> None:
+async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket, *, beside: bool) -> None:
     loop = asyncio.get_running_loop()
     catch_stray_output(context.log.sink, loop)
     loop.set_exception_handler(lambda _, about: _tell(context, about))
     ended = asyncio.Event()
     terminated = asyncio.Event()
-    dispatcher = Dispatcher(members, context, lambda data: connection.write(data), loop)  # noqa: PLW0108 - made below
+    dispatcher = Dispatcher(
+        members,
+        context,
+        lambda data: connection.write(data),  # noqa: PLW0108 - made below
+        loop,
+        beside=beside,
+    )
     connection = Wire(dispatcher, dispatcher.outbox, ended.set, lambda error: _tell_failure(context, "input", error))
     _handle_signals(loop, members, ended, terminated)
     wire.setblocking(False)

@@ -12,7 +12,7 @@ from typing import Final
 
 from filter_api.bounds import MEMORY_RESERVE
 
-_NOTE: Final = b"library error=MemoryError note=\"memory has run out; what is held is being refused\"\n"
+_NOTE: Final = b'library error=MemoryError note="memory has run out; what is held is being refused"\n'
 _PAUSE: Final = 1.0  # seconds
 
 

@@ -66,7 +66,7 @@ class Ledger:
         #: Questions not answered yet, by session.
         self.open: dict[bytes, list[Pending]] = {}
 
-    def ask(self, session: Session, asked: Asked, due: float, settle: Settle) -> None:
+    def ask(self, session: Session, asked: Asked, due: float, settle: Settle) -> Pending:
         """Await a hook's answer until `due` (the clock's time); then the question is settled with `Failed`.
 
         What this raises, for want of memory, leaves no question open: the caller answers.
@@ -80,6 +80,12 @@ class Ledger:
             self._close(pending)
             pending.cancel()
             raise
+        return pending
+
+    def withdraw(self, pending: Pending) -> None:
+        """Nobody wants to know any more: stop the hook, settle nothing."""
+        self._close(pending)
+        pending.cancel()
 
     async def _run(self, pending: Pending) -> None:
         result: object

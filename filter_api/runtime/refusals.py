@@ -16,9 +16,7 @@ def _refused(reason: str) -> dict[str, object]:
 LINE_TOO_LONG: Final = Reject(550, "5.6.0", "line too long", facts=_refused("line-too-long"))
 HEADER_TOO_LONG: Final = Reject(550, "5.6.0", "header too long", facts=_refused("header-too-long"))
 TOO_MANY_FIELDS: Final = Reject(550, "5.6.0", "too many header fields", facts=_refused("too-many-fields"))
-NO_SPACE: Final = Reject(
-    452, "4.3.1", "insufficient system storage", facts={"result": "failed", "reason": "spool"}
-)
+NO_SPACE: Final = Reject(452, "4.3.1", "insufficient system storage", facts={"result": "failed", "reason": "spool"})
 LOST: Final = Reject(451, "4.3.0", "temporary local problem", facts={"result": "failed", "reason": "lost"})
 
 _NO_ANSWER: Final = {"result": "failed", "reason": "no answer could be made"}

@@ -49,8 +49,8 @@ class Player:
     """Runs one filter, or several in one process, by their labels.
 
     wall: what the clock on the wall says at the start (seconds since 1970); it moves with the loop.
-    observe: -n for all of them. loop: by default one whose clock jumps; pass `asyncio.new_event_loop()` where real
-    sockets must answer. log: the lines the filters logged.
+    observe: -n for all of them. beside: option -p of filter-chain(8). loop: by default one whose clock jumps; pass
+    `asyncio.new_event_loop()` where real sockets must answer. log: the lines the filters logged.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Player:
         handshake: Iterable[bytes] = HANDSHAKE,
         spool: Spool | None = None,
         observe: bool = False,
+        beside: bool = False,
     ) -> None:
         members = {"": filter_} if isinstance(filter_, Filter) else filter_
         self.filter = next(iter(members.values()))
@@ -85,6 +86,7 @@ class Player:
             spool=spool,
         )
         self.members = guard(members, self.context, observe=observe)
+        self._beside = beside
         self.dispatcher = self.loop.run_until_complete(self._make())
         told = (self._told(line) for line in handshake)
         self.feed(b"".join(line + b"\n" for line in told if line))
@@ -92,7 +94,7 @@ class Player:
             self.loop.run_until_complete(member.start())
 
     async def _make(self) -> Dispatcher:
-        return Dispatcher(self.members, self.context, self._wrote, self.loop)
+        return Dispatcher(self.members, self.context, self._wrote, self.loop, beside=self._beside)
 
     def _told(self, line: bytes) -> bytes:
         """A line of the handshake as smtpd of this protocol says it; before 0.7 it did not tell its protocol."""

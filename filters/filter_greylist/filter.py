@@ -8,30 +8,34 @@ that cannot be asked stops no mail: the failure policy is to accept.
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from filter_api import trust
-from filter_api.decision import Decision, Failure, Proceed, Reject
+from filter_api.bases.trusting import TrustingFilter
+from filter_api.decision import AddHeader, Decision, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
-from filter_api.filter import Filter
+from filter_api.message.message import Message
 from filter_api.net.breaker import Breaker
 from filter_api.net.dns import Resolver
 from filter_api.net.vouching import Vouching
 from filter_api.session import PerTransaction, Session
 from filter_api.text.addresses import Address, is_role_address, parse_source
+from filter_api.wanted import Wanted
 from filter_greylist.deciding.clock import CurrentClock, SteadyClock
 from filter_greylist.deciding.judge import Case, Judge
+from filter_greylist.deciding.learner import Learner
 from filter_greylist.deciding.tarpit import Tarpit
 from filter_greylist.deciding.trap import LowPriorityMx, SeenClients, Traps
 from filter_greylist.deciding.upkeep import Upkeep
-from filter_greylist.options import Options
+from filter_greylist.options import Options, parse
 from filter_greylist.rules import policy
 from filter_greylist.rules.key import network_name, normal_recipient
-from filter_greylist.rules.learn import OurMessages, Quota, lesson
 from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
-from filter_greylist.rules.records import Kind, Life, Record, address_name
+from filter_greylist.rules.records import address_name
 from filter_greylist.store.background import Background
 from filter_greylist.store.base import Store, StoreError
 from filter_greylist.store.opening import open_spec
@@ -64,8 +68,8 @@ class Delivery:
         self.delayed = 0
 
 
-class Greylist(Filter):
-    """The filter; with -x and -o it is a subclass that registers for more."""
+class Greylist(TrustingFilter):
+    """The filter."""
 
     name: ClassVar[str] = "filter-greylist"
     default_failure: ClassVar[Failure] = Failure.ACCEPT
@@ -76,23 +80,37 @@ class Greylist(Filter):
         self, own: Options | None = None, store: Store | None = None, resolver: Resolver | None = None
     ) -> None:
         """`store` and `resolver` are for tests; by default they are what the options and resolv.conf(5) name."""
+        super().__init__(resolver)
         self.own = own or Options()
         self.store = store or open_spec(self.own.store, self._store_says, self.own.bounds)
-        self.resolver = resolver or Resolver()
         self.clock = SteadyClock()
         self.store.clock = CurrentClock(lambda: self.clock)
         self.breaker = Breaker("greylist store")
-        self.vouching = Vouching(self.resolver, self._monotonic, self.own.common)
-        self.judge = Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
         self.traps = Traps(self.own.traps, self.own.allowed)
         self.low_mx = LowPriorityMx(self.own.low_mx, time.monotonic())
         self.seen = SeenClients(self.own.timers.grey)
         self.tarpit = Tarpit(self.own.tarpit)
-        self.quota = Quota()
-        self.our_messages = OurMessages()
+        self.learner = Learner(self)
         self.upkeep = Upkeep(self)
         self._opened = asyncio.Event()
         self.background = Background(TASKS, lambda error: self.breaker.failed(str(error)))
+
+    def wanted(self) -> Wanted:
+        """-x needs the messages, -o the reports of outgoing connections."""
+        wanted = super().wanted()
+        return Wanted(wanted.hooks if self.own.header else wanted.without("on_message").hooks, outgoing=self.own.learn)
+
+    @property
+    def vouching(self) -> Vouching:
+        """Asks SPF, and remembers; with -c, for the domains listed there, too."""
+        if self._vouching is None and self.own.common is not None:
+            self._vouching = Vouching(self.resolver, self.monotonic, self.own.common)
+        return super().vouching
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Decides."""
+        return Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -111,13 +129,6 @@ class Greylist(Filter):
         await self.upkeep.stop()
         await self.background.finish()
         await self.store.close()
-
-    def reload(self) -> None:
-        """SIGHUP: somebody may have mended a zone."""
-        self.vouching.forget()
-
-    def _monotonic(self) -> float:
-        return self.monotonic()  # the clock is given after this filter is made
 
     def _store_says(self, text: str) -> None:
         self.log.warning(None, "store", note=text)
@@ -250,40 +261,22 @@ class Greylist(Filter):
 
     def saw_commit(self, session: Session, size: int) -> None:
         """Only a message that is in the queue makes its client white, or teaches who our users write to."""
-        if session.transaction is None:
+        transaction, now = session.transaction, self.clock.now()
+        if transaction is None:
             return
-        now, white = self.clock.now(), self.own.timers.white
         if session.outgoing:
-            self._learn_mx(session, Life(now, now, now + white, 0, 0))
+            self.learner.taken(session, transaction, now)
         elif self.ours(session):
-            self._learn_pairs(session, now)
+            self.learner.sent(session, transaction, now)
         elif session in self.deliveries and session.address is not None:
-            first = self.deliveries[session].first or now
-            self.background.begin(self._whiten(session.address, Life(first, now, now + white, 0, 1)))
+            self.learner.whiten(session.address, self.deliveries[session].first or now, now, passed=1)
 
-    def _learn_pairs(self, session: Session, now: int) -> None:
-        """Option -o: whom a user of ours wrote to."""
-        transaction = session.transaction
-        if not self.own.learn or transaction is None:
-            return
-        taught = lesson(session.user, transaction.sender, transaction.recipients)
-        if taught is None:
-            return
-        if transaction.id is not None:
-            self.our_messages.add(transaction.id, now)
-        if taught.pairs:
-            self.background.begin(self.upkeep.learn(taught))
-
-    def _learn_mx(self, session: Session, life: Life) -> None:
-        """Option -o: the host that took a message of ours, as spamlogd(8) learns it."""
-        transaction, address = session.transaction, session.destination_address
-        if address is None or transaction is None or not transaction.sender or address in self.options.ours:
-            return
-        if transaction.id in self.our_messages:
-            self.background.begin(self._whiten(address, life))
-
-    async def _whiten(self, address: Address, life: Life) -> None:
-        await self.store.merge([Record(Kind.WHITE, address_name(address), life)])
+    def on_message(self, session: Session, message: Message) -> Verdict:
+        """Option -x: what had to wait says so."""
+        if session not in self.deliveries or not (seconds := self.deliveries[session].delayed):
+            return Verdict()
+        host = self.server.admd.decode("ascii", "replace") or socket.gethostname()
+        return Verdict(edits=[AddHeader("X-Greylist", f"delayed {seconds} seconds by {host}")])
 
 
 def _severity(outcome: Outcome) -> tuple[int, int]:
@@ -300,3 +293,11 @@ def _suspicious(session: Session) -> bool:
     from filter_api.names.dynamic import DEFAULT_REFUSE, score
 
     return score(session.rdns, session.address).total >= DEFAULT_REFUSE
+
+
+def build(arguments: Sequence[str], store: Store | None = None, resolver: Resolver | None = None) -> Greylist:
+    """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
+    own, common = parse(arguments)
+    built = Greylist(own, store, resolver)
+    built.options = common
+    return built

@@ -11,9 +11,8 @@ from typing import Any
 from filter_api.net.dns import Resolver
 from filter_api.testing import Client, Player
 from filter_api.testing.dns import FakeZone
-from filter_greylist.__main__ import build
 from filter_greylist.deciding.clock import SteadyClock
-from filter_greylist.filter import Greylist
+from filter_greylist.filter import Greylist, build
 from filter_greylist.rules.records import Kind, Record
 from filter_greylist.store.base import Store
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from filter_api import Decision, Reject, Session, Transaction
-from filter_greylist.__main__ import build
+from filter_greylist.filter import build
 from filter_greylist.rules.records import Kind, Life, Record
 from filter_greylist.store.sqlite.store import SqliteStore
 from tests.filter_greylist.smtp import Hands, Smtpd

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from filter_greylist.deciding.clock import SteadyClock
 from filter_greylist.deciding.trap import BEAT_SECONDS
-from filter_greylist.rules.learn import Lesson, records_of
-from filter_greylist.rules.records import Kind, Move
+from filter_greylist.rules.records import Move
 from filter_greylist.store.background import end
 from filter_greylist.store.base import StoreError
 
@@ -142,24 +141,6 @@ class Upkeep:
         while going and not owner.clock.suspended:
             going = await owner.store.sweep(owner.clock.now())
             await asyncio.sleep(PAUSE)
-
-    async def learn(self, lesson: Lesson) -> None:
-        """Remember the pairs of a message of ours: the known ones are renewed, new ones as far as the quota goes."""
-        owner, now = self._owner, self._owner.clock.now()
-        known = [await owner.store.get(Kind.PAIR, name) for name in lesson.pairs]
-        new = [name for name, record in zip(lesson.pairs, known, strict=True) if record is None]
-        granted = set(new[: owner.quota.take(lesson.user, len(new), now)])
-        if len(granted) < len(new):
-            owner.log.info(None, "learned", user=lesson.user, pairs=len(granted), refused=len(new) - len(granted))
-        pairs = [
-            name for name, record in zip(lesson.pairs, known, strict=True) if record is not None or name in granted
-        ]
-        domains = [name for name in lesson.domains if any(_of_domain(pair, name) for pair in pairs)]
-        await owner.store.merge(records_of(pairs, domains, now, owner.own.timers))
-
-
-def _of_domain(pair: bytes, domain: bytes) -> bool:
-    return pair.partition(b"\0")[0].endswith(b"@" + domain)
 
 
 def settings_text(owner: Greylist) -> str:

@@ -1,0 +1,45 @@
+"""The options of filter-chain(8)."""
+
+from __future__ import annotations
+
+import getopt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from filter_api.errors import UsageError
+from filter_api.options import CommonOptions, parse_options
+from filter_chain.entries import Entry, of_command_line, of_file
+
+LETTERS = "f:LnN:pvVW:"
+USAGE = "filter-chain [-LnpvV] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """-f entries, or those of the command line; -p beside; given: -n, -N and -W, which every member gets."""
+
+    entries: tuple[Entry, ...]
+    beside: bool = False
+    given: tuple[str, ...] = ()
+
+
+def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
+    """Read a command line and the file it names. Raises UsageError, ConfigError and VersionWanted."""
+    try:
+        options, rest = getopt.getopt(list(arguments), LETTERS)
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    _, common = parse_options("", _words(options, "-L", "-n", "-N", "-v", "-V", "-W"))
+    values = dict(options)
+    if "-f" in values and rest:
+        raise UsageError(f"the members are in the file of -f or on the command line, not in both: {rest[0]}")
+    if "-f" not in values and not rest:
+        raise UsageError("there is no member: name a file with -f, or members behind the options")
+    entries = of_file(values["-f"]) if "-f" in values else of_command_line(rest)
+    given = _words(options, "-n", "-N", "-W")
+    return Options(tuple(entries), beside="-p" in values, given=tuple(given)), common
+
+
+def _words(options: Sequence[tuple[str, str]], *wanted: str) -> list[str]:
+    """These options as they stood on the command line."""
+    return [word for option, value in options if option in wanted for word in (option, value) if word]
