@@ -29,6 +29,8 @@ from tests.smtpd.chain_config import (
     GOOD,
     IDLE,
     LISTENERS,
+    MEMBERS,
+    ONE,
     QUARANTINE,
     SERVERS,
     SUBMISSION,
@@ -39,8 +41,10 @@ from tests.smtpd.syslogged import SyslogSmtpd
 from tools.private_smtpd import Client, Gone, dot_stuffed, wait_until
 from tools.private_smtpd.backends import EICAR, FOLDER, Backend, start_clamd, start_redis, start_spamd
 
-LOGGED: Final = re.compile(r"^([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
+LOGGED: Final = re.compile(r"^(?:mail: )?([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
 """A filter's line in smtpd's log: the filter, the session, what it is about, key=value …"""
+
+_OF_ONE: Final = re.compile(r'filter (\{[^}]*\}|"[a-z]+")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,13 @@ def converse(client: Client, sender: str, recipient: str, text: bytes) -> Seen:
 class Chain:
     """One smtpd with the whole chain; see the module."""
 
-    def __init__(self, version: str, *, seconds: int = 30, redis: bool = True, rules: str = "") -> None:
-        """`seconds`: -T of the scanners; `redis`: start one in here; `rules`: spamd's only rules, if given."""
+    def __init__(
+        self, version: str, *, seconds: int = 30, redis: bool = True, rules: str = "", one: bool = False
+    ) -> None:
+        """`seconds`: -T of the scanners; `redis`: start one in here; `rules`: spamd's only rules, if given.
+
+        one: one process with all filters, on every listener, instead of six.
+        """
         self.version = version
         self.backends: dict[str, Backend] = {}
         # the daemon runs before its filters do, as their directories have to be made in its private file tree
@@ -125,9 +134,11 @@ class Chain:
         try:
             self._furnish()
             self._start_backends(redis=redis, rules=rules)
-            filters = FILTERS.replace("SECONDS", str(seconds))
+            self.smtpd.room.write("/etc/mail/filters", MEMBERS.replace("SECONDS", str(seconds)))
+            filters = ONE if one else FILTERS.replace("SECONDS", str(seconds))
             # 6.8 of Debian 12 cannot do TLS with its OpenSSL, so there is no submission to test there
-            self.smtpd.restart(filters + (SUBMISSION if version != "6.8" else "") + LISTENERS)
+            listeners = (SUBMISSION if version != "6.8" else "") + LISTENERS
+            self.smtpd.restart(filters + (_OF_ONE.sub('filter "mail"', listeners) if one else listeners))
             with self.client(GOOD) as client:  # smtpd greets when its filters are ready
                 client.quit()
             self.filters = {each.pid for each in self.smtpd.filters()}

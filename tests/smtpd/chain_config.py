@@ -49,6 +49,18 @@ filter "spamassassin" proc-exec "filter-spamassassin -r 12 -T SECONDS -a {FOLDER
     -s /etc/mail/sender-scores -q {QUARANTINE}/spam"
 filter "dkimsign" proc-exec "filter-dkimsign -t -K /etc/mail/dkim/keys"
 """
+ONE: Final = """
+filter "mail" proc-exec "filter-chain -f /etc/mail/filters"
+"""
+"""The same in one process, which stands wherever one of them did: each member knows what is ours."""
+MEMBERS: Final = f"""
+rdns -f -H -S -T 4
+dyndns -T 4
+greylist -o -G 0:4:864 -T 4 -t /etc/mail/traps -f {REDIS}
+clamav -h -T SECONDS -a {FOLDER}/clamd.sock -q {QUARANTINE}/virus
+spamassassin -r 12 -T SECONDS -a {FOLDER}/spamd.sock -s /etc/mail/sender-scores -q {QUARANTINE}/spam
+dkimsign -t -K /etc/mail/dkim/keys
+"""
 LISTENERS: Final = f"""
 listen on 203.0.113.25 port 25 filter {{ "rdns", "dyndns", "greylist", "clamav", "spamassassin" }}
 listen on socket filter {{ "greylist", "clamav", "dkimsign" }}

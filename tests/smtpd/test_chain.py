@@ -21,9 +21,9 @@ from tools.private_smtpd.backends import GTUBE
 BOB = "bob@example.org"
 
 
-@pytest.fixture(scope="module")
-def chain(version: str) -> Iterator[Chain]:
-    with Chain(version) as running:
+@pytest.fixture(scope="module", params=["six processes", "one process"])
+def chain(version: str, request: pytest.FixtureRequest) -> Iterator[Chain]:
+    with Chain(version, one=request.param == "one process") as running:
         yield running
         running.check_alive()
 
