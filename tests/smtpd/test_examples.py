@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CONFIGURATIONS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("smtpd.conf")) + sorted(
     str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*.conf") if path.name != "smtpd.conf"
 )
-USERS = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign")
+USERS = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign", "_mailfilter")
 IDLE = "listen on 127.0.0.1\naction a maildir\nmatch from any for any action a\n"
 
 
@@ -48,6 +48,7 @@ def files() -> dict[str, str | bytes]:
         "/etc/mail/common_domains": (EXAMPLES / "common_domains").read_bytes(),
         "/etc/mail/sender-scores": (EXAMPLES / "tables" / "sender-scores").read_bytes(),
         "/etc/mail/our_domains": (EXAMPLES / "tables" / "our_domains").read_bytes(),
+        "/etc/mail/filters": (EXAMPLES / "tables" / "filters").read_bytes(),
         "/etc/mail/traps": (EXAMPLES / "tables" / "traps").read_bytes(),
         "/etc/mail/exempt": (EXAMPLES / "tables" / "exempt").read_bytes(),
         "/etc/mail/our-networks": (EXAMPLES / "tables" / "our-networks").read_bytes(),
@@ -55,6 +56,7 @@ def files() -> dict[str, str | bytes]:
         "/etc/mail/dkim/keys": (EXAMPLES / "tables" / "dkim-keys").read_bytes(),
         "/etc/mail/dkim/example.org.key": signing,
         "/etc/mail/dkim/example.net.key": signing,
+        "/etc/mail/dkim/mail.key": signing,
         "/etc/mail/dkim/example.org.ed25519": pem(ed25519.Ed25519PrivateKey.generate()),
     }
     for name in ("example.com", "mx.example.org", "mail.example.com", "mx.example.org.fullchain"):
@@ -69,16 +71,20 @@ def smtpd(version: str) -> Iterator[Smtpd]:
     programs = {"table-mysql": "raise SystemExit('not asked')"}
     with Smtpd(version, IDLE, files=files(), filters=programs, users=USERS) as running:
         room = running.room
+        install = ("install", "-d", "-m", "700", "-o")
         for command in (
             ["chmod", "600", "/etc/mail/greylist-store", "/etc/mail/passwd", *_keys(room.path("/etc/mail/dkim"))],
             ["sh", "-c", "chmod 600 /etc/ssl/private/*"],
             ["chown", "_greylist:_greylist", "/etc/mail/greylist-store"],
             ["chown", "-R", "_dkimsign:_dkimsign", "/etc/mail/dkim"],
+            ["chown", "_mailfilter:_mailfilter", "/etc/mail/dkim/mail.key"],
             ["mount", "-t", "tmpfs", "tmpfs", "/var/lib"],
             ["mkdir", "-p", "/var/spool/quarantine", "/var/lib/opensmtpd-filters"],
-            ["install", "-d", "-o", "_greylist", "-g", "_greylist", "-m", "700", "/var/lib/opensmtpd-filters/greylist"],
-            ["install", "-d", "-o", "_mailscan", "-g", "_mailscan", "-m", "700", "/var/spool/quarantine/virus"],
-            ["install", "-d", "-o", "_mailscan", "-g", "_mailscan", "-m", "700", "/var/spool/quarantine/spam"],
+            [*install, "_greylist", "-g", "_greylist", "/var/lib/opensmtpd-filters/greylist"],
+            [*install, "_mailfilter", "-g", "_mailfilter", "/var/lib/opensmtpd-filters/mail"],
+            [*install, "_mailfilter", "-g", "_mailfilter", "/var/spool/quarantine/mail"],
+            [*install, "_mailscan", "-g", "_mailscan", "/var/spool/quarantine/virus"],
+            [*install, "_mailscan", "-g", "_mailscan", "/var/spool/quarantine/spam"],
         ):
             assert room.run(command) == (0, ""), command
         yield running

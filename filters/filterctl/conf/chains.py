@@ -31,10 +31,12 @@ _ENDING = {"junk": "mark", "rewrite": "rewrite", "bypass": "bypass"}
 
 
 class Member(NamedTuple):
-    """A filter of a chain: its command (empty if builtin), the phases it decides, a builtin's decision."""
+    """A filter of a chain: the commands of what runs in its process, none if it is builtin (program and options; one,
+    or several in filter-chain(8)), the phases it decides, a builtin's decision.
+    """
 
     name: str
-    command: Sequence[str]
+    commands: Sequence[Sequence[str]]
     phases: frozenset[str]
     decision: str = ""
 
@@ -54,7 +56,7 @@ def remarks(chain: Sequence[Member], *, masquerade: bool, where: str = "") -> li
 
 def is_signer(member: Member) -> bool:
     """Whether it signs what passes, so that nothing may change behind it."""
-    return "dkimsign" in _name(member)
+    return any("dkimsign" in _name(command) for command in member.commands)
 
 
 def _phase_remarks(chain: Sequence[Member], phase: str) -> list[Remark]:
@@ -66,9 +68,8 @@ def _phase_remarks(chain: Sequence[Member], phase: str) -> list[Remark]:
         if kind == "bypass":
             found.append(Remark("note", f"at {phase} a bypass by {member.name} spares the client {later}"))
         elif kind:
-            found.append(
-                Remark("warning", f"at {phase} a {kind} by {member.name} hides the client from {later}: put it behind")
-            )
+            hidden = f"at {phase} a {kind} by {member.name} hides the client from {later}"
+            found.append(Remark("warning", f"{hidden}: put it behind, or all of them into one filter-chain"))
     if len(asked) > 1:
         order = ", ".join(member.name for member in asked)
         found.append(Remark("note", f"at {phase} asked in this order until one does not proceed: {order}"))
@@ -76,19 +77,21 @@ def _phase_remarks(chain: Sequence[Member], phase: str) -> list[Remark]:
 
 
 def _ending(member: Member, phase: str) -> str:
-    if not member.command:
+    if not member.commands:
         return _ENDING.get(member.decision, "")
-    marking = MARKS_WITH.get(_name(member), "") if phase == "mail-from" else ""
-    return "mark" if _given(member) & set(marking) else ""
+    if phase != "mail-from":
+        return ""
+    marks = any(_given(command) & set(MARKS_WITH.get(_name(command), "")) for command in member.commands)
+    return "mark" if marks else ""
 
 
-def _given(member: Member) -> set[str]:
+def _given(command: Sequence[str]) -> set[str]:
     """The letters of the options given to a filter of this suite; none for others."""
-    letters = LETTERS.get(_name(member))
+    letters = LETTERS.get(_name(command))
     if letters is None:
         return set()
     try:
-        options, _ = getopt.getopt(list(member.command[1:]), letters + COMMON_LETTERS)
+        options, _ = getopt.getopt(list(command[1:]), letters + COMMON_LETTERS)
     except getopt.GetoptError:
         return set()  # the dry run tells
     return {letter[1] for letter, _ in options}
@@ -101,12 +104,12 @@ def _trap_remarks(chain: Sequence[Member], where: str) -> list[Remark]:
     return [
         Remark("error", f"{member.name} has -M, which needs listeners with an address of their own, not {where}")
         for member in chain
-        if _name(member) == "filter-greylist" and "M" in _given(member)
+        if any(_name(command) == "filter-greylist" and "M" in _given(command) for command in member.commands)
     ]
 
 
-def _name(member: Member) -> str:
-    return os.path.basename(member.command[0]) if member.command else ""
+def _name(command: Sequence[str]) -> str:
+    return os.path.basename(command[0]) if command else ""
 
 
 def _signing_remarks(chain: Sequence[Member], *, masquerade: bool) -> list[Remark]:

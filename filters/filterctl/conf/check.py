@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import getopt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.text.escape import printable
 from filterctl.conf.chains import Member, remarks
 from filterctl.conf.lexer import Place
+from filterctl.conf.members import commands
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import Command, Configuration, FilterDefinition, read
 from filterctl.programs.access import SMTPD_USERS, Identity, identity, why_not
@@ -93,7 +94,7 @@ class Checker:
             return Member(definition.name, (), frozenset({definition.phase}), definition.decision)
         command = self._configuration.command_of(definition)
         words, outcome = self._runs.get(command, ([], None)) if command is not None else ([], None)
-        return Member(definition.name, words, outcome.phases if outcome else frozenset())
+        return Member(definition.name, commands(words), outcome.phases if outcome else frozenset())
 
     def _command(self, definition: FilterDefinition, command: Command) -> Iterator[Finding]:
         if command not in self._runs:
@@ -152,7 +153,8 @@ def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) ->
     for line in outcome.complaints:
         yield "error" if outcome.problem else "warning", line
     if outcome.problem or not outcome.as_user:
-        yield from (("error", reason) for path in _paths(words[1:]) if (reason := why_not(path, who)))
+        named = dict.fromkeys(word for command in [words, *commands(words)] for word in command[1:])
+        yield from (("error", reason) for path in _paths(named) if (reason := why_not(path, who)))
     if not outcome.as_user:
         yield "warning", f"not started as {who.user}: run filterctl check as root for that"
     if not outcome.problem:
@@ -160,7 +162,7 @@ def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) ->
         yield "ok", f"{program} as {who.user} registers {phases}"
 
 
-def _paths(words: Sequence[str]) -> Iterator[str]:
+def _paths(words: Iterable[str]) -> Iterator[str]:
     """The existing files and folders that arguments name: ``/path``, ``-f/path``, ``-f file:/path``."""
     for word in words:
         at = word.find("/")

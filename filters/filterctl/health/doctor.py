@@ -20,6 +20,7 @@ from filter_api.errors import ConfigError, UsageError
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
 from filterctl.conf.check import Checker
+from filterctl.conf.members import commands as members_of
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import Command, Configuration, read
 from filterctl.health import symptoms
@@ -88,7 +89,13 @@ def _examined(command: Command, configuration: Configuration) -> Iterator[Remark
         words = split(command.text)
     except ValueError:
         return  # told by check
-    yield from _sockets(words[1:], command)
+    for each in members_of(words):
+        yield from _sockets(each[1:], command)
+        yield from _asked(each, configuration)
+
+
+def _asked(words: Sequence[str], configuration: Configuration) -> Iterator[Remark]:
+    """What the filter's own module finds."""
     place = EXAMINERS.get(os.path.basename(words[0]))
     if place is None:
         return

@@ -2,6 +2,7 @@
 
 Two filters that looked at the same message wrote a line each; they are one message here. Lines come from smtpd(8),
 ``smtpd[1]: spamassassin: SESSION message …``, or from a filter with -L, ``filter-clamav[2]: SESSION message …``.
+A member of filter-chain(8) puts its own name in front, ``smtpd[1]: mail: spamassassin: SESSION message …``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ DEFAULTS: Final = ("/var/log/maillog", "/var/log/mail.log")
 
 _LINE: Final = re.compile(
     r"(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) \S+ "
-    r"(?P<ident>[^\s:\[]+)(?:\[\d+\])?: (?:(?P<name>[^\s:]+): )?(?P<session>[0-9a-f]{16}) message (?P<pairs>\S.*)"
+    r"(?P<ident>[^\s:\[]+)(?:\[\d+\])?: (?:(?:[^\s:]+: )?(?P<name>[^\s:]+): )?"
+    r"(?P<session>[0-9a-f]{16}) message (?P<pairs>\S.*)"
 )
 _RANK: Final = ("virus", "spam", "refused", "failed", "toolarge", "ham", "clean", "skipped")
 """Results, the one that matters most first: what a message counts as when two filters looked at it."""

@@ -8,13 +8,16 @@ import pytest
 
 from filterctl.conf.chains import LETTERS, Member, remarks
 
-RDNS = Member("rdns", ["/x/filter-rdns", "-f"], frozenset({"helo", "ehlo", "mail-from"}))
-MARKING_RDNS = Member("rdns", ["/x/filter-rdns", "-fm"], frozenset({"helo", "ehlo", "mail-from"}))
-DYNDNS = Member("dyndns", ["filter-dyndns"], frozenset({"mail-from"}))
-SCORING_DYNDNS = Member("dyndns", ["filter-dyndns", "-j", "5"], frozenset({"mail-from"}))
-SPAM = Member("spam", ["filter-spamassassin"], frozenset({"data-line", "commit"}))
-DKIM = Member("dkim", ["filter-dkimsign"], frozenset({"data-line", "commit"}))
-FOREIGN = Member("foreign", ["filter-other", "-m"], frozenset({"mail-from"}))
+RDNS = Member("rdns", [["/x/filter-rdns", "-f"]], frozenset({"helo", "ehlo", "mail-from"}))
+MARKING_RDNS = Member("rdns", [["/x/filter-rdns", "-fm"]], frozenset({"helo", "ehlo", "mail-from"}))
+DYNDNS = Member("dyndns", [["filter-dyndns"]], frozenset({"mail-from"}))
+SCORING_DYNDNS = Member("dyndns", [["filter-dyndns", "-j", "5"]], frozenset({"mail-from"}))
+SPAM = Member("spam", [["filter-spamassassin"]], frozenset({"data-line", "commit"}))
+DKIM = Member("dkim", [["filter-dkimsign"]], frozenset({"data-line", "commit"}))
+FOREIGN = Member("foreign", [["filter-other", "-m"]], frozenset({"mail-from"}))
+BEHIND = "put it behind, or all of them into one filter-chain"
+ONE = Member("mail", [["filter-rdns", "-m"], ["filter-dyndns"]], frozenset({"mail-from", "data-line"}))
+SIGNING = Member("mail", [["filter-clamav"], ["filter-dkimsign", "-d", "x"]], frozenset({"data-line", "commit"}))
 
 
 def warnings(*chain: Member, masquerade: bool = False) -> list[str]:
@@ -25,15 +28,19 @@ def warnings(*chain: Member, masquerade: bool = False) -> list[str]:
     ("chain", "expected"),
     [
         ((RDNS, DYNDNS, SPAM), []),
-        ((MARKING_RDNS, DYNDNS), ["at mail-from a mark by rdns hides the client from dyndns: put it behind"]),
+        ((MARKING_RDNS, DYNDNS), [f"at mail-from a mark by rdns hides the client from dyndns: {BEHIND}"]),
         ((DYNDNS, MARKING_RDNS), []),
-        ((SCORING_DYNDNS, RDNS), ["at mail-from a mark by dyndns hides the client from rdns: put it behind"]),
+        ((SCORING_DYNDNS, RDNS), [f"at mail-from a mark by dyndns hides the client from rdns: {BEHIND}"]),
         ((FOREIGN, RDNS), []),
         ((SPAM, DKIM), []),
         ((DKIM, SPAM), ["spam may change what dkim signed: put it last"]),
+        ((ONE,), []),
+        ((ONE, RDNS), [f"at mail-from a mark by mail hides the client from rdns: {BEHIND}"]),
+        ((ONE, SIGNING), []),
+        ((SIGNING, SPAM), ["spam may change what mail signed: put it last"]),
         (
             (Member("b", (), frozenset({"connect"}), "junk"), Member("c", (), frozenset({"connect"}), "reject")),
-            ["at connect a mark by b hides the client from c: put it behind"],
+            [f"at connect a mark by b hides the client from c: {BEHIND}"],
         ),
         ((Member("b", (), frozenset({"helo"}), "junk"), Member("c", (), frozenset({"connect"}), "reject")), []),
         ((Member("b", (), frozenset({"mail-from"}), "report"), RDNS), []),
@@ -60,7 +67,7 @@ def test_masquerade_beside_a_signer_is_an_error() -> None:
     ],
 )
 def test_a_trap_for_the_low_mx_needs_an_address(arguments: list[str], where: str, errors: int) -> None:
-    greylist = Member("grey", ["filter-greylist", *arguments], frozenset({"rcpt-to"}))
+    greylist = Member("grey", [["filter-rdns"], ["filter-greylist", *arguments]], frozenset({"rcpt-to"}))
     found = [text for severity, text in remarks([greylist], masquerade=False, where=where) if severity == "error"]
     assert len(found) == errors
     assert all(

@@ -123,6 +123,25 @@ def test_a_user_that_is_not_there(make: Make, run: Check) -> None:
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
+def test_a_chain_is_started_like_any_filter_and_the_files_of_its_members_are_looked_at(
+    run: Check, folder: Path
+) -> None:
+    program = folder / "filter-chain"
+    program.write_text(f"#!{sys.executable}\nfrom filter_chain.__main__ import run\nrun()\n")
+    program.chmod(0o755)
+    (folder / "exempt").touch(0o644)
+    (folder / "filters").write_text(f"rdns -f\ndyndns -W {folder}/exempt\n")
+    text = f'filter mail proc-exec "filter-chain -f {folder}/filters" user nobody\nlisten on lo0 filter mail\n'
+    status, lines = run(text)
+    assert (status, lines) == (0, ["smtpd.conf:1: ok: filter mail: filter-chain as nobody registers mail-from"])
+    (folder / "exempt").chmod(0o600)
+    status, lines = run(text)
+    assert status == 1
+    assert "smtpd.conf:1: error: filter mail: exempt cannot be read by nobody" in lines
+    assert any("filters:2: dyndns: " in line and "Permission denied" in line for line in lines)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
 def test_a_file_the_filters_user_cannot_read(make: Make, run: Check, folder: Path) -> None:
     make("filter-a", "connect")
     secret = folder / "secret"
@@ -182,7 +201,9 @@ def test_chain_order_and_masquerade(make: Make, run: Check) -> None:
         "listen on lo0 port 587 masquerade <senders> filter s\n"
     )
     assert status == 1
-    assert "smtpd.conf:4: warning: at mail-from a mark by r hides the client from d: put it behind" in lines
+    assert any(
+        line.startswith("smtpd.conf:4: warning: at mail-from a mark by r hides the client from d: ") for line in lines
+    )
     assert "smtpd.conf:5: error: masquerade rewrites From after s signed it: every signature fails" in lines
 
 

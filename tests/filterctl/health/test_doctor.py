@@ -88,6 +88,14 @@ def test_a_socket_the_filters_user_cannot_open(run: Doctor, folder: Path) -> Non
     assert f"filter f0: error: {path} cannot be written by nobody" in lines
 
 
+def test_the_daemons_and_sockets_of_the_members_of_a_chain(run: Doctor, folder: Path) -> None:
+    (folder / "filters").write_text("rdns -f\nclamav -a /nonexistent/clamd\nspamassassin -a 127.0.0.1:1\n")
+    status, lines = run(f"filter-chain -f {folder}/filters")
+    assert status == 1
+    assert "filter f0: error: clamd does not answer: /nonexistent/clamd: No such file or directory" in lines
+    assert any(line.startswith("filter f0: error: spamd does not answer: 127.0.0.1:1: ") for line in lines)
+
+
 def test_keys_the_dns_does_not_publish(run: Doctor, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filter_api.net.dns import Resolver
     from filter_api.testing.dns import FakeZone

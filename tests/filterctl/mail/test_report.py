@@ -80,6 +80,21 @@ def test_a_message_both_filters_saw_is_one(log: Path) -> None:
     assert len(again) == 8, "the same filter logging it again is another message"
 
 
+def test_the_members_of_a_chain_are_filters_of_their_own(tmp_path: Path) -> None:
+    """As smtpd logs them, by the name of the process and of the member; and with -L, by that of the member."""
+    log = tmp_path / "maillog"
+    line = "Nov 20 09:53:1{0} mx {1}: 000000000000000{2} message result={3} action=proceed from=<a@b> msgid=<1>\n"
+    log.write_text(
+        line.format(1, "smtpd[1]: mail: clamav", 1, "clean")
+        + line.format(2, "smtpd[1]: mail: inner-2: again", 1, "clean")  # no filter logs so
+        + line.format(3, "smtpd[1]: mail: spamassassin", 1, "spam")
+        + line.format(4, "filter-chain[7]: clamav", 2, "clean")
+    )
+    one, two = read_all(log)
+    assert (one.result, one.filters) == ("spam", {"clamav", "spamassassin"})
+    assert (two.result, two.filters) == ("clean", {"clamav"})
+
+
 def test_the_results_that_matter_win(tmp_path: Path) -> None:
     log = tmp_path / "maillog"
     line = "Nov 20 09:53:1{0} mx smtpd[1]: {1}: 0000000000000001 message result={2} action={3} from=<a@b> msgid=<1>\n"
