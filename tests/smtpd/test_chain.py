@@ -119,6 +119,16 @@ def check_release(chain: Chain, kind: str, name: str, content: bytes) -> None:
     assert content in chain.delivered(kind)
 
 
+def test_a_hundred_reloads_cost_no_mail(chain: Chain) -> None:
+    """SIGHUP reaches every member, at any moment of a conversation."""
+    sender = "reloads@friend.example"
+    for number in range(10):
+        for _ in range(10):
+            chain.smtpd.hang_up()
+        assert chain.insist(at.FRIEND, sender, BOB, mail(f"reload {number}", author=sender)).code == 250
+    chain.delivered("reload 9")
+
+
 def test_points_of_the_sender_make_it_junk(chain: Chain) -> None:
     sender = "offers@scored.example"
     assert chain.insist(at.SCORED, sender, BOB, mail("an offer", author=sender)).code == 250

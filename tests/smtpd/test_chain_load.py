@@ -66,8 +66,18 @@ class Faults:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_nothing_is_lost_or_let_through(version: str) -> None:
+    check(version, one=False)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_neither_does_one_process_with_all_filters(newest: str) -> None:
+    check(newest, one=True)
+
+
+def check(version: str, *, one: bool) -> None:
     mails = mails_for(2000, 50)
-    with Chain(version, seconds=3, rules=RULES) as chain:
+    with Chain(version, seconds=3, rules=RULES, one=one) as chain:
         chain.smtpd.dns.zone = zone_for(mails)
         load = run(chain, Load(chain.smtpd, mails, pause=0.6))
         texts = delivered(chain, sum(load.accepted.values()))
