@@ -20,7 +20,7 @@ from tools.private_smtpd.tls import certificate
 EXAMPLES: Final = Path(__file__).parents[1] / "examples"
 EXAMPLE: Final = EXAMPLES / "smtpd.conf"
 FILTERCTL: Final = "/usr/libexec/opensmtpd/filterctl"
-USERS: Final = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign")
+USERS: Final = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign", "_mailfilter")
 STARTERS: Final[dict[str, Callable[[Namespace], Backend]]] = {"clamd": start_clamd, "spamd": start_spamd}
 PASSWORD: Final = "secret"  # noqa: S105 - of a user that exists for as long as the demo runs
 WAITS, WAITS_NOT = "-G 25:4:864", "-G 0:4:864"
@@ -28,6 +28,8 @@ DIRECTORIES: Final = {
     "/var/lib/opensmtpd-filters/greylist": "_greylist",
     "/var/spool/quarantine/virus": "_mailscan",
     "/var/spool/quarantine/spam": "_mailscan",
+    "/var/lib/opensmtpd-filters/mail": "_mailfilter",
+    "/var/spool/quarantine/mail": "_mailfilter",
 }
 IDLE: Final = 'listen on 127.0.0.1 port 2500\naction "a" maildir\nmatch from local for local action "a"\n'
 """What smtpd runs with while the room is furnished."""
@@ -80,6 +82,16 @@ def furnish(smtpd: Smtpd) -> None:
         run(smtpd, "chown", "_dkimsign:_dkimsign", key)
         table += f"example.org {selector} {key}\n"
     smtpd.room.write("/etc/mail/dkim/keys", table)
+
+
+def to_one_process(smtpd: Smtpd) -> None:
+    """examples/one-process.conf from now on, with its filters and a key of its own."""
+    members = (EXAMPLES / "tables" / "filters").read_text().replace("greylist -o", f"greylist {WAITS_NOT} -o")
+    smtpd.room.write("/etc/mail/filters", members)
+    key = "/etc/mail/dkim/mail.key"
+    run(smtpd, FILTERCTL, "dkim", "keygen", "-d", "example.org", "-s", "2026m", key)
+    run(smtpd, "chown", "_mailfilter:_mailfilter", key)
+    smtpd.restart((EXAMPLES / "one-process.conf").read_text())
 
 
 @contextmanager

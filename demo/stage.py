@@ -18,8 +18,8 @@ from filter_api.text.escape import parse_pairs
 from tools.private_smtpd import Client, Gone, Reply, Smtpd, wait_until
 from tools.private_smtpd.backends import Backend
 
-LOGGED: Final = re.compile(r"^([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
-"""A filter's line in smtpd's log: the filter's name in smtpd.conf, the session, what it is about, key=value …"""
+LOGGED: Final = re.compile(r"^(?:mail: )?([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
+"""A filter's line in smtpd's log: its name in smtpd.conf or in its chain, the session, what it is about, key=value …"""
 TOLD: Final = ("reason", "result", "virus", "score", "signs", "name", "ptr", "why")
 """Keys of a log line that say why, in the order the table shows them."""
 HEADERS: Final = ("X-Virus-Status", "X-Spam-Flag", "X-Spam-Status", "DKIM-Signature")
@@ -47,6 +47,8 @@ class Stage:
     backends: dict[str, Backend] = field(default_factory=dict)
     last: int = 0
     """Number of the last message."""
+    changes: set[str] = field(default_factory=set)
+    """What scenes have changed for those after them."""
 
     def subject(self, words: str) -> str:
         """A subject of its own for every message."""

@@ -7,6 +7,7 @@ from demo.scenes.clients import CLIENTS
 from demo.scenes.contents import CONTENTS
 from demo.scenes.greylist import GREYLIST
 from demo.scenes.leaving import LEAVING
+from demo.scenes.one import ONE
 from demo.scenes.two import TWO
 from demo.stage import Scene
 
@@ -15,6 +16,7 @@ ALL: tuple[tuple[str, tuple[Scene, ...]], ...] = (
     ("Who is known here", GREYLIST),
     ("What is in the mail", CONTENTS),
     ("What leaves", LEAVING),
+    ("All filters in one process", ONE),
     ("One of two mail servers dies", TWO),
 )
 """(heading, scenes) of each group."""
