@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,25 @@ def test_the_library_imports_downwards(path: Path) -> None:
         if part is not None and module != "filter_api":
             assert part in allowed, f"{path.name} of {own} imports {module}"
         assert not module.startswith(("filters", "filterctl", "filter_rdns", "filter_greylist")), module
+
+
+def test_no_module_needs_one_that_needs_it_not_even_later_or_for_a_type() -> None:
+    """A circle would be a CycleError, which names it."""
+    files = {_module(path): path for path in [*LIBRARY, *FILTERS, *CTL]}
+    needs = {name: (imports(path) & files.keys()) - {name} for name, path in files.items()}
+    order = list(TopologicalSorter({name: each - _packages(each) for name, each in needs.items()}).static_order())
+    assert len(order) == len(files)
+
+
+def _module(path: Path) -> str:
+    """The name by which a file is imported."""
+    top = ROOT if path.is_relative_to(ROOT / "filter_api") else ROOT / "filters"
+    return ".".join(path.relative_to(top).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _packages(modules: set[str]) -> set[str]:
+    """Packages that are named only because something in them is imported."""
+    return {name for name in modules if any(other.startswith(name + ".") for other in modules)}
 
 
 def test_the_core_of_the_protocol_is_pure() -> None:

@@ -39,6 +39,7 @@ class Watcher(Filter):
 
 
 def outcome(client: Client, sender: bytes | str, *recipients: bytes) -> tuple[bool, list[bytes], int, bytes | None]:
+    assert isinstance(client._player, Player)
     filter_ = client._player.filter
     assert isinstance(filter_, Watcher)
     client.mail_from(sender)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from filter_api.bounds import MAX_REPORTED_ADDRESS
-
-if TYPE_CHECKING:
-    from filter_api.testing.player import Player
+from filter_api.testing.oracle import Oracle
 
 MAIL: Final = b"Subject: test\r\n\r\nbody\r\n"
 _NOBODY: Final = b"<unknown>"
@@ -46,12 +44,26 @@ class Outcome(NamedTuple):
 PASSED: Final = Reply("proceed", "")
 
 
+class Playing(Protocol):
+    """What a client needs of the smtpd that it talks to, see `filter_api.testing.player.Player`."""
+
+    oracle: Oracle
+    protocol: bytes
+    version: tuple[int, int]
+
+    def feed(self, data: bytes) -> None: ...
+    def token(self, phase: bytes) -> bytes: ...
+    def lines(self) -> list[bytes]: ...
+    def settle(self, session: bytes) -> None: ...
+    def head(self, session: bytes) -> bytes: ...
+
+
 class Client:
     """One session. `verdict` and `reply`: the filter's last decision. Raises AssertionError where smtpd would."""
 
     def __init__(
         self,
-        player: Player,
+        player: Playing,
         session_id: bytes,
         address: str,
         *,

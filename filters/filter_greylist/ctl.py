@@ -14,17 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import getopt
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.text.escape import printable
-from filter_greylist.deciding.upkeep import SETTINGS
-from filter_greylist.options import parse_prefixes, parse_timers
-from filter_greylist.rules.key import Prefixes
 from filter_greylist.rules.policy import alive
 from filter_greylist.rules.records import (
     DOMAIN_MESSAGES,
@@ -33,21 +27,13 @@ from filter_greylist.rules.records import (
     Kind,
     Life,
     Record,
-    Timers,
 )
 from filter_greylist.store.base import Store, StoreError
-from filter_greylist.store.opening import open_spec
-from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
+from filter_greylist.store.spec import DEFAULT_PATH
 from filter_greylist.tool.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_greylist.tool.listing import HEADING, to_line, to_row, trap_name, typed, white_name
+from filter_greylist.tool.opening import complain, open_as_owner, settings_of
 from filter_greylist.tool.transfer import Lines, lines_of, open_listings, take_over
-
-
-class Settings(NamedTuple):
-    """The -G and -k of the filter that uses the store, as it noted them there."""
-
-    timers: Timers = Timers()
-    prefixes: Prefixes = Prefixes()
 
 
 def run(arguments: list[str]) -> int:
@@ -78,51 +64,9 @@ def run(arguments: list[str]) -> int:
 
 def explain(arguments: list[str]) -> int:
     """``filterctl explain greylist``; exit status 1 means that the mail would be refused for now."""
-    from filter_greylist.tool.explain import run as run_explain
+    from filter_greylist.tool.explain import run as run_explain  # and with it the filter, which no other verb needs
 
     return run_explain(arguments)
-
-
-def open_as_owner(value: str, *, make: bool = False) -> tuple[Spec, Store]:
-    """The store that -f names, opened with the rights of its owner.
-
-    make: make it where there is none yet, as the owner of its directory, who is the user the filter will run as.
-    Raises ConfigError.
-    """
-    spec = parse_spec(value)
-    if spec.is_path:
-        _take_rights(spec.url, make=make)
-    return spec, open_spec(spec, _complain, alone=True)
-
-
-def _take_rights(path: str, *, make: bool) -> None:
-    if os.path.exists(path):
-        owned = path
-    elif not make:
-        raise ConfigError(f"{path}: no greylist is there; the filter makes it when it starts, as do import, -a and -T")
-    else:
-        owned = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(owned):
-            raise ConfigError(f"{owned}: no such directory: install -d -m 700 -o _greylist -g _greylist {owned}")
-        if os.geteuid() == 0 and os.lstat(owned).st_uid == 0:
-            raise ConfigError(f"{owned}: belongs to root, not to the user of filter-greylist: chown _greylist {owned}")
-    if os.geteuid() == 0:
-        become_owner(owned)
-
-
-def become_owner(path: str) -> None:
-    """Give up root's rights for those of the user whose file or directory it is, for good."""
-    status = os.lstat(path)
-    if status.st_uid == 0:
-        return
-    os.setgroups([])
-    os.setresgid(status.st_gid, status.st_gid, status.st_gid)
-    os.setresuid(status.st_uid, status.st_uid, status.st_uid)
-    os.umask(0o077)
-
-
-def _complain(text: str) -> None:
-    sys.stderr.write(f"filterctl: greylist: {printable(text, 900)}\n")
 
 
 def _work(value: str, what: Callable[[Store], Awaitable[int]], *, make: bool = False) -> int:
@@ -139,17 +83,6 @@ def _work(value: str, what: Callable[[Store], Awaitable[int]], *, make: bool = F
         return asyncio.run(work())
     except StoreError as error:
         raise ConfigError(f"{spec.shown}: {error}") from None
-
-
-async def settings_of(store: Store) -> Settings:
-    """What the filter noted; the defaults where none has used the store yet."""
-    noted = await store.noted(SETTINGS)
-    words = [] if noted is None else noted.decode("ascii", "replace").split()
-    values = dict(zip(words[::2], words[1::2], strict=False))
-    try:
-        return Settings(parse_timers(values.get("-G", "25:4:864")), parse_prefixes(values.get("-k", "24:64")))
-    except UsageError:
-        return Settings()
 
 
 async def _living(store: Store, *kinds: Kind) -> AsyncIterator[Record]:
@@ -192,7 +125,7 @@ def _exported(operands: list[str]) -> Kind:
 
 async def _import(store: Store, lines: Lines) -> int:
     timers, prefixes = await settings_of(store)
-    return await take_over(store, lines, timers, prefixes, _complain)
+    return await take_over(store, lines, timers, prefixes, complain)
 
 
 def _change(value: str, letters: set[str], keys: list[str]) -> int:
@@ -253,7 +186,7 @@ async def _add(store: Store, names: list[tuple[Kind, bytes]]) -> int:
 async def _delete(store: Store, names: list[tuple[Kind, bytes]]) -> int:
     missing = [name for kind, name in names if not await store.delete(kind, name)]
     for name in missing:
-        _complain(f"{printable(name)}: no such entry")
+        complain(f"{printable(name)}: no such entry")
     return 1 if missing else 0
 
 
@@ -274,5 +207,5 @@ async def _change_grey(store: Store, keys: list[str], *, add: bool) -> int:
         else:
             await store.delete(Kind.GREY, record.name)
     if not found:
-        _complain("no such entry")
+        complain("no such entry")
     return 0 if found else 1

@@ -6,21 +6,18 @@ Nobody waits for it: it is written in the background.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from filter_api.session import Session, Transaction
 from filter_api.text.addresses import Address
+from filter_greylist.deciding.owner import Owner
 from filter_greylist.rules.learn import Lesson, OurMessages, Quota, lesson, records_of
 from filter_greylist.rules.records import Kind, Life, Record, address_name
-
-if TYPE_CHECKING:
-    from filter_greylist.filter import Greylist
 
 
 class Learner:
     """What one filter learns. `now` is in seconds since 1970, of the filter's clock."""
 
-    def __init__(self, owner: Greylist) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._quota = Quota()
         self._our_messages = OurMessages()

@@ -11,16 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from filter_greylist.deciding.clock import SteadyClock
+from filter_greylist.deciding.owner import Owner
 from filter_greylist.deciding.trap import BEAT_SECONDS
 from filter_greylist.rules.records import Move
 from filter_greylist.store.background import end
 from filter_greylist.store.base import StoreError
-
-if TYPE_CHECKING:
-    from filter_greylist.filter import Greylist
 
 SWEEP_SECONDS = 300.0
 PAUSE = 0.02
@@ -36,7 +33,7 @@ SETTINGS = "settings"
 class Upkeep:
     """The background task of one filter."""
 
-    def __init__(self, owner: Greylist) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._task: asyncio.Task[None] | None = None
         self._told_jump = False
@@ -143,7 +140,7 @@ class Upkeep:
             await asyncio.sleep(PAUSE)
 
 
-def settings_text(owner: Greylist) -> str:
+def settings_text(owner: Owner) -> str:
     """The options that a record depends on, as they would stand in a command line."""
     passes, grey, white = owner.own.timers
     v4, v6 = owner.own.prefixes

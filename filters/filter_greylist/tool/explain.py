@@ -24,7 +24,6 @@ from filter_api.options import COMMON_LETTERS, CommonOptions
 from filter_api.session import Session, Transaction
 from filter_api.text.addresses import Address, is_role_address, plain_address
 from filter_api.text.escape import parse_pairs, printable, unescape
-from filter_greylist.ctl import open_as_owner, settings_of
 from filter_greylist.deciding.judge import Case, seen_tuple, tuple_of
 from filter_greylist.filter import Greylist
 from filter_greylist.options import LETTERS, Options, parse
@@ -34,6 +33,7 @@ from filter_greylist.rules.records import Life, Tuple
 from filter_greylist.store.base import Store, StoreError
 from filter_greylist.tool.listing import in_words, typed
 from filter_greylist.tool.looking import Looking, TellingVouching
+from filter_greylist.tool.opening import open_as_owner, settings_of
 
 SECONDS = 10.0
 
