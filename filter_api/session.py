@@ -15,13 +15,11 @@ State of a filter's own hangs on them by `PerSession` and `PerTransaction`, clas
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from filter_api.bounds import MAX_RECIPIENT_BYTES, MAX_RECIPIENTS, MAX_REPORTED_ADDRESS
-from filter_api.text.addresses import is_local_source, parse_source
+from filter_api.text.addresses import Address, is_local_source, parse_source
 
-Address: TypeAlias = IPv4Address | IPv6Address
 State = TypeVar("State")
 
 

@@ -20,8 +20,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from filter_api.session import Address, Session
-from filter_api.text.addresses import domain_of, strip_source_route
+from filter_api.session import Session
+from filter_api.text.addresses import Address, domain_of, strip_source_route
 
 if TYPE_CHECKING:
     from filter_api.files.exempt import ExemptTable

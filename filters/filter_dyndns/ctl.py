@@ -22,8 +22,7 @@ from filter_api.errors import ConfigError, UsageError
 from filter_api.names.dynamic import Evidence, split_name
 from filter_api.net.rdns import Finding, look_up, looks_like_address
 from filter_api.options import COMMON_LETTERS, CommonOptions, VersionWanted
-from filter_api.session import Address
-from filter_api.text.addresses import plain_address
+from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_api.version import VERSION
 from filter_dyndns import policy

@@ -14,7 +14,8 @@ from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.errors import CannotCheck
 from filter_api.names.dynamic import Evidence
-from filter_api.session import Address, PerSession, Session
+from filter_api.session import PerSession, Session
+from filter_api.text.addresses import Address
 from filter_dyndns import policy
 from filter_dyndns.options import Options, parse
 

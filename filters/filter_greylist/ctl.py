@@ -30,7 +30,6 @@ from filter_greylist.rules.records import (
 )
 from filter_greylist.store.base import Store, StoreError
 from filter_greylist.store.spec import DEFAULT_PATH
-from filter_greylist.tool.examine import examine  # noqa: F401 - filterctl doctor looks for it here
 from filter_greylist.tool.listing import HEADING, to_line, to_row, trap_name, typed, white_name
 from filter_greylist.tool.opening import complain, open_as_owner, settings_of
 from filter_greylist.tool.transfer import Lines, lines_of, open_listings, take_over

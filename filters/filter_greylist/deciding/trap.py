@@ -11,11 +11,10 @@ anything that could be remembered as a tuple. So a primary notes whoever connect
 from __future__ import annotations
 
 from collections import OrderedDict
-from ipaddress import IPv4Address, IPv6Address
 
 from filter_api.bounds import MAX_SEEN
 from filter_api.files.tables import AddressTable, DomainTable
-from filter_api.text.addresses import domain_of
+from filter_api.text.addresses import Address, domain_of
 
 BEAT_SECONDS = 15.0
 """How often a primary says that it is there."""
@@ -36,8 +35,6 @@ FOREIGN = "foreign-domain"
 
 ASKED_SECONDS = 3600.0
 """For how long a primary notes its clients after a filter with -M said that it is there."""
-
-Address = IPv4Address | IPv6Address
 
 
 class Traps:

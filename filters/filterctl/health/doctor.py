@@ -3,7 +3,7 @@
 Everything ``filterctl check`` finds, and then what only shows on the machine where mail flows: daemons that do not
 answer or whose sockets the filter's user may not open, keys the DNS does not publish, stores, limits that do not fit,
 versions, the clock, the name servers, and a proxy that hides all clients. What a filter depends on, its own ``ctl``
-module knows (``examine``).
+module knows (``diagnose``).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ CONFIGURATIONS = (
     "/usr/local/etc/mail/smtpd.conf",
     "/usr/pkg/etc/smtpd/smtpd.conf",
 )
-EXAMINERS = {
+DIAGNOSES = {
     "filter-clamav": ("filter_clamav.diagnose", "diagnose"),
     "filter-dkimsign": ("filter_dkimsign.diagnose", "diagnose"),
-    "filter-greylist": ("filter_greylist.ctl", "examine"),
+    "filter-greylist": ("filter_greylist.tool.diagnose", "diagnose"),
     "filter-spamassassin": ("filter_spamassassin.diagnose", "diagnose"),
 }
 """Module and function that know what to ask about a filter."""
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
         if finding.severity != "note":
             errors += _tell(str(finding.place), finding.severity, finding.text)
     for name, command in commands(configuration):
-        for severity, text in _examined(command, configuration):
+        for severity, text in _diagnosed(command, configuration):
             errors += _tell(f"filter {name}", severity, text)
     proxied = any(use.proxy for use in configuration.uses)
     for subject, remarks in (
@@ -84,7 +84,7 @@ def _tell(subject: str, severity: str, text: str) -> bool:
     return severity == "error"
 
 
-def _examined(command: Command, configuration: Configuration) -> Iterator[Remark]:
+def _diagnosed(command: Command, configuration: Configuration) -> Iterator[Remark]:
     try:
         words = split(command.text)
     except ValueError:
@@ -96,16 +96,16 @@ def _examined(command: Command, configuration: Configuration) -> Iterator[Remark
 
 def _asked(words: Sequence[str], configuration: Configuration) -> Iterator[Remark]:
     """What the filter's own module finds."""
-    place = EXAMINERS.get(os.path.basename(words[0]))
+    place = DIAGNOSES.get(os.path.basename(words[0]))
     if place is None:
         return
     said = io.StringIO()
     try:
-        examine = cast(Callable[..., Iterable[Remark]], load(*place))
+        diagnose = cast(Callable[..., Iterable[Remark]], load(*place))
         with contextlib.redirect_stdout(said):
-            found = list(examine(words[1:], largest_message=configuration.max_message_size))
+            found = list(diagnose(words[1:], largest_message=configuration.max_message_size))
     except (UsageError, ConfigError, OSError, AttributeError) as error:
-        yield "warning", f"could not be examined: {error}"
+        yield "warning", f"could not be diagnosed: {error}"
         return
     yield from (("note", line) for line in said.getvalue().splitlines())
     yield from found

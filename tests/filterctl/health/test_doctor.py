@@ -120,9 +120,9 @@ def test_a_store_that_is_damaged(run: Doctor, folder: Path) -> None:
     assert f"filter f0: error: {store}: file is not a database" in lines
 
 
-@pytest.mark.parametrize("name", sorted(doctor.EXAMINERS))
-def test_every_examiner_is_there(name: str) -> None:
-    assert callable(load(*doctor.EXAMINERS[name]))
+@pytest.mark.parametrize("name", sorted(doctor.DIAGNOSES))
+def test_every_module_that_diagnoses_is_there(name: str) -> None:
+    assert callable(load(*doctor.DIAGNOSES[name]))
 
 
 def test_what_check_finds_is_told_first(run: Doctor, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,4 +136,4 @@ def test_what_check_finds_is_told_first(run: Doctor, folder: Path, capsys: pytes
 def test_arguments_a_filter_would_not_start_with(run: Doctor) -> None:
     status, lines = run("filter-clamav -b many")
     assert status == 1
-    assert any(line.startswith("filter f0: warning: could not be examined: ") for line in lines)
+    assert any(line.startswith("filter f0: warning: could not be diagnosed: ") for line in lines)

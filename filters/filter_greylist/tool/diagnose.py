@@ -27,7 +27,7 @@ _BUSY_SECONDS: Final = 5.0
 Remark = tuple[str, str]
 
 
-def examine(arguments: Sequence[str], *, largest_message: int) -> list[Remark]:
+def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[Remark]:
     """Severity and text of what is found. arguments: the filter's; largest_message: not asked here.
 
     Raises ConfigError for a store the filter would not start with.
@@ -37,10 +37,10 @@ def examine(arguments: Sequence[str], *, largest_message: int) -> list[Remark]:
     except getopt.GetoptError:
         return []  # told by check
     spec = parse_spec(dict(options).get("-f", DEFAULT_PATH))
-    return _examine_file(spec.url) if spec.is_path else asyncio.run(_examine_redis(spec))
+    return _diagnose_file(spec.url) if spec.is_path else asyncio.run(_diagnose_redis(spec))
 
 
-def _examine_file(path: str) -> list[Remark]:
+def _diagnose_file(path: str) -> list[Remark]:
     if not os.path.exists(path):
         return [("note", f"{path}: not there yet, the filter makes it")]
     found = [
@@ -61,7 +61,7 @@ def _examine_file(path: str) -> list[Remark]:
     return [*found, ("ok", f"{path}: sound, {tuples} tuples")]
 
 
-async def _examine_redis(spec: Spec) -> list[Remark]:
+async def _diagnose_redis(spec: Spec) -> list[Remark]:
     from redis.exceptions import RedisError
 
     client = make_client(parse_target(spec))

@@ -11,7 +11,7 @@ import pytest
 from filter_api.errors import ConfigError
 from filter_greylist.store.opening import open_spec
 from filter_greylist.store.spec import parse_spec
-from filter_greylist.tool.examine import examine
+from filter_greylist.tool.diagnose import diagnose
 from tests.filter_greylist.servers import RedisServer, free_port
 
 
@@ -23,7 +23,7 @@ async def _make(path: str) -> None:
 
 
 def remarks(store: str) -> list[tuple[str, str]]:
-    return examine(["-o", "-f", store], largest_message=1)
+    return diagnose(["-o", "-f", store], largest_message=1)
 
 
 def test_a_sound_store(store_path: str) -> None:
