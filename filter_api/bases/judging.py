@@ -1,21 +1,22 @@
 """The parent of filters that judge clients: by their reverse DNS, by the name in it, by what lists say of them.
 
     class NoHosts(JudgingFilter):
+        def decides_at(self):
+            return (self.own.phase,)
+
         def judge(self, session, phase, sender=None):
             ...                     # a decision, or an awaitable of one
 
-    class NoHostsAtConnect(NoHosts, AtConnect):
-        ...
-
 Such a filter asks the DNS, within a deadline; decides at the phase of ``-p`` (`filter_api.bases.phase`); leaves alone
 who is ours or exempt, and who sends mail to postmaster or abuse; and spares a sender that ``-W`` lists if SPF vouches
-for it. What stands here is the same in all of them. What is overridden is what smtpd asks, so each phase is a class.
+for it. What stands here is the same in all of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
+from typing import Final
 
 from filter_api import trust
 from filter_api.bases.phase import Phase
@@ -24,13 +25,17 @@ from filter_api.decision import Decision, Proceed
 from filter_api.errors import CannotCheck
 from filter_api.session import Session
 from filter_api.text.addresses import is_role_address
+from filter_api.wanted import Wanted
 
 DNS_SECONDS = 5.0
 """For all lookups of one decision; less if -T leaves less."""
 
 
+HOOKS: Final = {Phase.CONNECT: "on_connect", Phase.MAIL_FROM: "on_mail_from", Phase.RCPT_TO: "on_rcpt_to"}
+
+
 class JudgingFilter(TrustingFilter):
-    """What all phases share."""
+    """Override `judge` and `decides_at`."""
 
     def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision | Awaitable[Decision]:
         """Decide on a client; at once, where nothing has to be looked up. `sender` is None where none is known yet."""
@@ -64,25 +69,24 @@ class JudgingFilter(TrustingFilter):
         """What to do if SPF of a sender in -W cannot be asked; by default the failure policy (-F) says."""
         raise CannotCheck(f"SPF of a sender in -W: {why}")
 
+    # --- when ----------------------------------------------------------------------------------------------------
 
-class AtMailFrom(JudgingFilter):
-    """-p mail-from, and marks."""
+    def decides_at(self) -> Collection[Phase]:
+        """The phases at which this filter decides, by its options."""
+        return (Phase.MAIL_FROM,)
 
-    def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
-        """Authentication is known by now, and the log can name the sender."""
-        return self.judge_told(session, Phase.MAIL_FROM, sender)
-
-
-class AtConnect(JudgingFilter):
-    """-p connect."""
+    def wanted(self) -> Wanted:
+        """Asked is only at the phases of `decides_at`."""
+        phases = self.decides_at()
+        return super().wanted().without(*(hook for phase, hook in HOOKS.items() if phase not in phases))
 
     def on_connect(self, session: Session) -> Decision | Awaitable[Decision]:
         """Nothing is known but the address and its name."""
         return self.judge_told(session, Phase.CONNECT)
 
-
-class AtRcptTo(JudgingFilter):
-    """-p rcpt-to."""
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision | Awaitable[Decision]:
+        """Authentication is known by now, and the log can name the sender."""
+        return self.judge_told(session, Phase.MAIL_FROM, sender)
 
     def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision | Awaitable[Decision]:
         """Postmaster and abuse hear everybody (RFC 5321 §4.5.1, RFC 2142)."""

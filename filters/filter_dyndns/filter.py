@@ -1,15 +1,15 @@
 """filter-dyndns(8): turn away residential and dynamic clients by the shape of their reverse DNS.
 
-The class that runs is chosen by the phase of the decision, as what a filter overrides is what smtpd asks it. A client
-is judged once a session, mostly without asking anybody: only a name that smtpd may have cut is looked up whole.
+A client is judged once a session, mostly without asking anybody: only a name that smtpd may have cut is looked up
+whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from filter_api.bases import judging
+from filter_api.bases.judging import JudgingFilter
 from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.errors import CannotCheck
@@ -34,8 +34,8 @@ class Judgement:
         self.evidence = Evidence()
 
 
-class DynamicNames(judging.JudgingFilter):
-    """What all phases share."""
+class DynamicNames(JudgingFilter):
+    """The filter."""
 
     name: ClassVar[str] = "filter-dyndns"
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "the DNS does not answer, try again later")
@@ -47,6 +47,10 @@ class DynamicNames(judging.JudgingFilter):
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
         super().__init__(resolver)
         self.own = own or Options()
+
+    def decides_at(self) -> Collection[Phase]:
+        """At the phase of -p; marks (-m, -j) are made at mail-from."""
+        return {self.own.phase} if self.own.junk is None else {self.own.phase, Phase.MAIL_FROM}
 
     def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision | Awaitable[Decision]:
         """Decide on a client; at once, where nothing is asked. One without a name is left to filter-rdns."""
@@ -99,35 +103,9 @@ class DynamicNames(judging.JudgingFilter):
         return policy.decide(judgement.name, judgement.evidence, self.own, phase)
 
 
-class AtMailFrom(DynamicNames, judging.AtMailFrom):
-    """-p mail-from, and -m."""
-
-
-class AtConnect(DynamicNames, judging.AtConnect):
-    """-p connect."""
-
-
-class AtConnectAndMailFrom(AtConnect, AtMailFrom):
-    """-p connect with -j: marks are made at mail-from."""
-
-
-class AtRcptTo(DynamicNames, judging.AtRcptTo):
-    """-p rcpt-to."""
-
-
-class AtRcptToAndMailFrom(AtRcptTo, AtMailFrom):
-    """-p rcpt-to with -j."""
-
-
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> DynamicNames:
     """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
     own, common = parse(arguments)
-    marks = own.junk is not None
-    kind: type[DynamicNames] = AtMailFrom
-    if own.phase is Phase.RCPT_TO:
-        kind = AtRcptToAndMailFrom if marks else AtRcptTo
-    elif own.phase is Phase.CONNECT:
-        kind = AtConnectAndMailFrom if marks else AtConnect
-    built = kind(own, resolver)
+    built = DynamicNames(own, resolver)
     built.options = common
     return built

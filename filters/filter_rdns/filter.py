@@ -1,17 +1,16 @@
 """filter-rdns(8): turn away mail clients without reverse DNS.
 
-The class that runs is chosen by the phase of the decision, as what a filter overrides is what smtpd asks it. What the
-DNS says of a client is looked up once a session, what it says of a sender once a transaction; where it says nothing,
-that holds for no longer than a transaction.
+What the DNS says of a client is looked up once a session, what it says of a sender once a transaction; where it says
+nothing, that holds for no longer than a transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from filter_api.bases import judging
+from filter_api.bases.judging import JudgingFilter
 from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.net.dns import Resolver
@@ -47,8 +46,8 @@ class Case:
     listed: bytes | None
 
 
-class ReverseDns(judging.JudgingFilter):
-    """What all phases share."""
+class ReverseDns(JudgingFilter):
+    """The filter."""
 
     name: ClassVar[str] = "filter-rdns"
     tempfail: ClassVar[Reject] = Reject(451, "4.7.25", "reverse DNS cannot be looked up, try again later")
@@ -63,6 +62,11 @@ class ReverseDns(judging.JudgingFilter):
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
         super().__init__(resolver)
         self.own = own or Options()
+
+    def decides_at(self) -> Collection[Phase]:
+        """At the phase of -p; with -p connect, -H and -S decide at mail-from, where HELO name and sender are known."""
+        later = self.own.phase is Phase.CONNECT and (self.own.helo or self.own.sender)
+        return {self.own.phase, Phase.MAIL_FROM} if later else {self.own.phase}
 
     def saw_greeting(self, session: Session, hostname: bytes) -> None:
         """Only here does smtpd say under which name it greeted; `session.hostname` keeps it."""
@@ -136,30 +140,9 @@ class ReverseDns(judging.JudgingFilter):
         return policy.decide(objection, phase, failure=self.failure, mark=self.own.mark, text=self.own.text)
 
 
-class AtMailFrom(ReverseDns, judging.AtMailFrom):
-    """-p mail-from, and -m."""
-
-
-class AtConnect(ReverseDns, judging.AtConnect):
-    """-p connect without -H and -S."""
-
-
-class AtConnectAndMailFrom(AtConnect, AtMailFrom):
-    """-p connect with what is only known later."""
-
-
-class AtRcptTo(ReverseDns, judging.AtRcptTo):
-    """-p rcpt-to."""
-
-
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> ReverseDns:
     """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
     own, common = parse(arguments)
-    kind: type[ReverseDns] = AtMailFrom
-    if own.phase is Phase.RCPT_TO:
-        kind = AtRcptTo
-    elif own.phase is Phase.CONNECT:
-        kind = AtConnectAndMailFrom if own.helo or own.sender else AtConnect
-    built = kind(own, resolver)
+    built = ReverseDns(own, resolver)
     built.options = common
     return built

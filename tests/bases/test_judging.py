@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from filter_api.bases import judging
+from filter_api.bases.judging import JudgingFilter
 from filter_api.bases.phase import Phase
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.net.dns import Resolver, Status
@@ -22,10 +22,14 @@ CLIENT = "192.0.2.1"
 Zone = Mapping[tuple[str, str], Sequence[str] | Status | Slow]
 
 
-class Nobody(judging.JudgingFilter):
+class Nobody(JudgingFilter):
     """Refuses everybody, and notes what it was asked."""
 
     asked: ClassVar[list[tuple[Phase, bytes | None]]] = []
+    phase: ClassVar[Phase] = Phase.MAIL_FROM
+
+    def decides_at(self) -> Collection[Phase]:
+        return (self.phase,)
 
     async def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision:
         self.asked.append((phase, sender))
@@ -36,16 +40,20 @@ class Nobody(judging.JudgingFilter):
         return NO
 
 
-class AtMailFrom(Nobody, judging.AtMailFrom):
+class AtMailFrom(Nobody):
     """All at mail-from."""
 
 
-class AtConnect(Nobody, judging.AtConnect):
+class AtConnect(Nobody):
     """All at connect."""
 
+    phase: ClassVar[Phase] = Phase.CONNECT
 
-class AtRcptTo(Nobody, judging.AtRcptTo):
+
+class AtRcptTo(Nobody):
     """All at rcpt-to."""
+
+    phase: ClassVar[Phase] = Phase.RCPT_TO
 
 
 class Milder(AtMailFrom):

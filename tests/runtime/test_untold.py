@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from filter_api import Decision, Filter, Proceed, Reject, Session
-from filter_api.bases.judging import AtConnect, AtMailFrom, AtRcptTo, JudgingFilter
+from filter_api.bases.judging import JudgingFilter
 from filter_api.bases.phase import Phase
 from filter_api.decision import Failure
 from filter_api.files.exempt import ExemptTable
@@ -92,20 +94,15 @@ def test_an_outgoing_connection_is_no_client() -> None:
 
 
 class Nobody(JudgingFilter):
+    def __init__(self, phase: Phase) -> None:
+        super().__init__()
+        self.phase = phase
+
+    def decides_at(self) -> Collection[Phase]:
+        return (self.phase,)
+
     def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision:
         return Proceed() if self.left_alone(session) else phase.refuse(550, "5.7.1", "no")
-
-
-class NobodyAtConnect(Nobody, AtConnect):
-    pass
-
-
-class NobodyAtMailFrom(Nobody, AtMailFrom):
-    pass
-
-
-class NobodyAtRcptTo(Nobody, AtRcptTo):
-    pass
 
 
 POLICIES = [
@@ -117,14 +114,9 @@ POLICIES = [
 
 
 @pytest.mark.parametrize(("policy", "expected"), POLICIES)
-@pytest.mark.parametrize(
-    ("kind", "phase"),
-    [(NobodyAtConnect, b"connect"), (NobodyAtMailFrom, b"mail-from"), (NobodyAtRcptTo, b"rcpt-to")],
-)
-def test_who_judges_clients_lets_the_failure_policy_answer(
-    kind: type[Nobody], phase: bytes, policy: Failure | None, expected: bytes
-) -> None:
-    filter_ = kind()
+@pytest.mark.parametrize("at", list(Phase))
+def test_who_judges_clients_lets_the_failure_policy_answer(at: Phase, policy: Failure | None, expected: bytes) -> None:
+    filter_, phase = Nobody(at), at.value.encode()
     filter_.options = CommonOptions()
     filter_.options.failure = policy
     word = b"proceed" if not expected else b"disconnect|" if phase == b"connect" else b"reject|"
