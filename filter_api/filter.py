@@ -203,7 +203,7 @@ class Filter:
         """The client said nothing for too long."""
 
     def saw_protocol_client(self, session: Session, line: bytes) -> None:
-        """A command line of the client, with credentials starred by smtpd (but for the name in AUTH LOGIN)."""
+        """A command line of the client, with credentials starred by smtpd (except for the name in AUTH LOGIN)."""
 
     def saw_protocol_server(self, session: Session, line: bytes) -> None:
         """A reply line of smtpd."""

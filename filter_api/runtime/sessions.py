@@ -25,7 +25,7 @@ class Sessions:
         self._gone_before: set[bytes] = set()
 
     def add(self, session_id: bytes, now: float, *, outgoing: bool = False) -> Session:
-        """Make a session known; one that ended is given its due, but not kept."""
+        """Make a session known. For one that has ended: a session that is thrown away after use."""
         session = Session(session_id, outgoing, now)
         if session_id not in self._gone and session_id not in self._gone_before and is_hex(session_id):
             self.open[session_id] = session
@@ -41,7 +41,7 @@ class Sessions:
         self._gone_before.discard(session_id)
 
     def end(self, session_id: bytes) -> None:
-        """Forget a session, but for its id."""
+        """Forget a session; its id is remembered."""
         self.open.pop(session_id, None)
         self._gone.add(session_id)
         if len(self._gone) >= _GONE:

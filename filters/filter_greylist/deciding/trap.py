@@ -83,9 +83,9 @@ class LowPriorityMx:
 
     @property
     def is_primary(self) -> bool:
-        """Whether this filter serves a primary MX, which others may rely on: it did since it started.
+        """Whether a session came to a listener of a primary MX since this filter started; then others may rely on it.
 
-        One that only sees what our users send, or what leaves, is none, though it has no option -M.
+        A filter that only sees what our users send, or what leaves, serves none, though it has no option -M.
         """
         return self._primary_here
 
