@@ -43,7 +43,7 @@ class Filter:
     #: found, and its edits touch header fields of its own, or the subject.
     beside: ClassVar[bool] = False
 
-    #: Modules this filter imports late, to start fast: they are loaded as soon as smtpd goes on (`preload`).
+    #: Modules this filter imports late, to register fast: they are loaded as soon as smtpd goes on (`preload`).
     later: ClassVar[tuple[str, ...]] = ()
 
     #: Set from the command line by whoever builds the filter.
@@ -219,7 +219,8 @@ class Filter:
     def preload(self) -> None:
         """Called right after ``register|ready``, before `started`: import here, or name in `later`, what is used later.
 
-        A package that is upgraded while the filter runs would otherwise be mixed of old and new modules.
+        A package that is upgraded while the filter runs would otherwise be mixed of old and new modules. It is called
+        in a thread of its own, as importing takes longer than a client should wait.
         """
         for name in self.later:
             import_module(name)

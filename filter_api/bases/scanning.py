@@ -125,6 +125,10 @@ class ScanningFilter(TrustingFilter):
         super().__init__(resolver)
         self.settings = settings
 
+    def asks_dns(self) -> bool:
+        """Only to spare a sender that -W lists."""
+        return self.options.exempt is not None
+
     async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""
         raise NotImplementedError

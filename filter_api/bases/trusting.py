@@ -7,7 +7,8 @@ class NoHosts(TrustingFilter):
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
 
 from filter_api import trust
 from filter_api.filter import Filter
@@ -25,11 +26,23 @@ class TrustingFilter(Filter):
     Filters of one process share them, so that each question is asked once.
     """
 
+    later: ClassVar[tuple[str, ...]] = ("filter_api.net.vouching",)
+
     def __init__(self, resolver: Resolver | None = None) -> None:
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
         self._own_resolver = resolver is not None
         self._resolver = resolver
         self._vouching: Vouching | None = None
+
+    def asks_dns(self) -> bool:
+        """Whether this filter may ever ask the DNS; only then is it worth 5 MB to have dnspython loaded."""
+        return True
+
+    def preload(self) -> None:
+        """What questions to SPF and to the DNS need."""
+        super().preload()
+        if self.asks_dns():
+            import_module("filter_api.net.dns.dnspython")
 
     @property
     def resolver(self) -> Resolver:

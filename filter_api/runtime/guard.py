@@ -221,12 +221,15 @@ class Guarded:
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Load what the filter will use, and let it open what it needs."""
+    def preload(self) -> None:
+        """Load the modules that the filter will use."""
         try:
             self.filter.preload()
         except BaseException as error:  # noqa: BLE001 - the barrier; what is missing is told when it is used, too
             self.broke(None, error, "preload")
+
+    async def start(self) -> None:
+        """Let the filter open what it needs."""
         try:
             await self.filter.started()
         except asyncio.CancelledError:

@@ -137,10 +137,9 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
     _handle_signals(loop, members, ended, terminated)
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
-    starting = [loop.create_task(_start(member, dispatcher)) for member in members]
+    starting = loop.create_task(_start(members, dispatcher))
     await ended.wait()
-    for task in starting:
-        task.cancel()
+    starting.cancel()
     dispatcher.close("shutting down")
     grace = _TERM_GRACE if terminated.is_set() else _EOF_GRACE
     with contextlib.suppress(TimeoutError):
@@ -150,10 +149,12 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
                 await asyncio.sleep(0.01)
 
 
-async def _start(member: Guarded, dispatcher: Dispatcher) -> None:
+async def _start(members: Sequence[Guarded], dispatcher: Dispatcher) -> None:
     """Once smtpd knows what the members want."""
     await dispatcher.registered_event.wait()
-    await member.start()
+    for member in members:
+        await asyncio.to_thread(member.preload)
+    await asyncio.gather(*(member.start() for member in members))
 
 
 def _tell(context: Context, about: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Awaitable, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import ClassVar
 
 from filter_api import trust
@@ -113,6 +114,12 @@ class Greylist(TrustingFilter):
         return Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
 
     # --- life ----------------------------------------------------------------------------------------------------
+
+    def preload(self) -> None:
+        """What the store and -u will need, too."""
+        super().preload()
+        self.store.preload()
+        import_module("filter_api.names.dynamic")
 
     async def started(self) -> None:
         """Open the store; from now on it is kept tidy."""

@@ -1,7 +1,7 @@
 """filter-spamassassin(8): have spamd(8) look at mail, mark what is spam, refuse what is very much so.
 
 A message is scanned when it is whole, never while a client is still sending. With -E the filter also has a say at
-RCPT TO; the class that runs is chosen by that, as what a filter overrides is what smtpd asks it.
+RCPT TO.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from filter_api.errors import CannotCheck
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
 from filter_api.session import PerTransaction, Session
+from filter_api.wanted import Wanted
 from filter_spamassassin import headers, policy, spamd
 from filter_spamassassin.options import Options, parse
 from filter_spamassassin.policy import Judgement
@@ -44,6 +45,14 @@ class SpamAssassin(ScanningFilter):
     def __init__(self, own: Options, resolver: Resolver | None = None) -> None:
         super().__init__(own.scan, resolver)
         self.own = own
+
+    def wanted(self) -> Wanted:
+        """Recipients are of interest with -E only."""
+        return super().wanted() if self.own.one_user else super().wanted().without("on_rcpt_to")
+
+    def asks_dns(self) -> bool:
+        """To spare a sender that -W lists, and to give one the points of -s."""
+        return super().asks_dns() or self.own.scores is not None
 
     def unchecked(self) -> Sequence[Edit]:
         """Option -F accept, the default: it goes on, and says that nobody looked."""
@@ -151,12 +160,11 @@ class SpamAssassin(ScanningFilter):
             edits += headers.spamds_subject(message.header, scan.fields)
         return edits
 
-
-class OneUserAMessage(SpamAssassin):
-    """-E: recipients with settings of their own get copies of their own."""
-
     def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision:
-        """Put off a recipient whose user is not that of the first accepted one; never for our own clients."""
+        """-E: recipients with settings of their own get copies of their own.
+
+        A recipient whose user is not that of the first accepted one is put off; never for our own clients.
+        """
         transaction = session.transaction
         if transaction is None or not transaction.recipients or self.ours(session) or self.exempt(session, recipient):
             return Proceed()
@@ -168,6 +176,6 @@ class OneUserAMessage(SpamAssassin):
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> SpamAssassin:
     """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
     own, common = parse(arguments)
-    built = (OneUserAMessage if own.one_user else SpamAssassin)(own, resolver)
+    built = SpamAssassin(own, resolver)
     built.options = common
     return built

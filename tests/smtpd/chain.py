@@ -19,6 +19,7 @@ import re
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -121,21 +122,33 @@ class Chain:
     """One smtpd with the whole chain; see the module."""
 
     def __init__(
-        self, version: str, *, seconds: int = 30, redis: bool = True, rules: str = "", one: bool = False
+        self,
+        version: str,
+        *,
+        seconds: int = 30,
+        redis: bool = True,
+        rules: str = "",
+        one: bool = False,
+        watched: bool = False,
     ) -> None:
         """`seconds`: -T of the scanners; `redis`: start one in here; `rules`: spamd's only rules, if given.
 
-        one: one process with all filters, on every listener, instead of six.
+        one: one process with all filters, on every listener, instead of six. watched: filters note what they import
+        late (`late_imports`).
         """
         self.version = version
         self.backends: dict[str, Backend] = {}
         # the daemon runs before its filters do, as their directories have to be made in its private file tree
-        self.smtpd = SyslogSmtpd(version, IDLE, zone=ZONE, files=files(), port=2500)
+        programs = {"watched": (Path(__file__).parent / "watched.py").read_text()}
+        self.smtpd = SyslogSmtpd(version, IDLE, zone=ZONE, files=files(), filters=programs, port=2500)
         try:
             self._furnish()
             self._start_backends(redis=redis, rules=rules)
             self.smtpd.room.write("/etc/mail/filters", MEMBERS.replace("SECONDS", str(seconds)))
             filters = ONE if one else FILTERS.replace("SECONDS", str(seconds))
+            if watched:
+                self._run("chmod", "1777", "/tmp")
+                filters = filters.replace('proc-exec "', 'proc-exec "watched ')
             # 6.8 of Debian 12 cannot do TLS with its OpenSSL, so there is no submission to test there
             listeners = (SUBMISSION if version != "6.8" else "") + LISTENERS
             self.smtpd.restart(filters + (_OF_ONE.sub('filter "mail"', listeners) if one else listeners))
@@ -247,6 +260,11 @@ class Chain:
             for box in ("", ".Junk")
             for text in self.smtpd.maildir(user, box)
         )
+
+    def late_imports(self) -> list[str]:
+        """What filters that are watched have imported since they had loaded everything: filter and module."""
+        notes = self.smtpd.room.path("/tmp/late-imports")
+        return sorted(set(notes.read_text().splitlines())) if notes.exists() else []
 
     def filterctl(self, *arguments: str) -> str:
         return self._run("/usr/libexec/opensmtpd/filterctl", *arguments)

@@ -43,7 +43,8 @@ def _without_https() -> list[str]:
 
 _hidden = _without_https()
 
-import dns.asyncresolver  # noqa: E402 - after the line above, which is of no use later
+import dns.asyncbackend  # noqa: E402 - after the line above, which is of no use later
+import dns.asyncresolver  # noqa: E402
 import dns.exception  # noqa: E402
 import dns.flags  # noqa: E402
 import dns.message  # noqa: E402
@@ -59,6 +60,7 @@ from dns.rdtypes.nsbase import NSBase  # noqa: E402
 
 from filter_api.net.dns.sockets import BoundedSockets  # noqa: E402 - imports dnspython
 
+dns.asyncbackend.get_backend("asyncio")  # imports one more module, and nothing shall be imported later
 for _module in _hidden:
     del sys.modules[_module]
 

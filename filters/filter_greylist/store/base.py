@@ -93,6 +93,10 @@ class Store(abc.ABC):
 
     clock: Clock = HOST_CLOCK
 
+    def preload(self) -> None:
+        """Import what is used later; called in a thread, before `open`."""
+        return
+
     @abc.abstractmethod
     async def open(self) -> None:
         """Make ready. Never raises for trouble that may pass: the first question will."""

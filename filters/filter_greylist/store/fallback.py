@@ -74,6 +74,9 @@ class FallbackStore(Store):
         self._unmerged = False  # there was trouble with the local file
         remote.lost = self._doubt
 
+    def preload(self) -> None:
+        self._remote.preload()
+
     async def open(self) -> None:
         self._remote.clock = self._local.clock = self.clock
         await self._local.open()

@@ -91,18 +91,18 @@ PARTS = [b"\x01a", b"\x3f" + b"b" * 63, b"\xc0\x0c", b"\xc0\x20", b"\0", b"\xc0\
 
 
 async def stalls(done: asyncio.Event) -> float:
-    """The longest time in which the loop did nothing else, in seconds."""
+    """The longest stretch of work in which the loop did nothing else, in seconds of the processor."""
     longest = 0.0
     while not done.is_set():
-        began = time.perf_counter()
+        began = time.thread_time()
         await asyncio.sleep(0)
-        longest = max(longest, time.perf_counter() - began)
+        longest = max(longest, time.thread_time() - began)
     return longest
 
 
 @pytest.mark.parametrize("shape", HUGE)
 def test_no_answer_of_64_kb_keeps_the_loop(shape: str) -> None:
-    """The best of some: what is measured is real time, on a machine that has other work."""
+    """The best of some, on a machine that has other work."""
     kind, wire = HUGE[shape]
     assert len(wire) > 64_000
 

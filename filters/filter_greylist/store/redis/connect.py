@@ -5,6 +5,7 @@ Every connection has deadlines, keeps none of redis-py's retries, and speaks RES
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 from typing import Any
@@ -22,6 +23,12 @@ def check_target(target: Target) -> None:
         raise ConfigError(f"-f {target.shown}: the redis module is missing; install opensmtpd-filters[redis]")
     if target.ca is not None and not os.access(target.ca, os.R_OK):
         raise ConfigError(f"-f {target.shown}: {target.ca} cannot be read")
+
+
+def load() -> None:
+    """Import what a connection will need, and the ways of resolving names and of running threads with it."""
+    for name in ("redis.asyncio", "redis.asyncio.sentinel", "redis.backoff", "encodings.idna"):
+        importlib.import_module(name)
 
 
 def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to the versions of redis-py

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple
 from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds, Log, Question, Store, StoreError
+from filter_greylist.store.redis import connect
 from filter_greylist.store.redis.clock import ServerClock
 from filter_greylist.store.redis.link import BadEntry, Link
 from filter_greylist.store.redis.lua_tuples import SPAN
@@ -62,6 +63,9 @@ class RedisStore(Store):
         self._recent: deque[tuple[float, Record]] | None = None if target.master is None else deque(maxlen=RECENT)
         self._repeating: asyncio.Task[None] | None = None
         self.lost: Callable[[], None] = lambda: None
+
+    def preload(self) -> None:
+        connect.load()
 
     async def open(self) -> None:
         self._link.open()

@@ -1,0 +1,66 @@
+"""After they have registered, filters load all of their modules; from then on nothing is imported any more.
+
+A package that is upgraded under a running filter would otherwise be mixed of old and new modules.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.smtpd import chain_config as at
+from tests.smtpd.chain import Chain, converse, infected, mail
+from tools.private_smtpd.backends import GTUBE
+
+BOB = "bob@example.org"
+
+
+@pytest.mark.parametrize("one", [False, True], ids=["six processes", "one process"])
+def test_nothing_is_imported_while_mail_goes_on(newest: str, one: bool) -> None:
+    with Chain(newest, one=one, watched=True) as chain:
+        codes = [
+            chain.insist(at.GOOD, "alice@good.example", BOB, mail("clean")).code,
+            chain.offer(at.POOL_1, "news@pool.example", BOB, mail("pool", author="news@pool.example")).code,
+            chain.offer(at.POOL_2, "news@pool.example", BOB, mail("pool", author="news@pool.example")).code,
+            chain.insist(at.SCORED, "offers@scored.example", BOB, mail("offer", author="offers@scored.example")).code,
+            chain.offer(at.RESIDENTIAL, "home@good.example", BOB, mail("home")).code,
+            chain.offer(at.NO_NAME, "nobody@good.example", BOB, mail("no name")).code,
+            chain.insist(at.CAREFUL, "spam@careful.example", BOB, mail("spam", f"\n{GTUBE.decode()}\n")).code,
+            chain.insist(at.VIRUS, "virus@virus.example", BOB, infected("virus")).code,
+            chain.offer(at.SPAMMER, "a@spam.example", "trap@example.org", mail("trap")).code,
+            chain.offer(at.GOOD, "", BOB, mail("bounce")).code,
+        ]
+        with chain.smtpd.client(at.RESIDENTIAL, port=587, timeout=60) as client:
+            client.ehlo("laptop.example.net")
+            client.starttls()
+            client.ehlo("laptop.example.net")
+            client.auth_plain("alice", "secret")
+            seen = converse(client, "alice@example.org", "zoe@far.example", mail("sent", author="alice@example.org"))
+            codes.append(seen.code)
+        chain.smtpd.hang_up()
+        chain.backends["redis"].stop()
+        codes.append(chain.insist(at.FRIEND, "x@friend.example", BOB, mail("without redis")).code)
+        chain.backends["redis"].start()
+        codes.append(chain.insist(at.FRIEND, "y@friend.example", BOB, mail("with redis")).code)
+        assert codes == [250, 451, 250, 250, 550, 550, 550, 554, 450, 250, 250, 250, 250]
+        assert chain.late_imports() == []
+
+
+def test_the_watch_sees_an_import(newest: str) -> None:
+    """A filter whose modules are not loaded early is found out: here one of the test's own, named like a member."""
+    with Chain(newest, watched=True) as chain:
+        chain.smtpd.room.write(
+            "/opt/opensmtpd-filters/filters/filter_late/__main__.py",
+            "from filter_api import Filter, Proceed, main\n"
+            "class Late(Filter):\n"
+            "    def on_mail_from(self, session, sender):\n"
+            "        import wave\n"
+            "        return Proceed()\n"
+            "def run():\n"
+            "    main(Late())\n",
+        )
+        chain.smtpd.restart(
+            'filter "late" proc-exec "watched filter-late"\nlisten on 203.0.113.25 filter "late"\n'
+            'action "a" maildir\nmatch from any for domain "example.org" action "a"\n'
+        )
+        assert chain.offer(at.GOOD, "alice@good.example", BOB, mail("late")).code == 250
+        assert "filter-late wave" in chain.late_imports()
