@@ -22,6 +22,8 @@ from tools.private_smtpd import SERVER, Smtpd
 
 FOREIGN = "/opt/bench"
 FUTURE = "from __future__ import annotations\n"  # nothing may stand before it
+BESIDE = ("unshare", "python3 /opt/", str(build.OUT))
+"""How the commands of processes begin that are neither smtpd nor filters: the client, and scanners that take no time."""
 PATHS = "import sys\nsys.path[:0] = ['/opt/opensmtpd-filters', '/opt/opensmtpd-filters/filters']\n"
 
 
@@ -79,11 +81,11 @@ def run(chain: Chain, version: str, *options: str) -> Run:
         return load(smtpd, *options)
 
 
-def load(smtpd: Smtpd, *options: str) -> Run:
-    """Send mail to a smtpd that runs, after some to warm it."""
+def load(smtpd: Smtpd, *options: str, warm: int = 100) -> Run:
+    """Send mail to a smtpd that runs, after `warm` messages that do not count."""
     smtpd.room.run(["smtpctl", "pause", "mda"])
     command = [str(build.load()), "-a", SERVER, "-n", "2000", *options]
-    smtpd.room.run([*command, "-n", "100"], inside=False)
+    smtpd.room.run([*command, "-n", str(warm)], inside=False)
     before = _cpu(smtpd)
     code, text = smtpd.room.run(command, inside=False, timeout=300)
     if code != 0:
@@ -100,7 +102,7 @@ def _cpu(smtpd: Smtpd) -> tuple[float, float]:
     for each in smtpd.processes():
         if each.command.startswith("smtpd"):
             own += each.cpu
-        elif not each.command.startswith(("unshare", str(build.OUT))):
+        elif not each.command.startswith(BESIDE):
             foreign += each.cpu
     return own, foreign
 

@@ -41,6 +41,7 @@ PARTS = {
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "dkimsign": ("filter-dkimsign", "dkimsign:figures"),
     "greylist": ("Greylist", "greylist:figures"),
+    "onechain": ("Six filters in one process", "onechain:figures"),
     "chain": ("The whole chain, delivered", "chain:figures"),
 }
 
