@@ -23,7 +23,7 @@ from tools.private_smtpd import SERVER, Smtpd
 FOREIGN = "/opt/bench"
 FUTURE = "from __future__ import annotations\n"  # nothing may stand before it
 BESIDE = ("unshare", "python3 /opt/", str(build.OUT))
-"""How the commands of processes begin that are neither smtpd nor filters: the client, and scanners that take no time."""
+"""How the commands of processes begin that are neither smtpd nor filters: the client, and scanners."""
 PATHS = "import sys\nsys.path[:0] = ['/opt/opensmtpd-filters', '/opt/opensmtpd-filters/filters']\n"
 
 

@@ -12,7 +12,8 @@ works by them.
 Trouble of the DNS (TEMPERROR) has one meaning everywhere: *doubt*. Nobody vouches then, so the client is exempt from
 nothing; and what the word of SPF would have spared it from is refused for now (4xx), not for good.
 
-What was found is believed as long as the DNS says, at least half a minute and at most an hour; doubt for half a minute.
+What was found is believed as long as the DNS says, at least half a minute and at most an hour; doubt for half a minute,
+and not by who has more time to ask than whoever was in doubt: filters of one process share what is remembered.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from math import inf
+from typing import Final, NamedTuple
 
 from filter_api.bounds import DOUBT_SECONDS, MAX_REPORTED_ADDRESS, MAX_VOUCHED, VOUCHED_SECONDS
 from filter_api.files.tables import DomainTable
@@ -29,6 +31,8 @@ from filter_api.net.dns import Resolver
 from filter_api.net.spf import Result, check_host, check_sender
 from filter_api.net.spf.result import SpfResult
 from filter_api.text.addresses import Address, domain_of, strip_source_route
+
+_MORE: Final = 1.0  # seconds that are worth another attempt
 
 PARALLEL: Final = 8
 """Listed domains that are looked at together."""
@@ -57,6 +61,14 @@ class Vouched:
 NOBODY: Final = Vouched(vouched=False)
 
 
+class _Known(NamedTuple):
+    """until: when it is forgotten, by the clock. asked: the seconds there were to find it."""
+
+    found: Vouched
+    until: float
+    asked: float
+
+
 class Vouching:
     """Asks SPF and remembers. `clock` is monotonic, in seconds; `listed` are the operator's domains, if any."""
 
@@ -64,7 +76,7 @@ class Vouching:
         self._resolver = resolver
         self._clock = clock
         self._table = listed
-        self._known: OrderedDict[Subject, tuple[Vouched, float]] = OrderedDict()
+        self._known: OrderedDict[Subject, _Known] = OrderedDict()
         self._listed: list[bytes] = []
 
     async def sender(self, address: Address, sender: bytes, helo: bytes, deadline: float) -> Vouched:
@@ -76,16 +88,17 @@ class Vouching:
         domain = domain_of(sender) if sender else helo.lower()
         if not domain:
             return NOBODY
-        known = self._recall((None, domain))
+        seconds = _left(deadline)
+        known = self._recall((None, domain), seconds)
         if known is None:
-            known = self._recall((address, sender or domain))
+            known = self._recall((address, sender or domain), seconds)
         if known is not None:
             return known
         spf = await check_sender(self._resolver, address, sender, helo, deadline=deadline)
         found = Vouched(spf.vouches(), _doubt(spf), *_wonder(spf))
         # Without a record it is the same for every client; anything else may depend on the client and the sender.
         subject: Subject = (None, domain) if spf.result is Result.NONE else (address, sender or domain)
-        return self._remember(subject, found, _seconds(spf))
+        return self._remember(subject, found, _seconds(spf), seconds)
 
     async def listed(self, address: Address, helo: bytes, deadline: float) -> Vouched:
         """Whether one of the listed domains names this client in its SPF record."""
@@ -94,10 +107,11 @@ class Vouching:
         if (listed := self._domains()) != self._listed:
             self._listed = listed
             self._known.clear()  # the file has changed
-        known = self._recall((address, b""))
+        asked = _left(deadline)
+        known = self._recall((address, b""), asked)
         if known is None:
             domain, doubt, seconds = await self._first(address, helo, deadline)
-            known = self._remember((address, b""), Vouched(domain is not None, doubt), seconds)
+            known = self._remember((address, b""), Vouched(domain is not None, doubt), seconds, asked)
         return known
 
     async def first_listed(self, address: Address, helo: bytes, deadline: float) -> bytes | None:
@@ -130,20 +144,28 @@ class Vouching:
         self._known.clear()
         self._resolver.forget()
 
-    def _recall(self, subject: Subject) -> Vouched | None:
+    def _recall(self, subject: Subject, seconds: float) -> Vouched | None:
+        """What is remembered, for somebody who has so many seconds to ask."""
         known = self._known.get(subject)
-        if known is None or self._clock() >= known[1]:
+        if known is None or self._clock() >= known.until:
+            return None
+        if known.found.doubt and seconds > known.asked + _MORE:
             return None
         self._known.move_to_end(subject)
-        return known[0]
+        return known.found
 
-    def _remember(self, subject: Subject, found: Vouched, seconds: float) -> Vouched:
+    def _remember(self, subject: Subject, found: Vouched, seconds: float, asked: float = inf) -> Vouched:
         if len(subject[1]) <= MAX_REPORTED_ADDRESS:  # longer ones have no place in the memory
-            self._known[subject] = (found, self._clock() + seconds)
+            self._known[subject] = _Known(found, self._clock() + seconds, asked)
             self._known.move_to_end(subject)
             if len(self._known) > MAX_VOUCHED:
                 self._known.popitem(last=False)
         return found
+
+
+def _left(deadline: float) -> float:
+    """Seconds until a time of the event loop."""
+    return deadline - asyncio.get_running_loop().time()
 
 
 def _doubt(spf: SpfResult) -> str:
