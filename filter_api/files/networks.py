@@ -116,7 +116,7 @@ class Networks:
             self._file = ReloadingFile(value, parse_networks, clock=clock)
             return
         try:
-            self._fixed = NetworkSet(network for item in _items(value) for network in networks_of(item))
+            self._fixed = NetworkSet(network for item in items_of(value) for network in networks_of(item))
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -132,7 +132,7 @@ def parse_networks(lines: Sequence[Line]) -> NetworkSet:
     """The networks of a file, separated by blanks, commas or line ends; LineError for anything else."""
     networks: list[Network] = []
     for number, text in lines:
-        for item in _items(text.decode("ascii", "surrogateescape")):
+        for item in items_of(text.decode("ascii", "surrogateescape")):
             try:
                 networks.extend(networks_of(item))
             except ValueError as error:
@@ -140,7 +140,7 @@ def parse_networks(lines: Sequence[Line]) -> NetworkSet:
     return NetworkSet(networks)
 
 
-def _items(text: str) -> list[str]:
+def items_of(text: str) -> list[str]:
     """The entries of a line: blanks and commas part them, but not the two ends of a range."""
     return _DASH.sub("-", text).replace(",", " ").split()
 
