@@ -250,6 +250,9 @@ MAX_COMPILED: Final = 67_108_864
 MAX_LIST_FETCHED: Final = 67_108_864
 MAX_LIST_PLAIN: Final = 268_435_456
 
+#: Lines of such a list, comments and empty ones included.
+MAX_LIST_LINES: Final = 8_000_000
+
 #: Bytes of one of its lines that are looked at; a longer one is no entry.
 MAX_LIST_LINE: Final = 4_096
 

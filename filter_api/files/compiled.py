@@ -35,6 +35,9 @@ from filter_api.files.ranges import WIDTHS, Ranges
 from filter_api.files.reloading import LOOK_INTERVAL, Clock, open_regular, version_of
 from filter_api.text.escape import printable
 
+BESIDE: Final = ".new-"
+"""How the names of files begin that are being written."""
+
 _HEADER: Final = struct.Struct("=8sIIQQQIIQ")
 _MAGIC: Final = b"ADDRSET\n"
 _ORDER: Final = 0x01020304
@@ -61,7 +64,7 @@ def write_compiled(path: str, ranges: Ranges) -> None:
 def replace_file(path: str, blocks: list[bytes | memoryview]) -> None:
     """Write a file of mode 0644 beside another one and rename it over that. Raises ConfigError."""
     with named(path):
-        descriptor, beside = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path) or ".")
+        descriptor, beside = tempfile.mkstemp(prefix=BESIDE, dir=os.path.dirname(path) or ".")
         try:
             with open(descriptor, "wb") as file:
                 for block in blocks:

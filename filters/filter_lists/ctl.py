@@ -42,6 +42,9 @@ USAGE: Final = (
 DEAD: Final = {
     "nixspam": "nixspam has ended, and its mirror asks to be left alone",
     "okean": "okean's lists of China and Korea have ended",
+    "chinacidr": "okean's list of China has ended",
+    "koreacidr": "okean's list of Korea has ended",
+    "spews": "SPEWS has ended",
     "spamhaus.org/drop/edrop": "EDROP is part of DROP since 2024",
     "sorbs": "SORBS has ended in 2024",
 }

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from filter_api.bounds import MAX_LIST_ENTRIES
+from filter_api.bounds import MAX_LIST_ENTRIES, MAX_LIST_LINES
 from filter_api.files.ranges import UNROUTABLE, RangeBuilder, ends_of, read_range
 from filter_api.text.escape import printable
 
@@ -45,8 +45,10 @@ class Reading:
     def take(self, line: str) -> None:
         """One line. Raises ListRefused."""
         self.lines += 1
+        if self.lines > MAX_LIST_LINES:
+            raise ListRefused(f"more than {MAX_LIST_LINES} lines")
         text = line.strip()
-        if not text or text[0] in "#;$:":
+        if not text or text[0] in "#;$" or (text[0] == ":" and text[1:2] != ":"):
             return
         try:
             self._entry(text)

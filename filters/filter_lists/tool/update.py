@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from filter_api.bounds import BLOCK, LIST_SECONDS
 from filter_api.errors import ConfigError, named, reason
-from filter_api.files.compiled import read_compiled, write_compiled
+from filter_api.files.compiled import BESIDE, read_compiled, write_compiled
 from filter_api.files.networks import networks_of
 from filter_api.files.ranges import UNROUTABLE, Built
 from filter_api.files.reloading import open_regular
@@ -178,6 +178,9 @@ def _alone(directory: str) -> Iterator[bool]:
         except BlockingIOError:
             yield False
         else:
+            for name in os.listdir(directory):
+                if name.startswith(BESIDE):  # of an update that was killed
+                    os.unlink(os.path.join(directory, name))
             yield True
     finally:
         os.close(lock)
