@@ -132,7 +132,7 @@ def _remarks(source: Source, book: Book, directory: str, now: float) -> list[str
     if source.name not in book.lists:
         return [*found, "not in the order, and so not used"]
     if source.method == "http":
-        found.append("http: whoever is on the way may change it; write https if there is such an address")
+        found.append("http: whoever is on the way may change it; is there an https: address?")
     if source.compiled:
         compiled = CompiledFile(compiled_path(directory, source))
         if compiled.current() is None:
