@@ -23,7 +23,6 @@ import contextlib
 import logging
 import os
 import struct
-import tempfile
 import time
 import zlib
 from mmap import mmap
@@ -63,6 +62,8 @@ def write_compiled(path: str, ranges: Ranges) -> None:
 
 def replace_file(path: str, blocks: list[bytes | memoryview]) -> None:
     """Write a file of mode 0644 beside another one and rename it over that. Raises ConfigError."""
+    import tempfile  # for writers only: filters read
+
     with named(path):
         descriptor, beside = tempfile.mkstemp(prefix=BESIDE, dir=os.path.dirname(path) or ".")
         try:
