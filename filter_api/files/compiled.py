@@ -13,7 +13,7 @@ The file is a header and the seven columns, in the byte order of the machine::
     8        when it was written, in nanoseconds since 1970: no two versions have the same header
 
 A new version is written beside the old one and renamed over it, so a reader has all of one or all of the other.
-Readers copy the file into memory of their own (one read, a millisecond for a million addresses): a mapped file that
+Readers copy the file into memory of their own (one read, 2.5 ms for a million addresses): a mapped file that
 somebody cuts short kills whoever looks into it, and a filter that dies ends smtpd.
 """
 
@@ -21,11 +21,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
 import os
 import struct
 import time
 import zlib
-from mmap import mmap
 from typing import Final
 
 from filter_api.bounds import MAX_COMPILED
@@ -87,7 +87,7 @@ def read_compiled(path: str) -> Ranges:
         header = file.read(_HEADER.size)
         counts, checksum = _header(path, header, size)
         size -= _HEADER.size
-        memory = memoryview(mmap(-1, max(size, 1)))  # given back whole when the set is forgotten
+        memory = _memory(size)
         filled = 0
         while filled < size and (more := file.readinto(memory[filled:])):
             filled += more
@@ -100,6 +100,12 @@ def read_compiled(path: str) -> Ranges:
         columns.append(memory[at:end].cast(width))
         at = end
     return Ranges(columns)
+
+
+def _memory(size: int) -> memoryview:
+    """Memory that goes back to the system when the set is forgotten; its pages are had at once where that can be."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_POPULATE", 0)
+    return memoryview(mmap.mmap(-1, max(size, 1), flags=flags))
 
 
 def _header(path: str, header: bytes, size: int) -> tuple[tuple[int, ...], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from filter_api.errors import ConfigError
 from filter_api.files.compiled import CompiledFile, read_compiled, write_compiled
 from filter_api.files.ranges import RangeBuilder, Ranges
+from tests.support.growth import best
 
 
 def ranges(*texts: str) -> Ranges:
@@ -160,6 +162,28 @@ def test_a_file_cut_short_in_place_harms_nobody_who_has_read_it(tmp_path: Path) 
     assert found is not None
     assert IPv4Address(0x0B000000 + 2 * 49_999) in found
     assert IPv4Address(0x0B000001) not in found
+
+
+def test_an_address_costs_four_bytes_and_a_question_costs_the_same_among_many(tmp_path: Path) -> None:
+    def listed(count: int) -> Ranges:
+        builder = RangeBuilder()
+        for number in range(count):
+            builder.add(4, 0x0B000000 + 2 * number, 0x0B000000 + 2 * number)
+        write_compiled(str(tmp_path / "many"), builder.build().ranges)
+        assert (tmp_path / "many").stat().st_size == 56 + 4 * count
+        return read_compiled(str(tmp_path / "many"))
+
+    def work(count: int) -> Callable[[], object]:
+        subject, address = listed(count), IPv4Address(0x0B000000 + count)
+
+        def ask() -> None:
+            for _ in range(2_000):
+                assert (address in subject) is (count % 2 == 0)
+
+        return ask
+
+    few, many = work(20_000), work(200_000)
+    assert any(best(many) < 3 * best(few) for _ in range(3))
 
 
 READER = """
