@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from filter_api.bases.phase import Phase
 from filter_api.testing.player import Player
 from filter_api.text.lines import content_lines
+from filter_lists.book import parse_list
 from filter_lists.conf import Conf, parse_conf
 from filter_lists.filter import build
 from filter_lists.options import parse
@@ -81,3 +83,10 @@ def test_a_country_goes_into_the_junk_folder(site: Site) -> None:
             assert smtpd.connect(address).mail_from("joe@example.net").verdict == "junk"
         for address in ("1.0.64.0", "1.1.7.255", "14.0.16.0", "2001:252::1"):
             assert smtpd.connect(address).mail_from("joe@example.net").verdict == "proceed"
+
+
+def test_the_tables_of_the_examples_are_lists() -> None:
+    tables = ROOT / "examples/tables"
+    black, white = (parse_list(content_lines((tables / name).read_bytes())) for name in ("blacklist", "nospamd"))
+    assert [ip_address(f"198.51.100.{n}") in black for n in (199, 200, 203, 204)] == [False, True, True, False]
+    assert [ip_address(f"198.51.100.{n}") in white for n in (200, 201)] == [False, True]
