@@ -90,11 +90,8 @@ def _update(arguments: list[str], runner: Runner) -> int:
     options, _ = _options(arguments, "c:d:fN:v", 0)
     conf, directory = _places(options)
     try:
-        own = own_networks(options.get("-N", LOOPBACK))
-    except ValueError as error:
-        raise UsageError(f"-N: {error}") from None
-    try:
         _refuse_root(directory)
+        own = own_networks(options.get("-N", LOOPBACK))
         book = read_book(conf, directory).current()
         return update(book.conf.used, Job(directory, runner, "-f" in options, "-v" in options, own))
     except ConfigError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getopt
 import os
 import pwd
+import re
 import time
 from pathlib import Path
 
@@ -121,7 +123,8 @@ def test_update_is_not_for_root(
         (["fetch"], 1, "lists: unknown verb fetch"),
         (["test"], 1, "usage: filterctl lists"),
         (["test", "-c", "/nothing", "example.org"], 1, "not an address: example.org"),
-        (["update", "-N", "10.0.0.9-10.0.0.1"], 1, "-N: "),
+        (["update", "-N", "10.0.0.9-10.0.0.1"], 2, "-N: "),
+        (["update", "-N", "/nothing"], 2, "/nothing: No such file"),
         (["update", "-z"], 1, "-z"),
         (["update", "-c", "/nothing"], 2, "filterctl: lists: /nothing: No such file"),
         (["show", "-c", "/nothing"], 1, "/nothing: No such file"),
@@ -153,3 +156,22 @@ def test_import(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert err == "filterctl: lists: x: it runs a program; look at it, and import with -x, or take the sign away\n"
     assert main(["lists", "import", "-x", str(path)]) == 0
     assert capsys.readouterr().out.endswith("\norder b w x\n")
+
+
+@pytest.mark.parametrize(
+    ("verb", "letters"), [("update", "cdfvN"), ("check", "cd"), ("show", "cd"), ("test", "cd"), ("import", "x")]
+)
+def test_the_manual_has_the_options_of_each_verb(verb: str, letters: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+
+    def spy(_arguments: list[str], wanted: str) -> tuple[list[tuple[str, str]], list[str]]:
+        given.append(wanted.replace(":", ""))
+        raise getopt.GetoptError("seen")
+
+    monkeypatch.setattr(getopt, "getopt", spy)
+    assert main(["lists", verb]) == 1
+    assert sorted(given[0]) == sorted(letters)
+    page = (Path(__file__).resolve().parents[2] / "man/filterctl.8").read_text()
+    section = page[page.index("\n.Ss lists ") : page.index("\n.Ss quarantine ")]
+    line = next(line for line in section.splitlines() if line.startswith(f".It Cm {verb} "))
+    assert sorted("".join(re.findall(r"Fl (\w+)", line))) == sorted(letters)

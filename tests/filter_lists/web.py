@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def ftp(content: bytes) -> Iterator[int]:
 
     def serve() -> None:
         connection, _ = listening.accept()
-        with connection, connection.makefile("rwb") as lines:
+        with suppress(ConnectionError), connection, connection.makefile("rwb") as lines:  # the client may just go
 
             def say(line: str) -> None:
                 lines.write(line.encode() + b"\r\n")

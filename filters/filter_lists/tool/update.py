@@ -16,11 +16,12 @@ from typing import Final, NamedTuple
 from filter_api.bounds import BLOCK, LIST_SECONDS
 from filter_api.errors import ConfigError, named, reason
 from filter_api.files.compiled import BESIDE, read_compiled, write_compiled
-from filter_api.files.networks import networks_of
+from filter_api.files.networks import items_of, networks_of
 from filter_api.files.ranges import UNROUTABLE, Built
-from filter_api.files.reloading import open_regular
+from filter_api.files.reloading import ReloadingFile, open_regular
 from filter_api.text.addresses import Network
 from filter_api.text.escape import printable
+from filter_api.text.lines import Line, LineError
 from filter_lists.book import compiled_path
 from filter_lists.conf import Source
 from filter_lists.tool.published import ListRefused, Reading, read_published
@@ -55,8 +56,24 @@ def update(sources: Sequence[Source], job: Job) -> int:
 
 
 def own_networks(value: str) -> tuple[Network, ...]:
-    """The networks of -N, a comma list. Raises ValueError."""
-    return tuple(network for item in value.replace(",", " ").split() for network in networks_of(item))
+    """The networks of -N: a comma list, or a file. Raises ConfigError."""
+    if value.startswith("/"):
+        return ReloadingFile(value, _networks).current()
+    try:
+        return _networks([Line(0, value.encode())])
+    except LineError as error:
+        raise ConfigError(f"-N: {error}") from None
+
+
+def _networks(lines: Sequence[Line]) -> tuple[Network, ...]:
+    found: list[Network] = []
+    for number, text in lines:
+        for item in items_of(text.decode("ascii", "surrogateescape")):
+            try:
+                found.extend(networks_of(item))
+            except ValueError as error:
+                raise LineError(number, str(error)) from None
+    return tuple(found)
 
 
 def _update_one(source: Source, job: Job) -> int:
