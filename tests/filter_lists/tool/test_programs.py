@@ -54,7 +54,7 @@ def test_a_program_that_fails_changes_nothing_and_is_ended(
     lists: Lists, tmp_path: Path, lines: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("filter_lists.tool.update.LIST_SECONDS", 1)
-    monkeypatch.setattr("filter_lists.tool.published.MAX_LIST_ENTRIES", 100_000)
+    monkeypatch.setattr("filter_lists.tool.published.MAX_LIST_ENTRIES", 10_000)
     good = script(tmp_path / "good", "echo 203.0.113.2")
     assert lists.update(good) == 0
     lists.told  # noqa: B018
