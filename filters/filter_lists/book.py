@@ -23,7 +23,7 @@ from filter_api.files.compiled import CompiledFile
 from filter_api.files.networks import items_of
 from filter_api.files.ranges import RangeBuilder, Ranges
 from filter_api.files.reloading import Clock, ReloadingFile
-from filter_api.session import Address
+from filter_api.text.addresses import Address
 from filter_api.text.lines import Line, LineError
 from filter_lists.conf import Conf, Source, parse_conf
 from filter_lists.message import filled, message_of_file

@@ -24,8 +24,7 @@ from typing import Final
 from filter_api.errors import ConfigError, UsageError
 from filter_api.files.compiled import CompiledFile
 from filter_api.options import LOOPBACK
-from filter_api.session import Address
-from filter_api.text.addresses import plain_address
+from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_lists.book import Book, compiled_path, read_book
 from filter_lists.conf import Source

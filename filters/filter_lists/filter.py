@@ -1,12 +1,11 @@
 """filter-lists(8): turn away clients that are on black lists, one's own or published ones.
 
-The class that runs is chosen by the phase of the decision, as what a filter overrides is what smtpd asks it. Nothing is
-asked of anybody, except of SPF where ``-W`` lists the sender.
+Nothing is asked of anybody, except of SPF where ``-W`` lists the sender.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from filter_api.bases import judging
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Lists(judging.JudgingFilter):
-    """What all phases share."""
+    """Refuses or marks at the phase of -p."""
 
     name: ClassVar[str] = "filter-lists"
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "the client cannot be checked, try again later")
@@ -34,6 +33,10 @@ class Lists(judging.JudgingFilter):
         super().__init__(resolver)
         self.own = own
         self.book = book
+
+    def decides_at(self) -> Collection[Phase]:
+        """At the phase of -p."""
+        return (self.own.phase,)
 
     def judge(self, session: Session, phase: Phase, sender: bytes | None = None) -> Decision | Awaitable[Decision]:
         """Decide on a client; at once, unless SPF is asked for its sender."""
@@ -49,22 +52,9 @@ class Lists(judging.JudgingFilter):
         return decision
 
 
-class AtMailFrom(Lists, judging.AtMailFrom):
-    """-p mail-from, and -m."""
-
-
-class AtConnect(Lists, judging.AtConnect):
-    """-p connect."""
-
-
-class AtRcptTo(Lists, judging.AtRcptTo):
-    """-p rcpt-to."""
-
-
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> Lists:
     """Make the filter a command line asks for. Raises UsageError, ConfigError and VersionWanted."""
     own, common = parse(arguments)
-    kind: type[Lists] = {Phase.CONNECT: AtConnect, Phase.RCPT_TO: AtRcptTo}.get(own.phase, AtMailFrom)
-    built = kind(own, read_book(own.conf, own.directory), resolver)
+    built = Lists(own, read_book(own.conf, own.directory), resolver)
     built.options = common
     return built
