@@ -15,7 +15,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, ip_network
-from operator import itemgetter
 from socket import AF_INET, inet_pton
 from typing import Final, Literal, NamedTuple
 
@@ -30,6 +29,7 @@ WIDTHS: Final[tuple[Literal["Q", "I"], ...]] = ("Q", "Q", "Q", "Q", "I", "I", "I
 of the last ones, the first and the last addresses of IPv4 ranges, and single IPv4 addresses."""
 
 _LOW: Final = (1 << 64) - 1
+_ALL: Final = (1 << 128) - 1
 
 _UNROUTABLE = (
     "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 224.0.0.0/3"
@@ -73,15 +73,6 @@ class Ranges:
         """How many ranges there are; neighbours are one."""
         return len(self._v6[0]) + len(self._firsts) + len(self._singles)
 
-    def pairs(self, version: int) -> Iterator[Pair]:
-        """The ranges of one IP version; of IPv4 the single addresses come first."""
-        if version == 4:
-            yield from zip(self._singles, self._singles, strict=True)
-            yield from zip(self._firsts, self._lasts, strict=True)
-        else:
-            for a, b, c, d in zip(*self._v6, strict=True):
-                yield (a << 64) + b, (c << 64) + d
-
 
 class Built(NamedTuple):
     """A set, and how many ranges lost something to what no list may hold."""
@@ -95,16 +86,16 @@ class RangeBuilder:
 
     def __init__(self) -> None:
         self._v4 = [array("Q") for _ in range(256)]  # by first octet: first << 32 | last
-        self._v6: list[Pair] = []
+        self._v6: list[int] = []  # first << 128 | last
         self._holes: dict[int, list[Pair]] = {4: [], 6: []}
-        self.entries = 0
+        self.entries = self.excluded = 0
 
     def add(self, version: int, first: int, last: int) -> None:
         """A range of addresses of one IP version, by its ends."""
         if version == 4:
             self._v4[first >> 24].append(first << 32 | last)
         else:
-            self._v6.append((first, last))
+            self._v6.append(first << 128 | last)
         self.entries += 1
 
     def add_text(self, text: str, *, loose: bool = False) -> None:
@@ -114,6 +105,7 @@ class RangeBuilder:
     def exclude(self, version: int, first: int, last: int) -> None:
         """A range that the set shall not hold, whoever adds it."""
         self._holes[version].append((first, last))
+        self.excluded += 1
 
     def build(self, without: Iterable[Network] = ()) -> Built:
         """The set of what was added, without what was excluded and without these networks."""
@@ -124,7 +116,7 @@ class RangeBuilder:
             version: list(merged(sorted([*own, *((low, high) for family, low, high in unwanted if family == version)])))
             for version, own in self._holes.items()
         }
-        v4, v6 = Difference(merged(self._sorted_v4()), holes[4]), Difference(merged(sorted(self._v6)), holes[6])
+        v4, v6 = Difference(merged(self._sorted_v4()), holes[4]), Difference(merged(self._sorted_v6()), holes[6])
         for first, last in v4:
             if first == last:
                 singles.append(first)
@@ -142,6 +134,10 @@ class RangeBuilder:
         for part in self._v4:
             for both in sorted(part):
                 yield both >> 32, both & 0xFFFFFFFF
+
+    def _sorted_v6(self) -> Iterator[Pair]:
+        for both in sorted(self._v6):
+            yield both >> 128, both & _ALL
 
 
 def read_range(text: str, *, loose: bool = False) -> tuple[int, int, int]:
@@ -190,20 +186,16 @@ class Difference:
         self._holes = holes
 
     def __iter__(self) -> Iterator[Pair]:
-        at = 0
+        holes, at = self._holes, 0
         for low, last in self._pairs:
-            first = low
-            at = max(bisect_right(self._holes, first, key=itemgetter(0)) - 1, 0)
-            whole = True
-            for hole_first, hole_last in self._holes[at:]:
-                if hole_first > last:
-                    break
-                if hole_last < first:
-                    continue
-                whole = False
-                if first < hole_first:
-                    yield first, hole_first - 1
-                first = hole_last + 1
+            while at < len(holes) and holes[at][1] < low:
+                at += 1
+            first, here = low, at
+            while here < len(holes) and holes[here][0] <= last:
+                if first < holes[here][0]:
+                    yield first, holes[here][0] - 1
+                first = holes[here][1] + 1
+                here += 1
             if first <= last:
                 yield first, last
-            self.cut += not whole
+            self.cut += here > at

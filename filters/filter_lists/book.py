@@ -50,7 +50,7 @@ class Judgement:
 class OpenList:
     """One list. `known(now)` gives its addresses, or None while they are not known or too old to count."""
 
-    def __init__(self, source: Source, directory: str, compiled: CompiledFile | None, clock: Clock) -> None:
+    def __init__(self, source: Source, compiled: CompiledFile | None, clock: Clock) -> None:
         """Raises ConfigError for a file of text that cannot be used, the list's or its message's."""
         self.source = source
         self.compiled = compiled
@@ -125,7 +125,7 @@ def book_parser(directory: str, clock: Clock) -> Callable[[Sequence[Line]], Book
             if source.compiled and place not in kept:
                 kept[place] = CompiledFile(place, clock=clock)
             try:
-                opened[source.name] = OpenList(source, directory, kept.get(place), clock)
+                opened[source.name] = OpenList(source, kept.get(place), clock)
             except ConfigError as error:
                 raise LineError(source.line, f"{source.name}: {error}") from None
         wanted = {compiled_path(directory, source) for source in conf.used}

@@ -54,8 +54,8 @@ class Source(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """Where it comes from, as it stands in the file."""
-        return self.target if "://" in self.target else f"{self.method}:{self.target}"
+        """Where it comes from, as it stands in the file; printable."""
+        return printable(self.target if "://" in self.target else f"{self.method}:{self.target}", 2_000)
 
 
 class Step(NamedTuple):
@@ -144,7 +144,10 @@ def _target(name: str, word: str) -> tuple[str, str]:
         if not rest.startswith("/"):
             raise ValueError(f"{name}: {method}: takes a whole path, which begins with a slash")
         return method, rest
-    if not rest.startswith("//") or not rest[2:].partition("/")[0] or not word.isascii() or not word.isprintable():
+    host = rest[2:].partition("/")[0]
+    if "@" in host:
+        raise ValueError(f"{name}: no user and no password in a URL here: everybody can read this file")
+    if not rest.startswith("//") or not host or not word.isascii() or not word.isprintable():
         raise ValueError(f'{name}: "{printable(word, 60)}" is no URL')
     return method, word
 

@@ -23,11 +23,12 @@ from typing import Final
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.files.compiled import CompiledFile
+from filter_api.files.reloading import ReloadingFile
 from filter_api.options import LOOPBACK
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_lists.book import Book, compiled_path, read_book
-from filter_lists.conf import Source
+from filter_lists.conf import Source, parse_conf
 from filter_lists.options import DEFAULT_CONF, DEFAULT_DIRECTORY, whole_path
 from filter_lists.tool.state import read_state
 from filter_lists.tool.update import Job, Runner, own_networks, update
@@ -91,8 +92,8 @@ def _update(arguments: list[str], runner: Runner) -> int:
     try:
         _refuse_root(directory)
         own = own_networks(options.get("-N", LOOPBACK))
-        book = read_book(conf, directory).current()
-        return update(book.conf.used, Job(directory, runner, "-f" in options, "-v" in options, own))
+        used = ReloadingFile(conf, parse_conf).current().used  # without the lists that only the filter need read
+        return update(used, Job(directory, runner, "-f" in options, "-v" in options, own))
     except ConfigError as error:
         print(f"filterctl: lists: {error}", file=sys.stderr)
         return 2

@@ -207,7 +207,7 @@ while last != 999:
     assert len(version) == 1, version
     mine = [IPv4Address(BASE + 4 * n + version[0]) in ranges for n in range(1000)]
     assert all(mine) and len(ranges) == 1001, (version, sum(mine), len(ranges))
-    last = next(ranges.pairs(4))[0] - 1000  # the mark stands before all others
+    last = ranges.columns[6][0] - 1000  # the mark stands before all others
     seen.add(last)
 print(len(seen))
 """

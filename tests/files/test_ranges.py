@@ -54,8 +54,11 @@ def test_membership_is_what_the_ranges_say(entries: list[Written], holes: list[W
 @given(st.lists(ranges(), max_size=12))
 def test_ranges_are_sorted_and_apart(entries: list[Written]) -> None:
     subject = built(entries)
-    for version in (4, 6):
-        pairs = sorted(subject.pairs(version))
+    a, b, c, d, firsts, lasts, singles = (list(column) for column in subject.columns)
+    v6 = [((a[n] << 64) + b[n], (c[n] << 64) + d[n]) for n in range(len(a))]
+    assert v6 == sorted(v6)
+    assert (firsts, singles) == (sorted(firsts), sorted(singles))
+    for pairs in (v6, sorted([*zip(firsts, lasts, strict=True), *zip(singles, singles, strict=True)])):
         assert all(last + 1 < first for (_, last), (first, _) in pairwise(pairs))
 
 

@@ -77,6 +77,7 @@ def test_a_white_list_is_taken_from_the_black_list_before_it(line: str, expected
         ("a black file:relative", "whole path"),
         ("a black https:///x", "no URL"),
         ("a black https:", "no URL"),
+        ("a black https://user:hunter2@x/", "no user and no password"),
         ("a black file:/a colour=red", "no option"),
         ("a black file:/a every=12", "no time"),
         ("a black file:/a every=0h", "no time"),
@@ -96,6 +97,7 @@ def test_a_bad_line_is_named(line: str, message: str) -> None:
         conf(f"# a comment\n{line}\norder a\n")
     assert caught.value.number == 2
     assert len(str(caught.value)) < 300
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ class Reading:
             self._entry(text)
         except ValueError:
             self._not_understood(text)
+        if self.builder.entries + self.builder.excluded > MAX_LIST_ENTRIES:
+            raise ListRefused(f"more than {MAX_LIST_ENTRIES} entries")
 
     def overlong(self) -> None:
         """A line that is longer than any entry."""
@@ -96,8 +98,6 @@ class Reading:
     def _add(self, version: int, first: int, last: int) -> None:
         if last - first >= WIDEST[version] and not _unroutable(version, first, last):
             raise ListRefused(f"line {self.lines} holds more addresses than a /{8 if version == 4 else 19}")
-        if self.builder.entries >= MAX_LIST_ENTRIES:
-            raise ListRefused(f"more than {MAX_LIST_ENTRIES} entries")
         self.builder.add(version, first, last)
 
     def _not_understood(self, text: str) -> None:

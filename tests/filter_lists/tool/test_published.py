@@ -116,6 +116,8 @@ def test_a_list_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filter_lists.tool.published.MAX_LIST_ENTRIES", 10)
     with pytest.raises(ListRefused, match="more than 10 entries"):
         read(*GOOD)
+    with pytest.raises(ListRefused, match="more than 10 entries"):
+        read(*(f"!{line}" for line in GOOD))
     monkeypatch.setattr("filter_lists.tool.published.MAX_LIST_LINES", 10)
     with pytest.raises(ListRefused, match="more than 10 lines"):
         read(*["#"] * 11)
