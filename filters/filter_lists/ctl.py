@@ -22,13 +22,13 @@ from ipaddress import ip_address
 from typing import Final
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.files.compiled import CompiledFile
 from filter_api.files.reloading import ReloadingFile
 from filter_api.options import LOOPBACK
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
-from filter_lists.book import Book, compiled_path, read_book
-from filter_lists.conf import Source, parse_conf
+from filter_lists.book import Book, read_book
+from filter_lists.conf import parse_conf
+from filter_lists.diagnose import DEAD, remarks
 from filter_lists.options import DEFAULT_CONF, DEFAULT_DIRECTORY, whole_path
 from filter_lists.tool.state import read_state
 from filter_lists.tool.update import Job, Runner, own_networks, update
@@ -38,17 +38,6 @@ USAGE: Final = (
     "update [-fv] [-N networks], check, show, test address, import [-x] spamd.conf; all but import take -c file,"
     " -d directory"
 )
-
-DEAD: Final = {
-    "nixspam": "nixspam has ended, and its mirror asks to be left alone",
-    "okean": "okean's lists of China and Korea have ended",
-    "chinacidr": "okean's list of China has ended",
-    "koreacidr": "okean's list of Korea has ended",
-    "spews": "SPEWS has ended",
-    "spamhaus.org/drop/edrop": "EDROP is part of DROP since 2024",
-    "sorbs": "SORBS has ended in 2024",
-}
-"""What is published no more, by a part of the name or the address."""
 
 
 def run(arguments: list[str], runner: Runner) -> int:
@@ -118,25 +107,10 @@ def _check(arguments: list[str]) -> int:
     book = _book(options)
     now = time.time()
     for source in book.conf.sources.values():
-        for remark in _remarks(source, book, directory, now):
+        for remark in remarks(source, book, directory, now):
             print(f"{conf}:{source.line}: warning: {source.name}: {remark}")
     print(f"{conf}: ok: {len(book.conf.steps)} black lists, {len(book.conf.used) - len(book.conf.steps)} white ones")
     return 0
-
-
-def _remarks(source: Source, book: Book, directory: str, now: float) -> list[str]:
-    found = [why for part, why in DEAD.items() if part in source.shown.lower() or part in source.name.lower()]
-    if source.name not in book.lists:
-        return [*found, "not in the order, and so not used"]
-    if source.method == "http":
-        found.append("http: whoever is on the way may change it; is there an https: address?")
-    if source.compiled:
-        compiled = CompiledFile(compiled_path(directory, source))
-        if compiled.current() is None:
-            found.append("not fetched yet: filterctl lists update fetches it")
-        elif now - compiled.confirmed > source.expire:
-            found.append(f"not confirmed for {show_duration(now - compiled.confirmed)}: too old to be used")
-    return found
 
 
 def _show(arguments: list[str]) -> int:

@@ -9,7 +9,7 @@ import pytest
 from filter_api.errors import ConfigError
 from filter_api.text.lines import content_lines
 from filter_lists.conf import Conf, parse_conf
-from filter_lists.ctl import DEAD
+from filter_lists.diagnose import DEAD
 from filter_lists.tool.getcap import records, unescaped
 from filter_lists.tool.spamd import import_spamd
 
