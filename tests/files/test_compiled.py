@@ -238,4 +238,4 @@ def test_no_reader_sees_half_a_list_while_it_is_replaced_a_thousand_times(tmp_pa
     for reader in readers:
         told, complaints = reader.communicate(timeout=60)
         assert (reader.returncode, complaints) == (0, "")
-        assert int(told) > 20
+        assert int(told) > 5

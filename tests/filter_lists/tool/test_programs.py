@@ -47,19 +47,19 @@ def running(group: str) -> list[str]:
         ("echo 203.0.113.6; exit 3", "ended with status 3"),
         ("echo 203.0.113.6; sleep 60 & wait", "not done within 1 seconds"),
         ("yes 203.0.113.6", "more than"),
-        ("echo '<html>'; sleep 60", "web page|not done"),
+        ("echo '<html>'; sleep 60", "web page"),
     ],
 )
 def test_a_program_that_fails_changes_nothing_and_is_ended(
     lists: Lists, tmp_path: Path, lines: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("filter_lists.tool.update.LIST_SECONDS", 1)
     monkeypatch.setattr("filter_lists.tool.published.MAX_LIST_ENTRIES", 10_000)
     good = script(tmp_path / "good", "echo 203.0.113.2")
     assert lists.update(good) == 0
     lists.told  # noqa: B018
+    monkeypatch.setattr("filter_lists.tool.update.LIST_SECONDS", 1 if "wait" in lines else 60)
     assert lists.update(script(tmp_path / "bad", f"echo $$ >{tmp_path}/pid\n{lines}")) == 1
-    assert any(part in lists.told for part in message.split("|"))
+    assert message in lists.told
     assert lists.holds("203.0.113.2")
     assert not running((tmp_path / "pid").read_text().strip())
 
