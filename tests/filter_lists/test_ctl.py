@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from filter_lists.book import read_book
+from filter_lists.conf import Source
 from filter_lists.tool.state import State, write_state
 from filterctl.__main__ import main
 from tests.filter_lists.support import Site
@@ -52,9 +54,7 @@ def test_show(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[4] == ["new", "black", "-", "0", "never", "never", "https://lists.example/new"]
 
 
-def _source(site: Site, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from filter_lists.book import read_book
-
+def _source(site: Site, name: str) -> Source:
     return read_book(str(site.conf), str(site.directory)).current().conf.sources[name]
 
 
