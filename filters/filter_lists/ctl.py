@@ -119,7 +119,7 @@ def _show(arguments: list[str]) -> int:
     _, directory = _places(options)
     book = _book(options)
     now = time.time()
-    print(f"{'list':<16} {'kind':<6}{'ranges':>9} {'before':>9}  {'changed':<9} {'confirmed':<11} source")
+    print(f"{'list':<16} {'kind':<6}{'entries':>9} {'before':>9}  {'changed':<9} {'confirmed':<11} source")
     for source in book.conf.used:
         opened = book.lists[source.name]
         ranges = opened.known(now)
@@ -128,6 +128,7 @@ def _show(arguments: list[str]) -> int:
         if opened.compiled is not None:
             state = read_state(directory, source)
             before, changed = str(state.previous), _age(now, state.changed)
+            count = str(state.entries) if ranges is not None and state.entries else count
             stale = opened.compiled.current() is not None and ranges is None
             confirmed = "STALE " * stale + _age(now, opened.compiled.confirmed)
         kind = "black" if source.black else "white"

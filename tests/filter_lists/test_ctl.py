@@ -47,7 +47,7 @@ def test_show(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     write_state(str(site.directory), source, state)
     assert main(["lists", "show", *site.options]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[0] == ["list", "kind", "ranges", "before", "changed", "confirmed", "source"]
+    assert lines[0] == ["list", "kind", "entries", "before", "changed", "confirmed", "source"]
     assert lines[1] == ["drop", "black", "2", "7", "2d", "ago", "3h", "ago", "https://lists.example/drop"]
     assert lines[2] == ["mine", "white", "1", "-", "-", "-", f"file:{site.path}/mine"]
     assert lines[3] == ["old", "black", "-", "0", "never", "STALE", "4w", "ago", "http://lists.example/old"]
@@ -96,7 +96,7 @@ def test_update(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
         assert capsys.readouterr() == ("", "")
         assert main(["lists", "test", *site.options, "198.51.100.7"]) == 1
         assert main(["lists", "update", "-fv", "-N", "192.0.2.0/24", *site.options]) == 0
-        assert "drop: 1 ranges (before: 2), 1 cut" in capsys.readouterr().out
+        assert "drop: 2 entries (before: 2), 1 ranges cut" in capsys.readouterr().out
         assert main(["lists", "test", *site.options, "192.0.2.7"]) == 0
         server.answers["/drop"] = text(b"<html>")
         assert main(["lists", "update", "-f", *site.options]) == 1

@@ -21,8 +21,8 @@ _LARGEST = 1_000_000
 class State:
     """source: where it was fetched from. etag, modified: what the server called it. asked, changed: seconds since 1970.
 
-    entries: ranges in it, previous: those of the version before; loose, bad, cut: lines with host bits, those that were
-    not understood, ranges that lost what no list may hold.
+    entries: how many it has, previous: those of the version before. loose, bad, cut: lines with host bits, those that
+    were not understood, ranges that lost what no list may hold.
     """
 
     source: str = ""

@@ -33,7 +33,7 @@ Runner = Callable[[Sequence[str]], Blocks]
 """Starts a command from its words and gives what it prints. Only filterctl has one: filters start nothing."""
 
 SMALL: Final = 50
-"""Up to so many ranges a list may shrink and grow as it likes."""
+"""Up to so many entries a list may shrink and grow as it likes."""
 
 
 class Job(NamedTuple):
@@ -112,9 +112,9 @@ def _take(source: Source, job: Job, state: State, now: float) -> None:
         reading = read_published(lines_of(unpacked(blocks)))
     built = reading.builder.build((*UNROUTABLE, *job.own))
     if not job.force:
-        _check_size(source, built, state.entries if usable else 0)
+        _check_size(source, built, reading.builder.entries, state.entries if usable else 0)
     write_compiled(path, built.ranges)
-    new = State(source.shown, etag, modified, now, now, len(built.ranges), state.entries)
+    new = State(source.shown, etag, modified, now, now, reading.builder.entries, state.entries)
     new.loose, new.bad, new.cut = reading.loose, reading.bad, built.cut
     write_state(job.directory, source, new)
     _tell(job, source, _summary(new, reading))
@@ -140,15 +140,14 @@ def _file_blocks(path: str) -> Blocks:
             yield block
 
 
-def _check_size(source: Source, built: Built, before: int) -> None:
+def _check_size(source: Source, built: Built, count: int, before: int) -> None:
     """Raise ListRefused for a list that is empty, or of quite another size than it was."""
-    count = len(built.ranges)
-    if not count and not source.empty_ok:
+    if not built.ranges and not source.empty_ok:
         raise ListRefused("empty (empty=ok in lists.conf takes it, and -f does once)")
-    if before > SMALL and count * 2 < before and not (source.empty_ok and not count):
-        raise ListRefused(f"it shrank from {before} ranges to {count}; -f takes it")
+    if before > SMALL and count * 2 < before and (count or not source.empty_ok):
+        raise ListRefused(f"it shrank from {before} entries to {count}; -f takes it")
     if before > 0 and count > max(10 * before, SMALL):
-        raise ListRefused(f"it grew from {before} ranges to {count}; -f takes it")
+        raise ListRefused(f"it grew from {before} entries to {count}; -f takes it")
 
 
 def _usable(path: str) -> bool:
@@ -168,10 +167,10 @@ def _kept(source: Source, job: Job) -> str:
 
 
 def _summary(state: State, reading: Reading) -> str:
-    parts = [f"{state.entries} ranges (before: {state.previous})"]
+    parts = [f"{state.entries} entries (before: {state.previous})"]
     parts += [f"{reading.bad} lines not understood, the first is {reading.first_bad}"] if reading.bad else []
     parts += [f"{reading.loose} with host bits"] if reading.loose else []
-    parts += [f"{state.cut} cut, as they hold addresses that no list may hold"] if state.cut else []
+    parts += [f"{state.cut} ranges cut, as they hold addresses that no list may hold"] if state.cut else []
     return ", ".join(parts)
 
 

@@ -31,7 +31,7 @@ def test_a_list_is_fetched_checked_and_compiled(lists: Lists, server: Web) -> No
     for address in ("203.0.113.3", "203.0.113.4", "127.0.0.1", "10.1.2.3"):
         assert not lists.holds(address)
     assert lists.told == (
-        "pub: 100 ranges (before: 0), 1 with host bits, 3 cut, as they hold addresses that no list may hold\n"
+        "pub: 103 entries (before: 0), 1 with host bits, 3 ranges cut, as they hold addresses that no list may hold\n"
     )
     assert stat.S_IMODE(lists.ranges.stat().st_mode) == 0o644
     assert sorted(os.listdir(lists.path)) == [".lock", "pub.json", "pub.ranges"]
