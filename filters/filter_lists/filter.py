@@ -34,6 +34,10 @@ class Lists(judging.JudgingFilter):
         self.own = own
         self.book = book
 
+    def asks_dns(self) -> bool:
+        """Only of SPF, about senders that -W may list."""
+        return self.options.exempt is not None
+
     def decides_at(self) -> Collection[Phase]:
         """At the phase of -p."""
         return (self.own.phase,)

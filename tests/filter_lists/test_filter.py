@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -245,3 +247,25 @@ def test_changes_while_it_runs(site: Site, caplog: pytest.LogCaptureFixture) -> 
     told = [record.message for record in caplog.records]
     assert any("/told: No such file" in line and "stays in use" in line for line in told)
     assert any("lists.conf:3: the order stands in line 2 already; the version" in line for line in told)
+
+
+LATE = """
+import sys
+from filter_api.testing.player import Player
+from filter_lists.filter import build
+filter_ = build(sys.argv[1:])
+filter_.preload()
+with Player(filter_) as smtpd:
+    before = set(sys.modules)
+    client = smtpd.connect("198.51.100.7")
+    print(client.mail_from("joe@good.example").reply)
+    print(sorted(set(sys.modules) - before), "dns" in sys.modules)
+"""
+
+
+def test_nothing_is_imported_while_it_runs(site: Site) -> None:
+    """And dnspython not at all, where nothing will be asked."""
+    published(site)
+    site.compiled("pub", LISTED, now=WALL)
+    done = subprocess.run([sys.executable, "-c", LATE, *site.options], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "450 4.7.1 in pub\n[] False\n", done.stderr
