@@ -243,8 +243,9 @@ MAX_GREYLIST_NAME: Final = 2_000
 #: Entries of a list that others publish: twice the largest that is known. With more the list is refused.
 MAX_LIST_ENTRIES: Final = 2_000_000
 
-#: Bytes of a compiled list: so many ranges of IPv6. A larger file is none of ours; reading it takes 20 ms.
-MAX_COMPILED: Final = 67_108_864
+#: Bytes of a compiled list: a million ranges of IPv6, or more than the two million entries of IPv4. A larger one is
+#: neither written nor read; reading it takes 20 ms.
+MAX_COMPILED: Final = 33_554_432
 
 #: Bytes of a published list as it is fetched, compressed or not, and when it is unpacked. With more it is refused.
 MAX_LIST_FETCHED: Final = 67_108_864

@@ -52,6 +52,8 @@ def write_compiled(path: str, ranges: Ranges) -> None:
     Raises ConfigError.
     """
     columns = [memoryview(column).cast("B") for column in ranges.columns]
+    if sum(map(len, columns)) > MAX_COMPILED:
+        raise ConfigError(f"{printable(path)}: the list would take more than {MAX_COMPILED} bytes")
     counts = [len(ranges.columns[at]) for at in (0, 4, 6)]
     stamp = time.time_ns()
     checksum = zlib.crc32(_HEADER.pack(_MAGIC, _ORDER, _VERSION, *counts, 0, 0, stamp))
@@ -116,7 +118,7 @@ def _header(path: str, header: bytes, size: int) -> tuple[tuple[int, ...], int]:
         foreign = (order, version, zero) != (_ORDER, _VERSION, 0)
     if foreign:
         raise ConfigError(f"{printable(path)}: not a compiled list of this machine; filterctl lists update makes one")
-    if size > MAX_COMPILED:
+    if size - _HEADER.size > MAX_COMPILED:
         raise ConfigError(f"{printable(path)}: larger than {MAX_COMPILED} bytes")
     if size != _HEADER.size + 32 * v6 + 8 * v4 + 4 * singles:
         raise ConfigError(f"{printable(path)}: cut short; filterctl lists update -f makes it anew")

@@ -93,6 +93,20 @@ def test_a_foreign_file_says_so_and_what_to_do(data: bytes, message: str) -> Non
     assert "filterctl lists update" in str(caught.value)
 
 
+def test_a_list_that_is_too_large_is_neither_written_nor_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "drop.ranges"
+    write_compiled(str(path), ranges(*SAMPLE))
+    before = path.read_bytes()
+    monkeypatch.setattr("filter_api.files.compiled.MAX_COMPILED", len(before) - 56)
+    write_compiled(str(path), ranges(*SAMPLE))
+    read_compiled(str(path))
+    monkeypatch.setattr("filter_api.files.compiled.MAX_COMPILED", len(before) - 57)
+    with pytest.raises(ConfigError, match="would take more than"):
+        write_compiled(str(path), ranges(*SAMPLE))
+    with pytest.raises(ConfigError, match="larger than"):
+        read_compiled(str(path))
+
+
 def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name, message in (("fifo", "not a regular file"), ("nothing", "No such file")):
