@@ -100,6 +100,16 @@ def test_sizes_are_forced_and_the_parser_is_not(lists: Lists, server: Web) -> No
         assert lists.update(server.url("/list"), force=True) == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [(100, 50, 0), (100, 49, 1), (100, 1_000, 0), (100, 1_001, 1), (50, 1, 0), (3, 50, 0), (3, 51, 1)],
+)
+def test_how_much_a_list_may_shrink_and_grow(lists: Lists, server: Web, before: int, after: int, status: int) -> None:
+    for count, expected in ((before, 0), (after, status)):
+        server.answers["/list"] = text(b"".join(b"11.0.%d.%d\n" % (n // 250, n % 250) for n in range(count)))
+        assert lists.update(server.url("/list")) == expected
+
+
 def test_one_bad_list_keeps_no_other_from_being_updated(lists: Lists, server: Web) -> None:
     server.answers["/good"] = text(LIST)
     conf = parse_conf(
