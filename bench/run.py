@@ -37,6 +37,7 @@ PARTS = {
     "memory": ("Memory for what is held", "memory:figures"),
     "endtoend": ("Under a real smtpd", "endtoend:figures"),
     "dyndns": ("Residential clients by name", "dyndns:figures"),
+    "lists": ("Lists of addresses", "lists:figures"),
     "clamav": ("filter-clamav", "scanners:clamav"),
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "dkimsign": ("filter-dkimsign", "dkimsign:figures"),

@@ -47,12 +47,13 @@ def configuration() -> str:
 
 def files() -> dict[str, str | bytes]:
     pem, key = certificate("mx.example.org")
-    tables = ("traps", "sender-scores", "our-networks", "blocklist")
+    tables = ("traps", "sender-scores", "our-networks", "blocklist", "blacklist", "nospamd")
     return {
         "/etc/ssl/mx.example.org.crt": pem,
         "/etc/ssl/private/mx.example.org.key": key,
         "/etc/mail/aliases": "root: carol\npostmaster: carol\nabuse: carol\n",
         "/etc/mail/common_domains": "large.example\n",
+        "/etc/mail/lists.conf": (EXAMPLES / "lists.conf").read_text(),
         **{f"/etc/mail/{name}": (EXAMPLES / "tables" / name).read_text() for name in tables},
     }
 

@@ -17,6 +17,10 @@ SERVER_AT_DSL_FORUM: Final = "198.51.100.25"
 BROKEN: Final = "192.0.2.66"
 BLOCKED: Final = "203.0.113.200"
 """In examples/tables/blocklist."""
+LISTED: Final = "198.51.100.200"
+"""In examples/tables/blacklist."""
+SPARED: Final = "198.51.100.201"
+"""There, too, and in examples/tables/nospamd."""
 POOL: Final = ("192.0.2.130", "198.51.100.130")
 """Two of the many servers of a large sender, which its SPF record names."""
 LARGE: Final = "192.0.2.180"
@@ -29,6 +33,7 @@ FAR: Final = "203.0.113.99"
 _SERVERS: Final[dict[str, str]] = {
     GOOD: "mx1.good.example",
     MISMATCH: "mail.bank.example",
+    SPARED: "mx.spared.example",
     SERVER_AT_DSL_FORUM: "mail.dslreports.example",
     POOL[0]: "out1.pool.example",
     POOL[1]: "out2.pool.example",

@@ -238,6 +238,37 @@ MAX_DETAIL: Final = 1_000
 #: Bytes of a domain, of a trap address, of one side of a pair; a store that holds longer ones holds none of ours.
 MAX_GREYLIST_NAME: Final = 2_000
 
+# --- lists of addresses ----------------------------------------------------------------------------------------------
+
+#: Entries of a list that others publish: twice the largest that is known. With more the list is refused.
+MAX_LIST_ENTRIES: Final = 2_000_000
+
+#: Bytes of a compiled list: a million ranges of IPv6, or more than the two million entries of IPv4. A larger one is
+#: neither written nor read; reading it takes 20 ms.
+MAX_COMPILED: Final = 33_554_432
+
+#: Bytes of a published list as it is fetched, compressed or not, and when it is unpacked. With more it is refused.
+MAX_LIST_FETCHED: Final = 67_108_864
+MAX_LIST_PLAIN: Final = 268_435_456
+
+#: Lines of such a list, comments and empty ones included.
+MAX_LIST_LINES: Final = 8_000_000
+
+#: Bytes of one of its lines that are looked at; a longer one is no entry.
+MAX_LIST_LINE: Final = 4_096
+
+#: Entries of a list that a filter reads as text (``file:``): 50 ms. A longer one is for `filterctl lists update`.
+MAX_LIST_BY_HAND: Final = 10_000
+
+#: Lists of one lists.conf. Each costs a look at its file every second and a microsecond a client.
+MAX_LISTS: Final = 100
+
+#: Seconds for fetching one list, from the first question to the last byte.
+LIST_SECONDS: Final = 120
+
+#: Redirects that are followed for one list.
+MAX_REDIRECTS: Final = 5
+
 # --- several filters in one process ----------------------------------------------------------------------------------
 
 #: Seconds that all members of a chain have together for a command; a filter that is alone has its own (-T).

@@ -1,4 +1,4 @@
-"""Clients judged by who they are: the builtin blocklist, filter-rdns and filter-dyndns."""
+"""Clients judged by who they are: the builtin blocklist, filter-lists, filter-rdns and filter-dyndns."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ CLIENTS: Final = (
         sender="news@dslreports.example",
     ),
     Scene("on the blocklist", zone.BLOCKED, "a mail", blocked, 550),
+    visit("on a black list", zone.LISTED, 550),
+    visit("on it, but on the white list", zone.SPARED, 250, helo="mx.spared.example"),
     visit("no reverse DNS", zone.NO_NAME, 550),
     visit("somebody else's name", zone.MISMATCH, 550, helo="mail.bank.example", sender="service@bank.example"),
     visit("address as its name", zone.NAME_IS_ADDRESS, 550),

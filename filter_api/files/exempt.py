@@ -2,7 +2,7 @@
 
 One entry a line, four kinds::
 
-    192.0.2.0/24            the client's address or network
+    192.0.2.0/24            the client's address or network, or a range: 192.0.2.1 - 192.0.2.9
     host:mx.example.org     its name, if smtpd confirmed it forwards; host:.example.org for every name below
     from:example.org        the sender's domain, if SPF passes strongly for this client
     to:bob@example.net      the recipient; a domain stands for all of its addresses
@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, Protocol
 
-from filter_api.files.networks import NetworkSet, parse_network
+from filter_api.files.networks import NetworkSet, networks_of
 from filter_api.files.reloading import Clock, ReloadingFile
 from filter_api.files.rules import Rules
-from filter_api.text.addresses import strip_source_route
+from filter_api.text.addresses import Network, strip_source_route
 from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError
 
@@ -90,13 +90,13 @@ class ExemptTable:
 
 
 def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entries:
-    networks = []
+    networks: list[Network] = []
     named: dict[bytes, list[tuple[Line, None]]] = {b"host": [], b"from": [], b"to": []}
     allowed = {b"host": True, b"from": allow_from, b"to": allow_to}
     for line in lines:
         kind = _KIND.match(line.text)
         if kind is None:
-            networks.append(_network(line))
+            networks.extend(_networks(line))
             continue
         name = kind[1].lower()
         if not allowed[name]:
@@ -105,9 +105,9 @@ def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entri
     return _Entries(NetworkSet(networks), Rules(named[b"host"]), Rules(named[b"from"]), Rules(named[b"to"]))
 
 
-def _network(line: Line) -> IPv4Network | IPv6Network:
+def _networks(line: Line) -> Iterable[Network]:
     try:
-        return parse_network(line.text.decode("ascii", "surrogateescape"))
+        return networks_of(line.text.decode("ascii", "surrogateescape"))
     except ValueError as error:
         raise LineError(line.number, f"{error}, nor host:, from: or to: with a name") from None
 

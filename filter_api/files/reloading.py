@@ -62,7 +62,7 @@ class ReloadingFile(Generic[Value]):
 
     def _look(self) -> None:
         try:
-            if _version_of(os.stat(self.path)) == self._version:
+            if version_of(os.stat(self.path)) == self._version:
                 return
             version, data = self._read()
             if len(data) < self._size and not version[-1]:
@@ -88,8 +88,8 @@ class ReloadingFile(Generic[Value]):
 
     def _read(self) -> tuple[tuple[int, ...], bytes]:
         try:
-            with open(_open(self.path), "rb") as file:
-                return _version_of(os.fstat(file.fileno())), file.read()
+            with open(open_regular(self.path), "rb") as file:
+                return version_of(os.fstat(file.fileno())), file.read()
         except OSError as error:
             raise ConfigError(_os_error(self.path, error)) from None
 
@@ -100,7 +100,7 @@ class ReloadingFile(Generic[Value]):
             raise ConfigError(f"{printable(self.path)}:{error.number}: {error}") from None
 
 
-def _open(path: str) -> int:
+def open_regular(path: str) -> int:
     """A descriptor of a regular file; never waits for a FIFO's writer."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -109,7 +109,7 @@ def _open(path: str) -> int:
     return descriptor
 
 
-def _version_of(status: os.stat_result) -> tuple[int, ...]:
+def version_of(status: os.stat_result) -> tuple[int, ...]:
     """What differs when the file does. The last value flips two seconds after the last change, for one more read.
 
     A file from the future has settled: its clock is another one.

@@ -67,8 +67,13 @@ class Rules(Generic[Value]):
 
 
 def pattern_key(line: Line) -> bytes:
-    """The key of a pattern: lower case, ``@domain`` as ``domain``, no final dot; LineError if it is no pattern."""
+    """The key of a pattern: lower case, ``@domain`` as ``domain``, no final dot; LineError if it is no pattern.
+
+    An address may stand in ``<>``, as spamdb(8) and logs print it.
+    """
     text = line.text.lower()
+    if text.startswith(b"<") and text.endswith(b">"):
+        text = text[1:-1]
     if text == b".":
         return text
     local, at, domain = text.rpartition(b"@")

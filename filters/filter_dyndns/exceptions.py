@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from filter_api.files.networks import NetworkSet, parse_network
+from filter_api.files.networks import NetworkSet, networks_of
 from filter_api.files.rules import Rules
+from filter_api.text.addresses import Network
 from filter_api.text.lines import Line, LineError
 
 
@@ -29,12 +30,13 @@ class Exceptions(NamedTuple):
 
 def parse_exceptions(lines: Sequence[Line]) -> Exceptions:
     """The entries of a file; LineError for a line that is neither a network nor a name."""
-    networks, names = [], []
+    networks: list[Network] = []
+    names = []
     for line in lines:
         try:
-            networks.append(parse_network(line.text.decode("latin-1")))
+            networks.extend(networks_of(line.text.decode("latin-1")))
         except ValueError as error:
-            if not line.text.strip(b"0123456789.:/"):  # meant as a network, and wrong
+            if not line.text.strip(b"0123456789.:/- "):  # meant as a network, and wrong
                 raise LineError(line.number, str(error)) from None
             if b"@" in line.text:
                 raise LineError(line.number, "an address of mail; a network or a host name is wanted") from None

@@ -31,6 +31,7 @@ VERBS = {
     "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | greylist | sender-score ..."),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
+    "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ..."),
     "quarantine": Verb(
         "filterctl.mail.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."
     ),

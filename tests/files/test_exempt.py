@@ -22,6 +22,7 @@ class Client:
 TEXT = """\
 192.0.2.0/24
 2001:db8::1        # one host
+203.0.113.5 - 203.0.113.9 ; a pool
 host:mx.example.org
 host:.Example.NET
 to:bob@example.com
@@ -42,6 +43,8 @@ def exempt(tmp_path: Path) -> ExemptTable:
     [
         ("192.0.2.9", None, "fail", True),
         ("2001:db8::1", None, "", True),
+        ("203.0.113.9", None, "", True),
+        ("203.0.113.10", None, "", False),
         ("198.51.100.1", b"mx.example.org", "pass", True),
         ("198.51.100.1", b"MX.Example.org", "pass", True),
         ("198.51.100.1", b"mx.example.org", "fail", False),

@@ -59,6 +59,13 @@ def _plain(network: Network) -> Network:
         ("::/0", "203.0.113.9", False),
         ("fe80::/10", "fe80::1%em0", True),
         ("", "127.0.0.1", False),
+        ("192.0.2.3 - 192.0.2.9", "192.0.2.3", True),
+        ("192.0.2.3 - 192.0.2.9", "192.0.2.9", True),
+        ("192.0.2.3 - 192.0.2.9", "192.0.2.10", False),
+        ("127.0.0.1,192.0.2.3-192.0.2.9", "192.0.2.2", False),
+        ("2001:db8::1-2001:db8::5", "2001:db8::5", True),
+        ("2001:db8::1-2001:db8::5", "2001:db8::6", False),
+        ("<192.0.2.3>", "192.0.2.3", True),
     ],
 )
 def test_a_comma_list(members: str, address: str, expected: bool) -> None:
@@ -76,6 +83,7 @@ def test_a_unix_socket_is_in_no_network() -> None:
         ("192.0.2.0/33", '"192.0.2.0/33" is no network'),
         ("127.0.0.1,example.org", '"example.org" is neither an address nor a network'),
         ("10", '"10" is no network'),
+        ("192.0.2.9-192.0.2.1", "ends before it begins"),
         ("127.0.0.1,\x1b[31m", r"\\x1b"),
     ],
 )
@@ -97,6 +105,19 @@ def test_a_file_of_networks_follows_its_changes(tmp_path: Path) -> None:
     now[0] += 1
     assert ip_address("192.0.2.3") not in ours
     assert ip_address("203.0.113.3") in ours
+
+
+def test_a_file_as_spamd_and_pf_had_it_is_read_as_it_is(tmp_path: Path) -> None:
+    """Ranges and both signs of a comment, as in the nospamd files of many sites."""
+    path = tmp_path / "nospamd"
+    path.write_text(
+        "; mail.example.org\n192.0.2.7 ; its MX\n198.51.100.0 - 198.51.100.9 # a pool\n203.0.113.0/24, <::1>\n"
+    )
+    table = Networks(str(path))
+    for inside in ("192.0.2.7", "198.51.100.0", "198.51.100.9", "203.0.113.255", "::1"):
+        assert ip_address(inside) in table
+    for outside in ("192.0.2.8", "198.51.100.10", "203.0.114.0", "::2"):
+        assert ip_address(outside) not in table
 
 
 def test_a_bad_file_names_file_and_line(tmp_path: Path) -> None:

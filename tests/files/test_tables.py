@@ -56,10 +56,15 @@ def test_domains(tmp_path: Path, domain: bytes, entry: bytes | None) -> None:
         (b"", None),
         (b"a|b@example.org", None),
         (b"u@[192.0.2.1]", b"u@[192.0.2.1]"),
+        (b"trap@example.test", b"<trap@example.test>"),
+        (b"<trap@example.test>", None),
     ],
 )
 def test_addresses(tmp_path: Path, address: bytes, entry: bytes | None) -> None:
-    text = "alice@example.org\n@example.net\nexample.com\n.example.edu\nnews@\nu@[192.0.2.1]\n"
+    text = (
+        "alice@example.org\n@example.net\nexample.com\n.example.edu\nnews@\nu@[192.0.2.1]\n"
+        "<trap@example.test> ; as spamdb prints it\n"
+    )
     addresses = AddressTable(table(tmp_path, text))
     found = addresses.find(address)
     assert (found.entry if found else None) == entry

@@ -16,7 +16,7 @@ from tools.private_smtpd import Smtpd
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CONFIGURATIONS = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("smtpd.conf")) + sorted(
-    str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*.conf") if path.name != "smtpd.conf"
+    str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*.conf") if path.name not in {"smtpd.conf", "lists.conf"}
 )
 USERS = ("alice", "bob", "carol", "_greylist", "_mailscan", "_dkimsign", "_mailfilter")
 IDLE = "listen on 127.0.0.1\naction a maildir\nmatch from any for any action a\n"
@@ -52,6 +52,9 @@ def files() -> dict[str, str | bytes]:
         "/etc/mail/traps": (EXAMPLES / "tables" / "traps").read_bytes(),
         "/etc/mail/exempt": (EXAMPLES / "tables" / "exempt").read_bytes(),
         "/etc/mail/our-networks": (EXAMPLES / "tables" / "our-networks").read_bytes(),
+        "/etc/mail/blacklist": (EXAMPLES / "tables" / "blacklist").read_bytes(),
+        "/etc/mail/nospamd": (EXAMPLES / "tables" / "nospamd").read_bytes(),
+        "/etc/mail/lists.conf": (EXAMPLES / "lists.conf").read_bytes(),
         "/etc/mail/blocklist": (EXAMPLES / "tables" / "blocklist").read_bytes(),
         "/etc/mail/dkim/keys": (EXAMPLES / "tables" / "dkim-keys").read_bytes(),
         "/etc/mail/dkim/example.org.key": signing,

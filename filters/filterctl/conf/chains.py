@@ -19,11 +19,12 @@ PHASES = ("connect", "helo", "ehlo", "starttls", "auth", "mail-from", "rcpt-to",
 LETTERS = {
     "filter-rdns": "fHmp:r:S",
     "filter-dyndns": "e:f:j:mp:r:s:x",
+    "filter-lists": "5c:d:mp:",
     "filter-greylist": "5a:b:c:f:G:k:M:os:t:uwx",
 }
 """Filters of this suite whose options matter here, with their own letters."""
 
-MARKS_WITH = {"filter-rdns": "m", "filter-dyndns": "mj"}
+MARKS_WITH = {"filter-rdns": "m", "filter-dyndns": "mj", "filter-lists": "m"}
 """Letters that make a filter answer junk, which these do at mail-from."""
 
 _WILDCARDS = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared with, nothing listens here

@@ -37,6 +37,7 @@ DIAGNOSES = {
     "filter-clamav": ("filter_clamav.diagnose", "diagnose"),
     "filter-dkimsign": ("filter_dkimsign.diagnose", "diagnose"),
     "filter-greylist": ("filter_greylist.tool.diagnose", "diagnose"),
+    "filter-lists": ("filter_lists.diagnose", "diagnose"),
     "filter-spamassassin": ("filter_spamassassin.diagnose", "diagnose"),
 }
 """Module and function that know what to ask about a filter."""

@@ -1,0 +1,1 @@
+"""filter-lists(8)."""

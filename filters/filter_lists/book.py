@@ -1,0 +1,156 @@
+"""The lists of a lists.conf(5), opened, and what they say of an address.
+
+    book = read_book("/etc/mail/lists.conf", "/var/lib/opensmtpd-filters/lists")
+    book.current().judge(address, time.time())
+
+Files that operators keep are read as text; what others publish, `filterctl lists update` has compiled. All of them
+follow their changes. A list that is not known counts for nothing: a black one refuses nobody, and a missing white one
+switches the black lists off that it would be taken from.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from filter_api.bounds import MAX_LIST_BY_HAND
+from filter_api.errors import ConfigError
+from filter_api.files.compiled import CompiledFile
+from filter_api.files.networks import items_of
+from filter_api.files.ranges import RangeBuilder, Ranges
+from filter_api.files.reloading import Clock, ReloadingFile
+from filter_api.text.addresses import Address
+from filter_api.text.lines import Line, LineError
+from filter_lists.conf import Conf, Source, parse_conf
+from filter_lists.message import filled, message_of_file
+from filter_lists.words import show_duration
+
+SUFFIX: Final = ".ranges"
+
+_LOG = logging.getLogger("filter_api.files.tables")
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What the lists say of an address. hits: the black lists that refuse it, in order, and what each says.
+
+    spared: (black, white) for each black list that holds it, and the white list that takes it out again. unknown: lists
+    that could not be asked.
+    """
+
+    hits: list[tuple[str, str]] = field(default_factory=list)
+    spared: list[tuple[str, str]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+
+class OpenList:
+    """One list. `known(now)` gives its addresses, or None while they are not known or too old to count."""
+
+    def __init__(self, source: Source, compiled: CompiledFile | None, clock: Clock) -> None:
+        """Raises ConfigError for a file of text that cannot be used, the list's or its message's."""
+        self.source = source
+        self.compiled = compiled
+        self._text = None if source.compiled else ReloadingFile(source.target, parse_list, clock=clock)
+        path = source.message.path
+        self._message = ReloadingFile(path, message_of_file, clock=clock) if path else None
+        self._told = False
+
+    def known(self, now: float) -> Ranges | None:
+        """The addresses that count at a time (seconds since 1970)."""
+        if self._text is not None:
+            return self._text.current()
+        assert self.compiled is not None  # noqa: S101 - one of the two is there
+        found = self.compiled.current()
+        age = now - self.compiled.confirmed
+        # A white list goes on: without it more clients would be refused.
+        stale = found is not None and self.source.black and age > self.source.expire
+        if stale != self._told:
+            self._told = stale
+            if stale:
+                _LOG.warning("%s: not confirmed for %s, and no longer used", self.source.name, show_duration(age))
+            else:
+                _LOG.info("%s: confirmed, and used again", self.source.name)
+        return None if stale else found
+
+    def text(self, address: object) -> str:
+        """What a client is told."""
+        return filled(self.source.message.text if self._message is None else self._message.current(), address)
+
+
+class Book:
+    """The lists of one version of lists.conf."""
+
+    def __init__(self, conf: Conf, open_lists: dict[str, OpenList]) -> None:
+        self.conf = conf
+        self.lists = open_lists
+
+    def judge(self, address: Address, now: float) -> Judgement:
+        """What the lists say of an address at a time (seconds since 1970)."""
+        found = Judgement()
+        for black, whites in self.conf.steps:
+            ranges = self.lists[black.name].known(now)
+            if ranges is None:
+                found.unknown.append(black.name)
+            elif address in ranges:
+                known = [(white.name, self.lists[white.name].known(now)) for white in whites]
+                missing = [name for name, addresses in known if addresses is None]
+                spared = next((name for name, addresses in known if addresses and address in addresses), None)
+                if spared is not None:
+                    found.spared.append((black.name, spared))
+                elif missing:
+                    found.unknown += missing
+                else:
+                    found.hits.append((black.name, self.lists[black.name].text(address)))
+        return found
+
+
+def read_book(path: str, directory: str, *, clock: Clock = time.monotonic) -> ReloadingFile[Book]:
+    """The lists of a lists.conf, following its changes. Raises ConfigError with ``file:line:``."""
+    return ReloadingFile(path, book_parser(directory, clock), clock=clock)
+
+
+def book_parser(directory: str, clock: Clock) -> Callable[[Sequence[Line]], Book]:
+    """What makes lists of the lines of a lists.conf; a compiled list stays open from one version to the next."""
+    kept: dict[str, CompiledFile] = {}
+
+    def parse(lines: Sequence[Line]) -> Book:
+        conf = parse_conf(lines)
+        opened: dict[str, OpenList] = {}
+        for source in conf.used:
+            place = compiled_path(directory, source)
+            if source.compiled and place not in kept:
+                kept[place] = CompiledFile(place, clock=clock)
+            try:
+                opened[source.name] = OpenList(source, kept.get(place), clock)
+            except ConfigError as error:
+                raise LineError(source.line, f"{source.name}: {error}") from None
+        wanted = {compiled_path(directory, source) for source in conf.used}
+        for place in set(kept) - wanted:
+            del kept[place]
+        return Book(conf, opened)
+
+    return parse
+
+
+def compiled_path(directory: str, source: Source) -> str:
+    """Where `filterctl lists update` puts a list."""
+    return os.path.join(directory, source.name + SUFFIX)
+
+
+def parse_list(lines: Sequence[Line]) -> Ranges:
+    """The addresses of a file kept by hand. Raises LineError for what is none, and for a file that is too long."""
+    builder = RangeBuilder()
+    for number, text in lines:
+        for item in items_of(text.decode("ascii", "surrogateescape")):
+            try:
+                builder.add_text(item)
+            except ValueError as error:
+                raise LineError(number, str(error)) from None
+        if builder.entries > MAX_LIST_BY_HAND:
+            remedy = "write every=1h behind it in lists.conf, and filterctl lists update compiles it"
+            raise LineError(number, f"more than {MAX_LIST_BY_HAND} entries: {remedy}")
+    return builder.build().ranges
