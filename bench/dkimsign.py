@@ -36,7 +36,7 @@ run()
 
 
 @contextmanager
-def _key() -> Iterator[str]:
+def signing_key() -> Iterator[str]:
     """A private key in a file of its own."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "key.pem"
@@ -59,7 +59,7 @@ def _contenders(key: str, forms: str) -> tuple[Contender, Contender]:
 def figures() -> list[Figure]:
     """All of them; the issue's bounds."""
     found: list[Figure] = []
-    with _key() as key:
+    with signing_key() as key:
         for what, forms, options, bounds in (
             ("5 KB, relaxed", "relaxed/relaxed", ("-b", "5120", "-s", "1000"), (0.50, 0.40)),
             ("5 KB, simple", "simple/simple", ("-b", "5120", "-s", "1000"), (0.50, 0.40)),

@@ -42,6 +42,7 @@ PARTS = {
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "dkimsign": ("filter-dkimsign", "dkimsign:figures"),
     "greylist": ("Greylist", "greylist:figures"),
+    "since": ("Beside release 1.0.0", "since:figures"),
     "onechain": ("Six filters in one process", "onechain:figures"),
     "chain": ("The whole chain, delivered", "chain:figures"),
 }
