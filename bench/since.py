@@ -107,7 +107,7 @@ def figures() -> list[Figure]:
     found.append(_figure("filter-dkimsign, 5 KB", rounds, lambda result: result.us_per_message, "us"))
     with _store() as folder:
         grey = _filter("greylist", "-G", "0:4:864", "-f", f"{folder}/TOP.db")
-        rounds = _rounds(grey, ["-b", "0", "-k", "20", "-s", "3000", "-c", "500"])
+        rounds = _rounds(grey, ["-b", "0", "-k", "20", "-s", "3000"])
     found.append(_figure("filter-greylist, a request", rounds, _per_request, "us"))
     return found
 

@@ -118,11 +118,13 @@ class Worker:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._running = False  # cheaper to ask than Thread.is_alive()
         self._connection: sqlite3.Connection | None = None
 
     def start(self) -> None:
         """Start the thread; the file is opened there."""
         self._loop = asyncio.get_running_loop()
+        self._running = True
         self._thread = threading.Thread(target=self._run, name="greylist-store", daemon=True)
         self._thread.start()
 
@@ -141,7 +143,7 @@ class Worker:
         writes: bool = True,
     ) -> asyncio.Future[Result]:
         """Queue an argument for an operation; raises StoreError at once if too many wait already."""
-        if self._thread is None or self._loop is None or not self._thread.is_alive():
+        if self._thread is None or self._loop is None or not self._running:
             raise StoreError("the store is closed")
         if self._jobs.qsize() >= WAITING:
             raise StoreError("overloaded: too many operations wait for the disk")
@@ -160,6 +162,7 @@ class Worker:
                     self._carry_out(batch, again=True)
             except BaseException as error:  # noqa: BLE001 - without this thread every later operation would hang
                 self._survive(batch, error)
+        self._running = False
         self._disconnect()
 
     def _survive(self, batch: Sequence[_Job], error: BaseException) -> None:
