@@ -150,12 +150,13 @@ class HeldMessages:
 
     def finish(self, held: Held, verdict: Verdict, *, logged: bool = True) -> None:
         """Release the lines as the verdict says, then the dot; answers a commit request that came before."""
+        decision, edits = verdict.decision, verdict.edits  # which may raise, so nothing is decided before
+        head = writer.dataline_head(self.protocol, held.session.id, held.token)
+        lines = held.message.wire(edits, self.longest) if isinstance(decision, Proceed) else None
         if not held.on(DECIDED):
             return
-        held.decision = verdict.decision
-        held.logged = verdict.decision if logged else None
-        head = writer.dataline_head(self.protocol, held.session.id, held.token)
-        lines = held.message.wire(verdict.edits, self.longest) if isinstance(verdict.decision, Proceed) else None
+        held.decision = decision
+        held.logged = decision if logged else None
         self._release.give_back(held, head, lines)
 
     def _released(self, held: Held) -> None:

@@ -44,12 +44,15 @@ class Pending:
             self.deadline = None
 
     def cancel(self) -> None:
-        """Stop the hook; one that has not begun never will."""
-        if self.task is not None:
-            self.task.cancel()
-        waiting = self.asked.awaitable
-        if inspect.iscoroutine(waiting) and inspect.getcoroutinestate(waiting) == inspect.CORO_CREATED:
-            waiting.close()
+        """Stop the hook; one that has not begun never will. Never raises."""
+        try:
+            if self.task is not None:
+                self.task.cancel()
+            waiting = self.asked.awaitable
+            if inspect.iscoroutine(waiting) and inspect.getcoroutinestate(waiting) == inspect.CORO_CREATED:
+                waiting.close()
+        except BaseException as error:  # noqa: BLE001 - what a hook waits for may throw even then
+            self.asked.member.broke(self.session, error, self.asked.what)
 
 
 class Ledger:
