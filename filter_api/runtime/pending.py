@@ -39,7 +39,7 @@ class Pending:
     def close(self) -> None:
         """Nothing is due any more."""
         self.open = False
-        if self.deadline is not None:
+        if self.deadline is not None:  # as long as there was memory for one
             self.deadline.drop()
             self.deadline = None
 
