@@ -75,11 +75,13 @@ class Ledger:
         What this raises, for want of memory, leaves no question open: the caller answers.
         """
         pending = Pending(session, asked, settle)
+        running = self._run(pending)
         try:
             self.open.setdefault(session.id, []).append(pending)
             pending.deadline = self._deadlines.add(due, lambda: self._expire(pending))
-            pending.task = asyncio.get_running_loop().create_task(self._run(pending))
+            pending.task = asyncio.get_running_loop().create_task(running)
         except BaseException:
+            running.close()
             self._close(pending)
             pending.cancel()
             raise

@@ -69,22 +69,19 @@ class Releaser:
             self._end(held, head)
 
     async def _in_blocks(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
-        """Wait for smtpd before each block."""
+        """Wait for smtpd before each block. Who drops the message cancels this, wherever it waits."""
         try:
             await self._outbox.drain()
             for block in blocks:
-                if held.state is not RELEASING:
-                    return
                 self._outbox.extend(writer.datalines(head, block))
                 self._outbox.flush()
                 await self._outbox.drain()
-        except BaseException as error:  # noqa: BLE001 - as above; a cancelled release is mostly one that was dropped
+        except BaseException as error:  # noqa: BLE001 - as above; what is cancelled was mostly dropped
             if held.state is not RELEASING:
                 return
             held.decision = self._failure(held, error)
-        if held.state is RELEASING:
-            self._end(held, head)
-            self._outbox.flush()
+        self._end(held, head)
+        self._outbox.flush()
 
     def _failure(self, held: Held, error: BaseException) -> Reject:
         return refusal_of(error) or self._broken(held.session, error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -26,10 +26,10 @@ class Looking(Filter):
         self.seconds = seconds
         self.seen = 0
 
-    def on_message(self, session: Session, message: Message) -> Verdict:
+    def on_message(self, session: Session, message: Message) -> Verdict | Awaitable[Verdict]:
         self.seen += 1
-        verdict: Any = Verdict(edits=[AddHeader("X-Seen", "1")])
-        return verdict if self.seconds is None else self._later(verdict, self.seconds)  # type: ignore[no-any-return]
+        verdict = Verdict(edits=[AddHeader("X-Seen", "1")])
+        return verdict if self.seconds is None else self._later(verdict, self.seconds)
 
     async def _later(self, verdict: Verdict, seconds: float) -> Verdict:
         await asyncio.sleep(seconds)

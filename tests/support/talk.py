@@ -8,7 +8,7 @@ with talks() as make:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from filter_api import Filter
@@ -54,12 +54,18 @@ def talks() -> Iterator[Callable[..., Talk]]:
     """
     players: list[Player] = []
 
-    def make(filter_: Filter, *, judged: bool = True, protocol: str = "0.7", spool: Spool | None = None) -> Talk:
+    def make(
+        filter_: Filter | Mapping[str, Filter],
+        *,
+        judged: bool = True,
+        protocol: str = "0.7",
+        spool: Spool | None = None,
+    ) -> Talk:
         smtpd = Player(filter_, protocol=protocol, spool=spool)
         players.append(smtpd)
         client = smtpd.connect()
         if not judged:
-            smtpd.oracle.filter_wrote = lambda _: None  # type: ignore[method-assign]
+            smtpd.oracle.filter_wrote = lambda _: None  # type: ignore[method-assign,assignment]
         client.mail_from()
         return Talk(smtpd, client)
 
