@@ -18,13 +18,13 @@ from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.refusals import refusal_of
 from filter_api.session import Session
 
-_SMALL: Final = 16_384  # bytes held; a larger message is written before the next one is given back
+_SMALL: Final = 16_384  # bytes held of messages given back: after so many they are written before the next one is
 
 
 class Releaser:
     """done(held): its dot is out. broken(session, error): logs what went wrong; gives the refusal. spend: `Reserve`."""
 
-    __slots__ = ("_broken", "_done", "_outbox", "_spend")
+    __slots__ = ("_broken", "_done", "_outbox", "_spend", "_unwritten")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Releaser:
         self._done = done
         self._broken = broken
         self._spend = spend
+        self._unwritten = 0  # bytes held of messages given back since the last write, at most
 
     def give_back(self, held: Held, head: bytes, blocks: Iterator[bytes] | None) -> None:
         """Give back these blocks of lines, or none of a refused message, and the dot. Never raises.
@@ -56,7 +57,9 @@ class Releaser:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message must end with a dot
             held.decision = self._failure(held, error)
         self._end(held, head)
-        if size > _SMALL:
+        self._unwritten += size
+        if self._unwritten > _SMALL:
+            self._unwritten = 0
             self._outbox.flush()
 
     def _start(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
