@@ -56,7 +56,7 @@ async def _later(seconds: float, act: Act) -> object:
 class Script(NamedTuple):
     """A filter. acts: what these hooks do, in turns; policy: what its failure policy does, None if it is as usual.
 
-    looks: whether it looks at the message, or decides at commit, or neither.
+    looks: whether it looks at the message, or decides at commit, or neither; beside: while others do.
     """
 
     acts: Sequence[Act]
@@ -65,6 +65,7 @@ class Script(NamedTuple):
     policy: Act | None
     looks: str
     observe: bool
+    beside: bool
 
 
 HOOKS: Final = (
@@ -88,6 +89,7 @@ SCRIPTS: Final = st.builds(
     POLICIES,
     st.sampled_from(["message", "message", "commit", ""]),
     st.sampled_from([False, False, False, True]),
+    st.booleans(),
 )
 
 
@@ -100,6 +102,7 @@ class Hostile(Filter):
         self.options = CommonOptions()
         self.options.failure = script.failure
         self.options.observe = script.observe
+        self.beside = script.beside  # type: ignore[misc]  # each has its own, as if it were of another class
 
     def _act(self, hook: str) -> Any:  # noqa: ANN401 - as above
         if hook not in self.script.hooks:
@@ -174,15 +177,23 @@ def limits(members: int) -> tuple[float, float]:
     clients=st.integers(1, 3),
     leaving=st.sets(st.integers(1, 20), max_size=3),
     large=st.booleans(),
+    beside=st.booleans(),
 )
 def test_every_question_is_answered_once_and_in_time(
-    *, scripts: list[Script], part: Sequence[str], protocol: str, clients: int, leaving: set[int], large: bool
+    *,
+    scripts: list[Script],
+    part: Sequence[str],
+    protocol: str,
+    clients: int,
+    leaving: set[int],
+    large: bool,
+    beside: bool,
 ) -> None:
     command, message = limits(len(scripts))
     members = {
         f"m{number}": hostile(script._replace(hooks=script.hooks & {*part})) for number, script in enumerate(scripts)
     }
-    with Clocked(members, protocol=protocol) as smtpd:
+    with Clocked(members, protocol=protocol, beside=beside) as smtpd:
         dialogs = [Dialog(smtpd, number, 2, LARGE if large else SMALL) for number in range(clients)]
         Rounds(smtpd, dialogs).run(leaving=sorted(leaving))
         for dialog in dialogs:
@@ -194,7 +205,7 @@ def test_every_question_is_answered_once_and_in_time(
         assert not smtpd.dispatcher.sessions.open
 
 
-CALM: Final = Script([Act("return", "proceed")], frozenset(), Failure.TEMPFAIL, None, "", False)
+CALM: Final = Script([Act("return", "proceed")], frozenset(), Failure.TEMPFAIL, None, "", False, False)
 ALL_ACTS: Final = [
     *(Act("return", name) for name in VALUES),
     *(Act("raise", name) for name in ERRORS),
@@ -202,12 +213,16 @@ ALL_ACTS: Final = [
 ]
 
 
-def told(act: Act, hook: str, others: int) -> list[tuple[bytes, float, str]]:
+def told(act: Act, hook: str, others: int, *, beside: bool) -> list[tuple[bytes, float, str]]:
     """What two sessions of the same reads were answered by a filter with that act, alone or between others."""
-    bad = CALM._replace(acts=[act], hooks=frozenset({hook}), looks="commit" if hook == "on_commit" else "message")
-    scripts = [CALM._replace(looks="message")] * others + [bad] + [CALM] * others
+    calm = CALM._replace(looks="message", beside=beside)
+    bad = CALM._replace(
+        acts=[act], hooks=frozenset({hook}), looks="commit" if hook == "on_commit" else "message", beside=beside
+    )
+    scripts = [calm] * others + [bad] + [calm if beside else CALM] * others
     command, message = limits(len(scripts))
-    with Clocked({f"m{n}": hostile(each) for n, each in enumerate(scripts)}, protocol="0.7") as smtpd:
+    members = {f"m{number}": hostile(script) for number, script in enumerate(scripts)}
+    with Clocked(members, protocol="0.7", beside=beside) as smtpd:
         dialogs = [Dialog(smtpd, number, 1, SMALL) for number in range(2)]
         Rounds(smtpd, dialogs).run()
         answers = [each for dialog in dialogs for each in dialog.waited]
@@ -222,9 +237,17 @@ def told(act: Act, hook: str, others: int) -> list[tuple[bytes, float, str]]:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_each_of_them_is_answered_wherever_it_stands(hook: str, late: float | None, others: int) -> None:
     for act in ALL_ACTS:
-        answers = told(act._replace(after=late), hook, others)
+        answers = told(act._replace(after=late), hook, others, beside=False)
         assert answers
         if hook in {"on_message", "on_commit"} and act.verb == "raise":
+            assert (b"commit", "proceed") not in [(phase, word) for phase, _, word in answers], act
+
+
+@pytest.mark.parametrize("late", [None, 0.0], ids=["sync", "async"])
+def test_each_of_them_is_answered_beside_others_that_look_at_the_same_message(late: float | None) -> None:
+    for act in ALL_ACTS:
+        answers = told(act._replace(after=late), "on_message", 1, beside=True)
+        if act.verb == "raise":
             assert (b"commit", "proceed") not in [(phase, word) for phase, _, word in answers], act
 
 

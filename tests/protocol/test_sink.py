@@ -50,3 +50,7 @@ def test_what_a_call_of_a_report_throws_reaches_the_sink_and_the_next_line_is_to
         parser.tell(lines, sink)
         assert told == [b"ZeroDivisionError"]
         assert sink.events[-1] == Request(b"rset", SID, TOKEN, b"")
+
+
+def test_an_empty_line_says_nothing() -> None:
+    assert Parser().parse([b"", b""]) == []

@@ -57,6 +57,7 @@ def test_what_a_filter_throws_in_its_life_is_told_with_its_name(error: BaseExcep
     member, lines = guarded(Failing(error))
 
     async def live() -> None:
+        member.preload()
         await member.start()
         member.reload()
         await member.stop()

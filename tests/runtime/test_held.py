@@ -253,3 +253,15 @@ def test_what_has_no_place_in_the_life_of_a_message_is_ignored() -> None:
     assert held.on(ANSWERED)
     assert not held.on(DROPPED)
     assert held.state is OVER
+
+
+def test_a_verdict_that_comes_when_the_message_was_given_up_is_ignored(talk: Callable[..., Talk]) -> None:
+    """smtpd rolls back a transaction, and the session goes on; nobody else is asked about it then."""
+    first, second = Looking(1.0), Looking()
+    one = talk({"first": first, "second": second})
+    one.lines(b"A: b", b"", b"x", b".")
+    one.client.report("tx-reset", b"0badcafe")
+    one.smtpd.advance(5)
+    assert (first.seen, second.seen) == (1, 0)
+    assert one.back == []
+    assert one.smtpd.context.spool.held == 0

@@ -22,9 +22,9 @@ Talk: TypeAlias = Generator[tuple[bytes, list[bytes]], str, None]
 class Clocked(Player):
     """Notes when each line was written."""
 
-    def __init__(self, members: Mapping[str, Filter], *, protocol: str, observe: bool = False) -> None:
+    def __init__(self, members: Mapping[str, Filter], *, protocol: str, beside: bool = False) -> None:
         self.times: list[tuple[float, bytes]] = []
-        super().__init__(members, protocol=protocol, observe=observe)
+        super().__init__(members, protocol=protocol, beside=beside)
 
     def __enter__(self) -> Clocked:
         return self
