@@ -24,6 +24,15 @@ check: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/test_imports.py
+	$(MAKE) coverage
+
+# What stands between the filters and smtpd: every branch of it is tested, see [tool.coverage] in pyproject.toml.
+coverage: venv
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -q tests/protocol tests/runtime tests/test_transcripts.py
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
 
 test: check daemons
 	$(BIN)/pytest
@@ -51,4 +60,4 @@ clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: all venv daemons check test demo bench man install clean
+.PHONY: all venv daemons check coverage test demo bench man install clean

@@ -14,6 +14,7 @@ A filter is a class with a hook for each phase it wants a say in, see `Filter` a
         main(RequireReverseDns())
 """
 
+from filter_api.context import Context
 from filter_api.decision import (
     AddHeader,
     Decision,
@@ -38,6 +39,7 @@ from filter_api.runtime.main import main
 from filter_api.server import Server
 from filter_api.session import PerSession, PerTransaction, Session, Transaction
 from filter_api.version import VERSION
+from filter_api.wanted import Wanted
 
 __all__ = [
     "COMMON_LETTERS",
@@ -47,6 +49,7 @@ __all__ = [
     "CannotCheck",
     "CommonOptions",
     "ConfigError",
+    "Context",
     "Decision",
     "Disconnect",
     "Edit",
@@ -69,6 +72,7 @@ __all__ = [
     "Transaction",
     "UsageError",
     "Verdict",
+    "Wanted",
     "main",
     "parse_options",
 ]

@@ -8,6 +8,8 @@ logged once, through the logger ``filter_api.files.tables``.
 A version that is shorter than the one in use may still be in the making: many programs empty a file before they write
 it again. It is taken when nothing has changed for two seconds; what the file must hold at least, `parse` checks.
 
+A large file is read again in a thread: the loop goes on, with the old version until the new one is whole.
+
 What a line is, `filter_api.text.lines` says.
 """
 
@@ -16,8 +18,10 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from filter_api.errors import ConfigError, reason
@@ -33,14 +37,26 @@ LOOK_INTERVAL = 1.0
 SETTLED_NS = 2_000_000_000
 """A file changed less than this long ago may change again within the same time stamp: it is read once more."""
 
+READ_AT_ONCE = 1 << 16
+"""Bytes of a file that are read and parsed on the event loop: some milliseconds, on a slow machine 50."""
+
 _LOG = logging.getLogger("filter_api.files.tables")
 
 
 class ReloadingFile(Generic[Value]):
     """A parsed file that follows its changes. `parse` gets the lines and raises `LineError` for a bad one."""
 
-    def __init__(self, path: str, parse: Callable[[Sequence[Line]], Value], *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: str,
+        parse: Callable[[Sequence[Line]], Value],
+        *,
+        clock: Clock = time.monotonic,
+        in_thread: bool = True,
+    ) -> None:
+        """in_thread: whether `parse` may run in a thread of its own, as one that touches nothing else may."""
         self.path = path
+        self._at_once = READ_AT_ONCE if in_thread else float("inf")
         self._parse = parse
         self._clock = clock
         self._complaint = ""
@@ -49,6 +65,7 @@ class ReloadingFile(Generic[Value]):
         self._size = len(data)
         self._value = self._parsed(data)
         self._next_look = clock() + LOOK_INTERVAL
+        self._reading: Future[_Version[Value] | None] | None = None
         #: When a new version was taken (seconds of `clock`); None while the first is in use.
         self.changed: float | None = None
 
@@ -62,22 +79,41 @@ class ReloadingFile(Generic[Value]):
 
     def _look(self) -> None:
         try:
-            if version_of(os.stat(self.path)) == self._version:
-                return
-            version, data = self._read()
-            if len(data) < self._size and not version[-1]:
-                return
-            self._version = version
-            if hash(data) != self._digest:
-                self._value = self._parsed(data)
-                self._digest, self._size = hash(data), len(data)
-                self.changed = self._clock()
-                _LOG.info("%s: reloaded", printable(self.path))
-            elif self._complaint:
-                _LOG.info("%s: good again, and as it was", printable(self.path))
-            self._complaint = ""
+            if self._reading is None:
+                status = os.stat(self.path)
+                if version_of(status) == self._version:
+                    return
+                if status.st_size > self._at_once:
+                    self._reading = _in_a_thread(self._read_again)
+                    return
+                self._take(self._read_again())
+            elif self._reading.done():
+                reading, self._reading = self._reading, None
+                self._take(reading.result())
         except (ConfigError, OSError) as error:
             self._keep(error)
+
+    def _read_again(self) -> _Version[Value] | None:
+        """The file as it is now; None if it is being rewritten. Raises ConfigError."""
+        version, data = self._read()
+        if len(data) < self._size and not version[-1]:
+            return None
+        self._version = version
+        digest = hash(data)
+        return _Version(digest, len(data), () if digest == self._digest else (self._parsed(data),))
+
+    def _take(self, found: _Version[Value] | None) -> None:
+        """Use a new version."""
+        if found is None:
+            return
+        if found.parsed:
+            (self._value,) = found.parsed
+            self._digest, self._size = found.digest, found.size
+            self.changed = self._clock()
+            _LOG.info("%s: reloaded", printable(self.path))
+        elif self._complaint:
+            _LOG.info("%s: good again, and as it was", printable(self.path))
+        self._complaint = ""
 
     def _keep(self, error: Exception) -> None:
         """Say once what is wrong with the new version."""
@@ -98,6 +134,31 @@ class ReloadingFile(Generic[Value]):
             return self._parse(content_lines(data))
         except LineError as error:
             raise ConfigError(f"{printable(self.path)}:{error.number}: {error}") from None
+
+
+class _Version(Generic[Value]):
+    """What was read. parsed: its value, or nothing where the text is that of the version in use."""
+
+    __slots__ = ("digest", "parsed", "size")
+
+    def __init__(self, digest: int, size: int, parsed: tuple[Value, ...]) -> None:
+        self.digest = digest
+        self.size = size
+        self.parsed = parsed
+
+
+def _in_a_thread(work: Callable[[], Value]) -> Future[Value]:
+    """What comes of it; the thread does not keep the process alive."""
+    future: Future[Value] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def open_regular(path: str) -> int:

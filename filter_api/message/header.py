@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise, takewhile
 from typing import Final, overload
 
@@ -169,6 +169,16 @@ class HeaderView:
         for field in self.fields.named(name.lower().encode("ascii")):
             return field.value
         return None
+
+    def removals(self, name: str, where: Callable[[bytes], bool]) -> list[RemoveHeader]:
+        """Edits that remove the fields of that name (any case) for whose unfolded value `where` is true, and no others.
+
+        They count from the bottom up, so that each leaves the places of those above as they are: give all of them, in
+        this order, and before any other edit of that name. `where` is called here, once for each value from the top;
+        what it raises is raised.
+        """
+        found = [occurrence for occurrence, value in enumerate(self.all(name)) if where(value)]
+        return [RemoveHeader(name, occurrence) for occurrence in reversed(found)]
 
 
 def unstuff(line: bytes) -> bytes:

@@ -40,4 +40,4 @@ def is_legal(phase: bytes, word: str) -> bool:
 
 def rewrite_argument(phase: bytes, argument: bytes) -> bytes:
     """Give the argument of a rewrite as smtpd wants it: ``<address>`` at mail-from and rcpt-to, bare elsewhere."""
-    return b"<" + argument + b">" if phase in _ADDRESS and not argument.startswith(b"<") else argument
+    return b"<" + argument + b">" if phase in _ADDRESS else argument

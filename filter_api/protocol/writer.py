@@ -1,16 +1,19 @@
 """Answers → bytes for smtpd. The only place where a line to smtpd is made.
 
 What could end smtpd is refused here a last time, with `LocalProtocolError`, whoever asks for it: a line break inside a
-line, a line too long, an illegal pair of phase and decision.
+line, a line too long, an illegal pair of phase and decision, a reply that is none.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from filter_api.bounds import DATALINE_HEAD, MAX_LINE_OUT
+from filter_api.bounds import DATALINE_HEAD, MAX_LINE_OUT, MAX_REPLY
 from filter_api.protocol.legality import is_legal, rewrite_argument
+
+_REPLY: Final = re.compile(rb"[45][0-9]{2} [ -~]+")
 
 
 class LocalProtocolError(Exception):
@@ -37,11 +40,15 @@ def result(
     if not is_legal(phase, word):
         raise LocalProtocolError(f"{word} is not legal at {phase!r}")
     ids = b"%b|%b" % ((session_id, token) if protocol >= (0, 5) else (token, session_id))
-    if word == "rewrite":
-        argument = rewrite_argument(phase, argument)
-    elif word in {"reject", "disconnect"} and not argument:
-        raise LocalProtocolError(f"{word} without a reply")
-    tail = b"|" + argument if word in {"reject", "disconnect", "rewrite"} else b""
+    tail = b""
+    if word in {"reject", "disconnect", "rewrite"}:
+        if len(argument) > MAX_REPLY:
+            raise LocalProtocolError(f"{word} with {len(argument)} bytes")
+        if word == "rewrite" and (b"<" in argument or b">" in argument):
+            raise LocalProtocolError(f"a rewrite with brackets of its own: {argument!r}")
+        if word != "rewrite" and not _REPLY.fullmatch(argument):
+            raise LocalProtocolError(f"{word} without a reply: {argument!r}")  # the client would get 421
+        tail = b"|" + (rewrite_argument(phase, argument) if word == "rewrite" else argument)
     return _one_line(b"filter-result|" + ids + b"|" + word.encode("ascii") + tail)
 
 

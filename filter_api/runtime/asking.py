@@ -7,7 +7,7 @@ asked. One filter is a chain of one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
@@ -55,6 +55,17 @@ class Calls:
             if type(result) is not Proceed or result.facts is not NO_FACTS:
                 return Stop(turn, result)
         return _PROCEED
+
+
+def unmeasured(calls: Mapping[bytes, Calls], lines: Iterable[bytes]) -> dict[Guarded, list[str]]:
+    """Who was asked in these lines with nobody looking at the clock, and at which phases: who is alone at one."""
+    parts = (line.split(b"|", 5) for line in lines)
+    asked: dict[Guarded, list[str]] = {}
+    for phase in dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter"):
+        members = calls[phase].members if phase in calls else []
+        if len(members) == 1:
+            asked.setdefault(members[0], []).append(phase.decode("ascii"))
+    return asked
 
 
 class Stop:

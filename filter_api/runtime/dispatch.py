@@ -21,7 +21,7 @@ from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
-from filter_api.runtime.asking import Asking, Calls, Question
+from filter_api.runtime.asking import Asking, Calls, Question, unmeasured
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.examining import Examining
 from filter_api.runtime.guard import STALL, Guarded
@@ -148,15 +148,9 @@ class Dispatcher:
     def _after_trouble(self, took: float) -> None:
         self._reserve.restore()
         if took > STALL and not self._watch.told:
-            hooks = ",".join(self._asked_in(self._parser.lines))
-            self.members[0].stalled(None, hooks, took)
+            for member, phases in unmeasured(self._calls, self._parser.lines).items():
+                member.stalled(None, ",".join(phases), took)
         self._watch.told = False
-
-    def _asked_in(self, lines: Sequence[bytes]) -> list[str]:
-        """The phases in these lines at which a filter that is alone was asked: mostly one."""
-        parts = (line.split(b"|", 5) for line in lines)
-        phases = dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter")
-        return [phase.decode("ascii") for phase in phases if phase in self._calls and self._calls[phase].members][:3]
 
     def register(self) -> None:
         """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""

@@ -91,8 +91,8 @@ class Examining:
         """Go on with what the member whose turn it is has returned, until all were asked."""
         try:
             while True:
-                if isinstance(result, Pending):
-                    return  # it was asked ahead of its turn, and tells
+                if type(result) is Pending:
+                    return  # it was asked ahead of its turn, and tells (what a hook returns may throw at isinstance)
                 member, message = self._members[held.turn], held.message
                 verdict = result if type(result) is Verdict else self._verdict(held, messages, member, result)
                 if verdict is None:
@@ -132,7 +132,7 @@ class Examining:
             return before
         if held.turn in held.ahead:
             result = held.ahead[held.turn]
-            if not isinstance(result, Pending):
+            if type(result) is not Pending:
                 del held.ahead[held.turn]
             return result
         now = self._watch.last
@@ -144,7 +144,7 @@ class Examining:
         """The answer is known: nobody needs the others'."""
         ahead, held.ahead = held.ahead, {}
         for each in ahead.values():
-            if isinstance(each, Pending):
+            if type(each) is Pending:
                 self._ledger.withdraw(each)
 
 

@@ -85,25 +85,26 @@ class HeldMessages:
             return False
         try:
             append(text)
-        except (SpoolError, MemoryError) as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, these lines are not held
             held = self.open[session_id]
             self.refuse(held, self.broken(held.session, error))
         return True
 
     def take(self, session: Session, token: bytes, text: bytes) -> None:
-        """Hold a run of lines; at the dot the message is examined."""
-        rest: bytes | None = text
-        while rest is not None:
-            held = self.open.get(session.id)
-            if held is None or held.state is ENDED:
-                held = self._begin(session, token)
-            if held.state is not COLLECTING and held.state is not REFUSING:
-                return  # lines behind the dot: smtpd never sends them, and must not get them back
-            lines, ended, rest = _cut_at_dot(rest)
-            if lines is not None and held.state is COLLECTING:
-                self._hold(held, lines)
-            if ended:
-                self._end(held)
+        """Hold a run of lines; at the dot the message is examined.
+
+        smtpd sends nothing behind the dot of a message, and must not get it back: it goes.
+        """
+        held = self.open.get(session.id)
+        if held is None or held.state is ENDED:
+            held = self._begin(session, token)
+        if held.state is not COLLECTING and held.state is not REFUSING:
+            return
+        lines, ended = _cut_at_dot(text)
+        if lines is not None and held.state is COLLECTING:
+            self._hold(held, lines)
+        if ended:
+            self._end(held)
 
     def _begin(self, session: Session, token: bytes) -> Held:
         held = self.open[session.id] = Held(session, token, self._spool)
@@ -150,12 +151,13 @@ class HeldMessages:
 
     def finish(self, held: Held, verdict: Verdict, *, logged: bool = True) -> None:
         """Release the lines as the verdict says, then the dot; answers a commit request that came before."""
+        decision, edits = verdict.decision, verdict.edits  # which may raise, so nothing is decided before
+        head = writer.dataline_head(self.protocol, held.session.id, held.token)
+        lines = held.message.wire(edits, self.longest) if isinstance(decision, Proceed) else None
         if not held.on(DECIDED):
             return
-        held.decision = verdict.decision
-        held.logged = verdict.decision if logged else None
-        head = writer.dataline_head(self.protocol, held.session.id, held.token)
-        lines = held.message.wire(verdict.edits, self.longest) if isinstance(verdict.decision, Proceed) else None
+        held.decision = decision
+        held.logged = decision if logged else None
         self._release.give_back(held, head, lines)
 
     def _released(self, held: Held) -> None:
@@ -207,18 +209,13 @@ def _has_longer_line(text: bytes, limit: int) -> bool:
     return False
 
 
-def _cut_at_dot(text: bytes) -> tuple[bytes | None, bool, bytes | None]:
-    """Lines before the final dot (None: none), whether there is one, and what stands behind it (None: nothing).
-
-    smtpd sends nothing behind the dot of a message; the cut makes sure that a lone dot never gets in the middle.
-    """
-    if text == b".":
-        return None, True, None
-    if text.startswith(b".\n"):
-        return None, True, text[2:]
+def _cut_at_dot(text: bytes) -> tuple[bytes | None, bool]:
+    """Lines before the final dot (None: none), and whether there is one. A lone dot never gets in the middle."""
+    if text == b"." or text.startswith(b".\n"):
+        return None, True
     middle = text.find(b"\n.\n")
     if middle >= 0:
-        return text[:middle], True, text[middle + 3 :]
+        return text[:middle], True
     if text.endswith(b"\n."):
-        return text[:-2], True, None
-    return text, False, None
+        return text[:-2], True
+    return text, False

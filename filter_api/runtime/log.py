@@ -69,16 +69,17 @@ class StderrSink:
         if not self._bucket.take():
             return
         missed = self._bucket.dropped
-        text = f"log suppressed={missed}\n{line}\n" if missed else f"{line}\n"
-        data = self._rest + text.encode("ascii", "backslashreplace")
+        count = b"log suppressed=%d\n" % missed if missed else b""
+        data = self._rest + count + f"{line}\n".encode("ascii", "backslashreplace")
         try:
             written = self._write(data)
         except OSError:
             self._bucket.dropped += 1  # nobody reads now, or never again
             return
-        self._bucket.dropped -= missed
         # A line half written is finished before the next, or the log would hold half lines.
         end = data.find(b"\n", max(0, written - 1)) + 1
+        if end >= len(self._rest) + len(count):
+            self._bucket.dropped -= missed
         self._rest = data[written:end]
         if end < len(data):
             self._bucket.dropped += 1

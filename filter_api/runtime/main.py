@@ -147,6 +147,7 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
             await asyncio.gather(*(member.stop() for member in members), return_exceptions=True)
             while connection.unwritten:  # noqa: ASYNC110 - the last milliseconds of a process
                 await asyncio.sleep(0.01)
+    connection.close()
 
 
 async def _start(members: Sequence[Guarded], dispatcher: Dispatcher) -> None:

@@ -35,9 +35,13 @@ class Outbox:
 
     def _flush_singly(self) -> None:
         """There is no memory for all of it at once; nothing is lost if it runs out in the middle."""
-        while self._parts:
-            self.write(self._parts[0])
-            del self._parts[0]
+        written = 0
+        try:
+            for part in self._parts:
+                self.write(part)
+                written += 1
+        finally:
+            del self._parts[:written]
 
     @property
     def paused(self) -> bool:

@@ -39,17 +39,20 @@ class Pending:
     def close(self) -> None:
         """Nothing is due any more."""
         self.open = False
-        if self.deadline is not None:
+        if self.deadline is not None:  # as long as there was memory for one
             self.deadline.drop()
             self.deadline = None
 
     def cancel(self) -> None:
-        """Stop the hook; one that has not begun never will."""
-        if self.task is not None:
-            self.task.cancel()
-        waiting = self.asked.awaitable
-        if inspect.iscoroutine(waiting) and inspect.getcoroutinestate(waiting) == inspect.CORO_CREATED:
-            waiting.close()
+        """Stop the hook; one that has not begun never will. Never raises."""
+        try:
+            if self.task is not None:
+                self.task.cancel()
+            waiting = self.asked.awaitable
+            if inspect.iscoroutine(waiting) and inspect.getcoroutinestate(waiting) == inspect.CORO_CREATED:
+                waiting.close()
+        except BaseException as error:  # noqa: BLE001 - what a hook waits for may throw even then
+            self.asked.member.broke(self.session, error, self.asked.what)
 
 
 class Ledger:
@@ -72,11 +75,13 @@ class Ledger:
         What this raises, for want of memory, leaves no question open: the caller answers.
         """
         pending = Pending(session, asked, settle)
+        running = self._run(pending)
         try:
             self.open.setdefault(session.id, []).append(pending)
             pending.deadline = self._deadlines.add(due, lambda: self._expire(pending))
-            pending.task = asyncio.get_running_loop().create_task(self._run(pending))
+            pending.task = asyncio.get_running_loop().create_task(running)
         except BaseException:
+            running.close()
             self._close(pending)
             pending.cancel()
             raise

@@ -40,16 +40,25 @@ class Failed:
         self.for_all = for_all
 
 
-def refusal_of(error: BaseException | None) -> Reject | None:
-    """How a message is refused that could not be read, whatever the failure policy says; None for other errors."""
-    if isinstance(error, TooManyFields):
-        return TOO_MANY_FIELDS
-    if isinstance(error, HeaderTooLong):
-        return HEADER_TOO_LONG
-    if isinstance(error, SpoolError):
-        return NO_SPACE
-    if isinstance(error, BaseExceptionGroup):
-        return next(filter(None, map(refusal_of, error.exceptions)), None)
+def refusal_of(error: BaseException) -> Reject | None:
+    """How a message is refused that could not be read, whatever the failure policy says; None for other errors.
+
+    Of a group, the first that says so. Never raises.
+    """
+    try:
+        waiting = [error]
+        while waiting:
+            each = waiting.pop()
+            if isinstance(each, TooManyFields):
+                return TOO_MANY_FIELDS
+            if isinstance(each, HeaderTooLong):
+                return HEADER_TOO_LONG
+            if isinstance(each, SpoolError):
+                return NO_SPACE
+            if isinstance(each, BaseExceptionGroup):
+                waiting.extend(reversed(each.exceptions))
+    except BaseException:  # noqa: BLE001 - an exception that cannot be looked at is none of ours
+        return None
     return None
 
 

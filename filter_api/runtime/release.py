@@ -18,13 +18,13 @@ from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.refusals import refusal_of
 from filter_api.session import Session
 
-_SMALL: Final = 16_384  # bytes held; a larger message is written before the next one is given back
+_SMALL: Final = 16_384  # bytes held of messages given back: after so many they are written before the next one is
 
 
 class Releaser:
     """done(held): its dot is out. broken(session, error): logs what went wrong; gives the refusal. spend: `Reserve`."""
 
-    __slots__ = ("_broken", "_done", "_outbox", "_spend")
+    __slots__ = ("_broken", "_done", "_outbox", "_spend", "_unwritten")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Releaser:
         self._done = done
         self._broken = broken
         self._spend = spend
+        self._unwritten = 0  # bytes held of messages given back since the last write, at most
 
     def give_back(self, held: Held, head: bytes, blocks: Iterator[bytes] | None) -> None:
         """Give back these blocks of lines, or none of a refused message, and the dot. Never raises.
@@ -56,7 +57,9 @@ class Releaser:
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message must end with a dot
             held.decision = self._failure(held, error)
         self._end(held, head)
-        if size > _SMALL:
+        self._unwritten += size
+        if self._unwritten > _SMALL:
+            self._unwritten = 0
             self._outbox.flush()
 
     def _start(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
@@ -69,22 +72,19 @@ class Releaser:
             self._end(held, head)
 
     async def _in_blocks(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
-        """Wait for smtpd before each block."""
+        """Wait for smtpd before each block. Who drops the message cancels this, wherever it waits."""
         try:
             await self._outbox.drain()
             for block in blocks:
-                if held.state is not RELEASING:
-                    return
                 self._outbox.extend(writer.datalines(head, block))
                 self._outbox.flush()
                 await self._outbox.drain()
-        except BaseException as error:  # noqa: BLE001 - as above; a cancelled release is mostly one that was dropped
+        except BaseException as error:  # noqa: BLE001 - as above; what is cancelled was mostly dropped
             if held.state is not RELEASING:
                 return
             held.decision = self._failure(held, error)
-        if held.state is RELEASING:
-            self._end(held, head)
-            self._outbox.flush()
+        self._end(held, head)
+        self._outbox.flush()
 
     def _failure(self, held: Held, error: BaseException) -> Reject:
         return refusal_of(error) or self._broken(held.session, error)

@@ -80,32 +80,32 @@ class Wire(asyncio.BufferedProtocol):
 
     def write(self, data: bytes) -> None:
         """Write, or queue what smtpd does not take yet. Raises MemoryError before anything of it is written."""
-        if self._out is None:
+        out, transport = self._out, self._transport
+        if out is None or transport is None:
             return
         self._queue.append(data)
         self.unwritten += len(data)
         if not self._waiting:
-            self._send()
+            self._send(out)
             if self._queue:
-                self._wait_until_writable(self._out)
+                self._wait_until_writable(out, transport)
         if self.unwritten > HIGH_WATER and not self._paused:
             self._paused = True
             self._flow.pause()
-            if self._transport is not None:
-                self._transport.pause_reading()
+            transport.pause_reading()
 
-    def _wait_until_writable(self, out: socket.socket) -> None:
+    def _wait_until_writable(self, out: socket.socket, transport: asyncio.Transport) -> None:
         try:
-            asyncio.get_running_loop().add_writer(out, self._on_writable)
+            asyncio.get_running_loop().add_writer(out, self._on_writable, out, transport)
             self._waiting = True
         except MemoryError as error:  # it is tried again with the next write
             self._failed(error)
 
-    def _send(self) -> None:
+    def _send(self, out: socket.socket) -> None:
         """Send what smtpd takes now."""
-        queue, out = self._queue, self._out
+        queue = self._queue
         try:
-            while queue and out is not None:
+            while queue:
                 first = queue[0]
                 sent = out.send(memoryview(first)[self._sent :] if self._sent else first)
                 self.unwritten -= sent
@@ -119,20 +119,19 @@ class Wire(asyncio.BufferedProtocol):
         except OSError:  # smtpd is gone, which reading finds out, too
             self._drop()
 
-    def _on_writable(self) -> None:
-        self._send()
+    def _on_writable(self, out: socket.socket, transport: asyncio.Transport) -> None:
+        self._send(out)
         if not self._queue:
-            self._stop_waiting()
+            self._stop_waiting(out)
         if self._paused and self.unwritten <= LOW_WATER:
             self._paused = False
             self._flow.resume()
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
+            transport.resume_reading()
 
-    def _stop_waiting(self) -> None:
-        if self._waiting and self._out is not None:
+    def _stop_waiting(self, out: socket.socket) -> None:
+        if self._waiting:
             self._waiting = False
-            asyncio.get_running_loop().remove_writer(self._out)
+            asyncio.get_running_loop().remove_writer(out)
 
     def _drop(self) -> None:
         self._queue.clear()
@@ -143,13 +142,17 @@ class Wire(asyncio.BufferedProtocol):
         return True  # keep it open: what is queued is still written
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        self._drop()
-        if self._out is not None:
-            self._out.close()
-            self._out = None
+        self.close()
         self._flow.resume()
         self._ended()
+
+    def close(self) -> None:
+        """Write no more, and let go of our end, which whoever reads the other is waiting for."""
+        out, self._out = self._out, None
+        self._drop()
+        if out is not None:
+            self._stop_waiting(out)
+            out.close()
 
 
 def take_standard_streams() -> tuple[socket.socket, Callable[[], None]]:

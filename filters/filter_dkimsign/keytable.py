@@ -180,7 +180,7 @@ class KeyTable:
         self._wanted: tuple[str, str | None] | None = None  # the key that keeps a new version from being used
         self._next_try = 0.0
         self._read: list[Entry] = []  # of that version, so that no key is loaded twice
-        self._file = ReloadingFile(path, self._parse, clock=clock)
+        self._file = ReloadingFile(path, self._parse, clock=clock, in_thread=False)
 
     def current(self) -> Entries:
         """The newest good version."""
@@ -196,7 +196,7 @@ class KeyTable:
         self._next_try = now + LOOK_INTERVAL
         try:
             key = self._store.get(path, algorithm)
-            self._file = ReloadingFile(self._path, self._parse, clock=self._clock)
+            self._file = ReloadingFile(self._path, self._parse, clock=self._clock, in_thread=False)
         except (KeyProblem, ConfigError):
             return  # told when the table was read; another key may be the next to be waited for
         self._store.tell((f"{printable(self._path)}: reloaded, as {printable(key.path)} can be used now",))
@@ -275,7 +275,8 @@ class SharedKey:
         self._path = given.file or ""
         self._listed: Entries | None = None
         self._entries = Entries(fixed)
-        self._file = ReloadingFile(given.file, self._parse, clock=clock) if given.file else None
+        file = given.file
+        self._file = ReloadingFile(file, self._parse, clock=clock, in_thread=False) if file else None
 
     def current(self) -> Entries:
         """The newest good version."""

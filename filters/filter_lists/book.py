@@ -110,7 +110,7 @@ class Book:
 
 def read_book(path: str, directory: str, *, clock: Clock = time.monotonic) -> ReloadingFile[Book]:
     """The lists of a lists.conf, following its changes. Raises ConfigError with ``file:line:``."""
-    return ReloadingFile(path, book_parser(directory, clock), clock=clock)
+    return ReloadingFile(path, book_parser(directory, clock), clock=clock, in_thread=False)
 
 
 def book_parser(directory: str, clock: Clock) -> Callable[[Sequence[Line]], Book]:

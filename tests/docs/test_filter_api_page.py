@@ -9,6 +9,7 @@ from pathlib import Path
 import filter_api
 from filter_api import Filter
 from filter_api.bases.scanning import ScanSettings
+from filter_api.testing import Player
 from filter_api.wanted import PHASES_OF, REPORT_OF
 from tests.testing.test_scanners import Words
 
@@ -57,3 +58,51 @@ def test_every_hook_is_on_the_page_with_its_arguments() -> None:
     for hook in (*PHASES_OF, *REPORT_OF):
         arguments = " ".join(list(inspect.signature(getattr(Filter, hook)).parameters)[1:])
         assert f"Fn {hook} {arguments}" in PAGE, hook
+
+
+def test_what_a_filter_wants_may_depend_on_its_options() -> None:
+    names: dict[str, object] = {name: getattr(filter_api, name) for name in filter_api.__all__}
+    exec("from __future__ import annotations\n" + literal("class RequireReverseDns"), names)
+    exec("from __future__ import annotations\n" + literal("class Sometimes"), names)
+    made = names["Sometimes"]
+    assert isinstance(made, type)
+    filter_ = made()
+    assert isinstance(filter_, Filter)
+    assert "on_connect" in filter_.wanted()
+    filter_.named_only = False  # type: ignore[attr-defined]  # of the class on the page
+    assert filter_.wanted().phases == []
+
+
+def test_removing_some_fields_of_a_name() -> None:
+    names: dict[str, object] = {name: getattr(filter_api, name) for name in filter_api.__all__}
+    body = "\n".join("    " + line for line in literal("message.header.removals").split("\n"))
+    exec("from __future__ import annotations\nclass Seen(Filter):\n" + body, names)
+    made = names["Seen"]
+    assert isinstance(made, type)
+    with Player(made()) as smtpd:
+        done = smtpd.connect().mail(b"X-Seen-By: mx.example.org\r\nx-seen-by: other\r\n\r\nx\r\n")
+    assert done.text.startswith(b"X-Seen-By: mx.example.org\r\nReceived: ")
+    assert done.text.endswith(b"\r\nx-seen-by: other\r\n\r\nx\r\n")
+
+
+def test_every_public_name_is_on_the_page() -> None:
+    missing = [name for name in filter_api.__all__ if not re.search(rf"\b{name}\b", PAGE)]
+    assert missing == []
+
+
+#: Public to the runtime and the tests, which hand it out and fill it in.
+RUNTIMES = {"append", "queued_at", "overrides", "close", "wire", "outgoing", "named", "spool", "is_named", "learn"}
+
+
+def test_everything_a_filter_may_use_is_on_the_page() -> None:
+    for kind in (
+        Filter,
+        filter_api.Message,
+        filter_api.HeaderView,
+        filter_api.Field,
+        filter_api.Server,
+        filter_api.Context,
+    ):
+        for name in dir(kind):
+            if not name.startswith("_") and name not in RUNTIMES | {*PHASES_OF, *REPORT_OF}:
+                assert re.search(rf"\b{name}\b", PAGE), f"{kind.__name__}.{name}"

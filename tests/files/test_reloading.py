@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from filter_api.errors import ConfigError
 from filter_api.files.reloading import ReloadingFile
+from filter_api.files.tables import DomainTable
 from filter_api.text.lines import Line, LineError, content_lines
 
 
@@ -230,3 +232,64 @@ def test_a_file_that_comes_back_as_it_was_is_told_of(path: Path, caplog: pytest.
     clock.now += 1
     assert file.current() == [b"one"]
     assert caplog.messages[-1] == f"{path}: good again, and as it was"
+
+
+LARGE = [f"host{number}.example.net" for number in range(100_000)]
+
+
+def follow(table: DomainTable, clock: Clock, wanted: Callable[[], bool], seconds: float = 20.0) -> float:
+    """Ask again and again until it is so; the longest time that one question took."""
+    longest, until = 0.0, time.monotonic() + seconds
+    while not wanted():
+        assert time.monotonic() < until
+        clock.now += 2
+        began = time.thread_time()
+        assert b"always.example.org" in table, "what is listed before and after is listed meanwhile"
+        longest = max(longest, time.thread_time() - began)
+        time.sleep(0.001)
+    return longest
+
+
+def test_a_large_file_is_read_again_while_the_version_before_is_in_use(tmp_path: Path) -> None:
+    """Parsing takes a fifth of a second: nobody on the loop waits for it."""
+    file, clock = tmp_path / "domains", Clock()
+    write(file, "\n".join(["always.example.org", "old.example.org", *LARGE]))
+    table = DomainTable(str(file), clock=clock)
+    write(file, "\n".join(["always.example.org", "new.example.org", *LARGE]), age=30)
+    longest = follow(table, clock, lambda: b"new.example.org" in table)
+    assert longest < 0.05, "seconds of the processor for one question"
+    assert b"old.example.org" not in table
+    assert b"host99999.example.net" in table
+    assert table.changed_within(5)
+
+
+def test_a_large_file_that_turned_bad_is_told_of_once_and_followed_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "filter_api.files.tables")
+    file, clock = tmp_path / "domains", Clock()
+    write(file, "\n".join(["always.example.org", *LARGE]))
+    table = DomainTable(str(file), clock=clock)
+    write(file, "\n".join(["always.example.org", *LARGE, "user@example.org"]), age=30)
+    follow(table, clock, lambda: bool(caplog.messages))
+    for _ in range(20):
+        clock.now += 2
+        assert b"always.example.org" in table
+    assert len(caplog.messages) == 1
+    assert f'{file}:100002: "user@example.org" is an address' in caplog.messages[0]
+    write(file, "\n".join(["always.example.org", *LARGE, "other.example.org"]), age=20)
+    follow(table, clock, lambda: b"other.example.org" in table)
+    assert caplog.messages[1:] == [f"{file}: reloaded"]
+
+
+def test_a_large_file_that_was_emptied_is_followed_when_it_has_settled(tmp_path: Path) -> None:
+    file, clock = tmp_path / "domains", Clock()
+    write(file, "\n".join(["always.example.org", *LARGE]))
+    table = DomainTable(str(file), clock=clock)
+    write(file, "\n".join(["always.example.org", *LARGE[:50_000]]), age=0)
+    for _ in range(50):
+        clock.now += 2
+        assert b"host99999.example.net" in table, "it may still be in the making"
+        time.sleep(0.002)
+    write(file, "\n".join(["always.example.org", *LARGE[:50_000]]), age=30)
+    follow(table, clock, lambda: b"host99999.example.net" not in table)

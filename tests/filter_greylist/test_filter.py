@@ -226,6 +226,45 @@ def test_a_retry_counts_though_spf_could_not_be_asked_the_first_time(tmp_path: P
         assert smtpd.offer("192.0.2.1") == ""
 
 
+def test_a_delivery_that_spf_vouches_for_leaves_one_tuple(tmp_path: Path) -> None:
+    """That of the domain; the network's is looked up, and not made: each counts against the bounds of the store."""
+    zone = {("example.net", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 ip4:198.51.100.0/24 -all"]}
+    with Smtpd(tmp_path, zone=zone) as smtpd:
+        for address in ("192.0.2.1", "198.51.100.1"):
+            assert smtpd.offer(address) == GREYLISTED
+        (record,) = smtpd.records(Kind.GREY)
+        assert record.life.blocked == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reply"),
+    [
+        (1_499, GREYLISTED),  # the network has not waited long enough, and the domain is new
+        (1_500, ""),
+        (14_399, ""),
+        (14_400, GREYLISTED),  # the network came too late
+    ],
+)
+def test_a_first_attempt_without_spf_counts_when_its_network_has_waited_and_not_before(
+    tmp_path: Path, seconds: int, reply: str
+) -> None:
+    zone = {("example.net", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"]}
+    hands = Hands()
+    with Smtpd(tmp_path, hands=hands) as smtpd:
+        assert smtpd.offer("192.0.2.1") == GREYLISTED
+        (network,) = smtpd.records(Kind.GREY)
+    hands.advance(seconds)
+    with Smtpd(tmp_path, zone=zone, hands=hands) as smtpd:
+        assert smtpd.offer("192.0.2.1") == reply
+        after = {record.name: record for record in smtpd.records(Kind.GREY)}
+        if reply:
+            assert "reason=new" in smtpd.log[-1]
+            assert after.get(network.name, network).life == network.life, (
+                "an attempt by the domain is none of the network"
+            )
+            assert len(after.keys() - {network.name}) == 1
+
+
 def test_common_domains_do_not_wait_whatever_the_sender(tmp_path: Path) -> None:
     listed = tmp_path / "common"
     listed.write_text("# 1511130000\nbig.example\nother.example\n")

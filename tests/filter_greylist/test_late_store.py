@@ -49,6 +49,27 @@ def test_a_store_that_is_slow_but_in_time_does_not(tmp_path: Path) -> None:
         assert not smtpd.filter.breaker.is_open
 
 
+def test_clients_that_leave_before_the_answer_say_nothing_about_the_store(tmp_path: Path) -> None:
+    """A stranger who hangs up again and again must not switch greylisting off."""
+    store = Slow(str(tmp_path / "greylist.db"), print)
+    with Smtpd(tmp_path, "-T", "5", store=store) as smtpd:
+        assert smtpd.offer().startswith("451")
+        store.seconds = 1.0
+        player = smtpd.player
+        for _ in range(8):
+            client = smtpd.client()
+            client.mail_from()
+            ask = (client.id, player.token(b"rcpt-to"))
+            player.feed(b"filter|0.7|1.1|smtp-in|rcpt-to|%b|%b|us@example.org\n" % ask)
+            smtpd.loop.run_until_complete(asyncio.sleep(0.01))
+            client.vanish()
+            smtpd.loop.run_until_complete(asyncio.sleep(0))
+        assert store.asked == 9
+        assert not smtpd.filter.breaker.is_open
+        store.seconds = 0.0
+        assert smtpd.offer().startswith("451")
+
+
 def test_late_answers_between_good_ones_do_not(tmp_path: Path) -> None:
     store = Slow(str(tmp_path / "greylist.db"), print)
     with Smtpd(tmp_path, "-T", "0.2", store=store) as smtpd:

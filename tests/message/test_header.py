@@ -101,6 +101,59 @@ def test_what_is_not_removed_stays_as_it_was(lines: list[bytes], names: list[str
     assert b"".join(text + b"\n" for text in edited) == b"".join(line + b"\n" for field in kept for line in field)
 
 
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (b"mx.example.org; spf=pass", b"X: 1\nAR: other; x\nar : mx.example.org.evil; c\n"),
+        (b"other; x", b"AR: mx.example.org; a\nX: 1\nar\n : mx.example.org;\n b\nar : mx.example.org.evil; c\n"),
+        (b"mx.example.org.evil; c", b"AR: mx.example.org; a\nX: 1\nar\n : mx.example.org;\n b\nAR: other; x\n"),
+        (
+            b"nobody; x",
+            b"AR: mx.example.org; a\nX: 1\nar\n : mx.example.org;\n b\nAR: other; x\nar : mx.example.org.evil; c\n",
+        ),
+    ],
+)
+def test_only_those_fields_of_a_name_are_removed_whose_value_a_function_picks(value: bytes, left: bytes) -> None:
+    """As whoever checks must remove the results that are forged in its own name, and leave those of others."""
+    message = held(
+        b"AR: mx.example.org; a\nX: 1\nar\n : mx.example.org;\n b\nAR: other; x\nar : mx.example.org.evil; c\n"
+    )
+    whose = value.partition(b";")[0]
+    edits = message.header.removals("Ar", lambda found: found.partition(b";")[0] == whose)
+    assert b"".join(message.wire(edits)) == left + b"\nbody\n"
+    assert message.edited(edits).header.all("AR") == [
+        value for value in message.header.all("AR") if value.partition(b";")[0] != whose
+    ]
+
+
+def test_a_function_that_picks_fields_is_shown_unfolded_values_and_may_raise() -> None:
+    header = held(b"Subject: a\n b\nX: y\nsubject : c \n").header
+    seen: list[bytes] = []
+
+    def none_of_them(value: bytes) -> bool:
+        seen.append(value)
+        return False
+
+    assert header.removals("SUBJECT", none_of_them) == []
+    assert seen == [b"a b", b"c"]
+    with pytest.raises(ZeroDivisionError):
+        header.removals("X", lambda _: bool(1 // 0))
+
+
+@given(LINES, st.sampled_from(["Subject", "sub", "x"]), st.sets(st.integers(0, 5)))
+def test_what_no_function_picks_stays_as_it_was(lines: list[bytes], name: str, picked: set[int]) -> None:
+    kept, count = [], 0
+    for its_lines in by_lines(lines):
+        named = name_of(its_lines).lower() == name.lower().encode()
+        if not named or count not in picked:
+            kept.append(its_lines)
+        count += named
+    view = parse_header(lines)
+    turns = iter(range(len(lines)))
+    edited = edit_header(view, view.removals(name, lambda _: next(turns) in picked))
+    assert b"".join(text + b"\n" for text in edited) == b"".join(line + b"\n" for field in kept for line in field)
+
+
 def test_an_index_beyond_the_fields_is_an_index_error() -> None:
     fields = parse_header([b"A: b", b"C: d"]).fields
     for place in (2, -3):
@@ -175,7 +228,12 @@ def replace_all(head: bytes) -> Callable[[], object]:
     return lambda: b"".join(message.wire(edits))
 
 
-@pytest.mark.parametrize("work", [look, replace_all])
+def remove_some(head: bytes) -> Callable[[], object]:
+    message = held(head)
+    return lambda: b"".join(message.wire(message.header.removals("Subject", lambda value: not value.endswith(b"z"))))
+
+
+@pytest.mark.parametrize("work", [look, replace_all, remove_some])
 @pytest.mark.parametrize("head", LARGEST.values(), ids=LARGEST)
 def test_the_largest_header_of_any_shape_holds_nobody_up(
     head: bytes, work: Callable[[bytes], Callable[[], object]]
@@ -183,7 +241,7 @@ def test_the_largest_header_of_any_shape_holds_nobody_up(
     assert best(work(head)) < 0.05
 
 
-@pytest.mark.parametrize("work", [look, replace_all])
+@pytest.mark.parametrize("work", [look, replace_all, remove_some])
 @pytest.mark.parametrize("head", LARGEST.values(), ids=LARGEST)
 def test_work_on_a_header_grows_in_proportion(head: bytes, work: Callable[[bytes], Callable[[], object]]) -> None:
     lines = [line + b"\n" for line in head.split(b"\n")[:-1]]

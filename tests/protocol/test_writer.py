@@ -84,7 +84,27 @@ def test_the_table_names_every_phase() -> None:
     assert not is_legal(b"data-line", "proceed")
 
 
-@pytest.mark.parametrize("argument", [b"550 a\nb", b"550 a\rb", b"550 a\0b", b"550 " + b"x" * 70_000, b""])
-def test_no_reply_breaks_out_of_its_line(argument: bytes) -> None:
-    with pytest.raises(LocalProtocolError):
-        writer.result((0, 7), b"connect", SID, TOKEN, "reject", argument=argument)
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *(b"550 a\nb", b"550 a\rb", b"550 a\0b", b"550 " + b"x" * 70_000, b""),
+        *(b"250 ok", b"550", b"550 ", b"55 no", b"5500 no", b"no", b"550 caf\xe9", b"550 " + b"x" * 497),
+    ],
+)
+def test_what_is_no_reply_is_not_written(argument: bytes) -> None:
+    """What breaks out of its line would end smtpd; for the others the client would get 421."""
+    for word in ("reject", "disconnect"):
+        with pytest.raises(LocalProtocolError):
+            writer.result((0, 7), b"connect", SID, TOKEN, word, argument=argument)
+
+
+def test_the_longest_reply_is_written() -> None:
+    reply = b"550 " + b"x" * 496
+    assert writer.result((0, 4), b"data", SID, TOKEN, "reject", argument=reply).endswith(b"|reject|" + reply + b"\n")
+
+
+@pytest.mark.parametrize("argument", [b"<a@b>", b"a@b> SIZE=1 <", b">", b"a\nb", b"x" * 501])
+def test_a_rewrite_brings_no_brackets_and_no_lines(argument: bytes) -> None:
+    for phase in (b"helo", b"mail-from", b"rcpt-to"):
+        with pytest.raises(LocalProtocolError):
+            writer.result((0, 7), phase, SID, TOKEN, "rewrite", argument=argument)

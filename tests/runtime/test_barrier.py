@@ -20,9 +20,13 @@ from filter_api import (
     Session,
     Verdict,
 )
+from filter_api import facts as session_facts
 from filter_api.bounds import MAX_FIELDS
 from filter_api.message.spool import SpoolError
 from filter_api.testing import Player
+from tests.support.hostile import ERRORS, Shy
+from tests.support.hostile_awaitables import NeverDone
+from tests.support.talk import talks
 
 TEMPFAIL = "451 4.3.0 temporary local problem"
 MAIL = b"Subject: x\r\n\r\nhello\r\n"
@@ -259,3 +263,96 @@ def test_a_hook_that_cannot_take_its_arguments_is_no_class(hook: str, arguments:
             type("Wrong", (Filter,), {hook: wrong})
     type("Right", (Filter,), {hook: lambda self, *arguments: None})
     type("Mixin", (Filter,), {hook: lambda self, session, more=None, another=None: None})
+
+
+def test_a_refusal_of_a_message_that_cannot_be_told_is_one_all_the_same() -> None:
+    """Its text was set when it had been checked; the message must neither pass nor wait."""
+
+    class Late(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            refusal = Reject(550, "5.7.1", "no")
+            refusal.text = "no\r\n250 yes"
+            return Verdict(refusal)
+
+    with Player(Late()) as smtpd:
+        assert smtpd.connect().mail(MAIL).reply == TEMPFAIL
+
+
+def test_what_goes_wrong_behind_an_answer_does_not_answer_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_session: Session) -> None:
+        raise RuntimeError("a mistake of the library's own")
+
+    class Refusing(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            return Reject(550, "5.7.1", "no")
+
+    monkeypatch.setattr(session_facts, "mail_from_refused", broken)
+    with Player(Refusing()) as smtpd:
+        assert smtpd.connect().mail_from().reply == "550 5.7.1 no"
+        assert any("a mistake of the library's own" in line for line in smtpd.log)
+
+
+def test_a_value_that_cannot_be_looked_at_is_no_decision() -> None:
+    class Refusing(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            return Shy()  # type: ignore[return-value]  # what a filter's author may do
+
+    with Player(Refusing()) as smtpd:
+        assert smtpd.connect().mail_from().reply == TEMPFAIL
+
+
+def test_what_throws_when_it_is_cancelled_costs_no_other_question() -> None:
+    class Stubborn(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            return NeverDone()  # type: ignore[return-value]  # as above
+
+    with Player(Stubborn()) as smtpd:
+        clients = [smtpd.connect() for _ in range(3)]
+        for client in clients:
+            smtpd.feed(b"filter|0.7|1.1|smtp-in|mail-from|%b|%b|x@y\n" % (client.id, smtpd.token(b"mail-from")))
+        smtpd.advance(0)
+        clients[0].vanish()
+        smtpd.dispatcher.close("shutting down")
+        assert [line.split(b"|")[1] for line in smtpd.lines()[-2:]] == [clients[1].id, clients[2].id]
+        assert len(smtpd.dispatcher.sessions) == 2
+        smtpd.oracle.finish()
+
+
+@pytest.mark.parametrize("name", ["a deep group", "an odd group"])
+def test_a_group_of_errors_is_looked_through_as_far_as_it_goes(name: str) -> None:
+    """Deep in it may stand that the message could not be read."""
+
+    class Failing(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            raise ERRORS[name]()
+
+    with Player(with_policy(Failing(), Failure.REJECT)) as smtpd:
+        reply = smtpd.connect().mail(MAIL).reply
+    assert reply[:9] == ("452 4.3.1" if name == "a deep group" else "550 5.3.0")
+
+
+def test_when_the_process_ends_a_message_is_shown_to_nobody_else() -> None:
+    seen: list[str] = []
+
+    class Waiting(Filter):
+        default_failure = Failure.ACCEPT
+
+        async def on_message(self, session: Session, message: Message) -> Verdict:
+            seen.append("one")
+            await asyncio.sleep(50)
+            return Verdict()
+
+    class Next(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            seen.append("two")
+            return Verdict()
+
+    with talks() as make:
+        one = make({"one": Waiting(), "two": Next()})
+        one.lines(b"A: b", b"", b"x", b".")
+        one.smtpd.advance(1)
+        one.smtpd.dispatcher.close("shutting down")
+        one.commit()
+        assert one.back == [b"."]
+        assert one.answers == [b"reject|" + TEMPFAIL.encode()]
+    assert seen == ["one"]

@@ -176,3 +176,21 @@ def test_with_one_alone_the_option_means_nothing() -> None:
     with played(one) as smtpd:
         assert smtpd.connect().mail(MAIL).text.startswith(b"X-One: y\r\n")
     assert isinstance(Verdict().decision, Proceed)
+
+
+def test_one_for_whose_answer_there_is_no_memory_has_failed_and_the_others_may_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = Scanner("X-One", 0), Scanner("X-Two", 3)
+    two.options.failure = Failure.ACCEPT
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with played(one, two) as smtpd:
+        client = smtpd.connect()
+        monkeypatch.setattr(type(smtpd.dispatcher.deadlines), "add", no_memory)
+        done = client.mail(MAIL)
+        monkeypatch.undo()
+    assert done.ok
+    assert done.text.startswith(b"X-Filter-Unchecked: filter\r\nX-One: y\r\n")

@@ -234,6 +234,26 @@ def test_each_member_sees_what_the_one_before_made_of_the_message(size: int, sec
     assert three.saw[0] == done.text
 
 
+class Stripping(Looking):
+    """Removes the results in our name, and puts its own on top."""
+
+    def on_message(self, session: Session, message: Message) -> Verdict:
+        super().on_message(session, message)
+        forged = message.header.removals("X-Results", lambda value: value.startswith(b"ours"))
+        return Verdict(edits=[*forged, AddHeader("X-Results", f"ours {len(forged)}")])
+
+
+def test_each_member_picks_fields_of_what_the_one_before_left() -> None:
+    one, two, three = Stripping(), Stripping(), Looking()
+    mail = b"X-Results: ours forged\r\nX-Results: theirs\r\nx-results: ours\r\n forged\r\n\r\nbody\r\n"
+    with Player({"one": one, "two": two, "three": three}) as smtpd:
+        done = smtpd.connect().mail(mail)
+    assert done.text.partition(b"Received")[0] == b"X-Results: ours 1\r\n"
+    assert b"forged" not in two.saw[0]
+    assert three.saw[0].count(b"X-Results: ") == done.text.count(b"X-Results: ") == 2
+    assert b"X-Results: theirs\r\n" in done.text
+
+
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_a_refused_message_is_shown_to_nobody_after(seconds: float) -> None:
     one, two = Looking(lambda: Verdict(NO), seconds), Looking()

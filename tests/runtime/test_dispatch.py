@@ -557,3 +557,65 @@ def test_what_one_smtpd_says_stays_with_its_filter() -> None:
     with Player(at_mail(Proceed)) as smtpd:
         assert smtpd.filter.server.admd == b"mx.example.org"
     assert at_mail(Proceed).server.admd == b""
+
+
+# --- lines that come early or late ---------------------------------------------------------------------------------
+
+
+def test_a_question_of_a_session_that_is_over_is_waved_through_and_makes_no_session() -> None:
+    """Reports and requests come by different ways; smtpd has forgotten the session by then."""
+    with Player(at_mail(lambda: Reject(550, None, "no"))) as smtpd:
+        client = smtpd.connect()
+        client.vanish()
+        smtpd.feed(b"filter|0.7|1.1|smtp-in|mail-from|%b|85|x@y\n" % client.id)
+        assert smtpd.lines()[-1] == b"filter-result|%b|85|proceed" % client.id
+        assert len(smtpd.dispatcher.sessions) == 0
+
+
+def test_message_lines_of_a_session_nobody_told_of_are_held() -> None:
+    with Player(at_message(lambda _: Verdict())) as smtpd:
+        head = b"filter|0.7|1.1|smtp-in|data-line|00000000000000cc|%b|" % smtpd.token(b"data-line")
+        smtpd.feed(head + b"A: b\n" + head + b".\n")
+        assert smtpd.lines()[-2:] == [smtpd.head(b"00000000000000cc") + line for line in (b"A: b", b".")]
+        assert len(smtpd.dispatcher.sessions) == 1
+
+
+@pytest.mark.parametrize("again", [b"mail-from", b"commit"])
+def test_a_question_asked_again_is_answered_by_the_policy_before_the_next_is_asked(
+    monkeypatch: pytest.MonkeyPatch, again: bytes
+) -> None:
+    """smtpd has one question open for each session; one it does not wait for any more may not hold up the next."""
+    order: list[bytes] = []
+
+    class Waiting(Filter):
+        async def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            order.append(sender)
+            await asyncio.sleep(1)
+            return Proceed()
+
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            return Verdict()
+
+    with Player(Waiting()) as smtpd:
+        client = smtpd.connect()
+        monkeypatch.setattr(smtpd.oracle, "filter_wrote", lambda _: None)  # smtpd never asks like this
+        start = b"filter|0.7|1.1|smtp-in|"
+        smtpd.feed(start + b"mail-from|%b|85|one\n" % client.id)
+        smtpd.advance(0.5)
+        smtpd.feed(start + b"%b|%b|86|two\n" % (again, client.id))
+        answers = [line for line in smtpd.lines() if line.startswith(b"filter-result|%b" % client.id)]
+        assert answers[0] == b"filter-result|%b|85|reject|%b" % (client.id, TEMPFAIL.encode())
+        smtpd.advance(5)
+        answers = [line for line in smtpd.lines() if line.startswith(b"filter-result|%b" % client.id)]
+        expected = b"proceed" if again == b"mail-from" else b"reject|" + TEMPFAIL.encode()
+        assert answers[1:] == [b"filter-result|%b|86|%b" % (client.id, expected)]
+        assert any("asked again" in line for line in smtpd.log)
+        client.vanish()
+
+
+def test_the_subject_a_filter_knows_is_the_one_that_is_logged() -> None:
+    facts = {"subject": "known", "msgid": "<known@x>"}
+    with Player(at_message(lambda _: Verdict(facts=facts))) as smtpd:
+        assert smtpd.connect().mail(b"Subject: other\r\n\r\nx\r\n").ok
+        (line,) = smtpd.log
+        assert line.endswith("subject=known msgid=<known@x>")

@@ -98,7 +98,32 @@ def test_a_pipe_whose_reader_has_gone() -> None:
     sink = StderrSink(writing)
     os.close(reading)
     sink(logging.INFO, "nobody hears this")
+    sink.close()
     os.close(writing)
+
+
+def test_a_line_that_is_written_in_part_is_finished_before_the_next() -> None:
+    """A pipe takes a part of what is more than a page; the log holds whole lines, and says how many are missing."""
+    reading, writing = os.pipe()
+    sink = StderrSink(writing, clock=lambda: 0.0)
+    os.set_blocking(reading, False)
+    filled = 0
+    while os.fpathconf(writing, "PC_PIPE_BUF") and filled < 61_000:  # a page or less is left of 64 KiB
+        filled += os.write(writing, b"." * 999 + b"\n")
+    for number in range(30):
+        sink(logging.INFO, f"{number:02} " + "x" * 5_000)
+    first = os.read(reading, 1 << 20)
+    sink(logging.INFO, "awake again")
+    text = (first + os.read(reading, 1 << 20))[filled:].decode().split("\n")
+    os.close(reading)
+    os.close(writing)
+    assert text.pop() == ""
+    assert text[-1] == "awake again"
+    lines = [line for line in text[:-1] if not line.startswith("log suppressed=")]
+    assert lines
+    assert all(len(line) == 5_003 for line in lines)
+    missed = sum(int(line.partition("=")[2]) for line in text if line.startswith("log suppressed="))
+    assert len(lines) + missed == 30
 
 
 def test_lines_of_libraries_come_along() -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.context import Context
+from filter_api.log import Logger
+from filter_api.runtime import main as runtime
 from tests.support.filter_process import HANDSHAKE, FilterProcess, wait_until
 
 ECHO = """
@@ -276,3 +279,61 @@ def test_files_it_makes_are_its_own(tmp_path: Path) -> None:
         smtpd.line()
         assert wait_until(path.exists)
         assert os.stat(path).st_mode & 0o077 == 0
+
+
+ESCAPING = """
+import asyncio
+from filter_api import *
+def leave(): raise SystemExit(3)
+async def interrupted(): raise KeyboardInterrupt
+async def failed(): raise ValueError("nobody waits for this")
+class Unprintable(Exception):
+    def __str__(self): raise RuntimeError
+async def unprintable(): raise Unprintable
+class Escaping(Filter):
+    def on_connect(self, session):
+        loop = asyncio.get_running_loop()
+        loop.call_soon(leave)
+        for each in (interrupted, failed, unprintable): loop.create_task(each())
+        return Proceed()
+main(Escaping())
+"""
+
+
+def test_what_escapes_into_the_loop_does_not_end_the_process() -> None:
+    """SystemExit leaves a loop wherever it is raised; a hook may have made callbacks and tasks of its own."""
+    with FilterProcess(["-c", ESCAPING]) as smtpd:
+        smtpd.handshake()
+        for session in (b"aa", b"bb", b"cc"):
+            smtpd.write(CONNECT.replace(b"aa", session))
+            assert smtpd.line() == b"filter-result|00000000000000%b|80|proceed" % session
+        time.sleep(0.2)
+        assert smtpd.alive()
+        assert smtpd.hang_up() == 0
+        errors = smtpd.errors()
+        assert 'escaped error="SystemExit: 3"' in errors
+        assert 'escaped error="KeyboardInterrupt: "' in errors
+        assert 'asyncio error="ValueError: nobody waits for this"' in errors
+
+
+def test_what_smtpd_has_not_read_yet_is_written_before_the_end() -> None:
+    with FilterProcess(["-c", ECHO], buffer=4_096) as smtpd:
+        smtpd.handshake()
+        head = b"filter|0.7|1.1|smtp-in|data-line|00000000000000aa|88|"
+        smtpd.write(b"".join(head + b"%07d\n" % number for number in range(500)) + head + b".\n")
+        time.sleep(0.3)
+        smtpd.signal(signal.SIGTERM)
+        lines = [smtpd.line() for _ in range(501)]
+        assert lines[-1].endswith(b"|.")
+        assert [line[-7:] for line in lines[:-1]] == [b"%07d" % number for number in range(500)]
+        assert smtpd.process.wait(5) == 0
+
+
+def test_a_loop_that_complains_to_a_log_that_throws_is_not_heard() -> None:
+    def throw(_level: int, _line: str) -> None:
+        raise MemoryError
+
+    runtime._tell(Context(Logger(throw)), {"message": "x", "exception": ValueError()})
+    lines: list[str] = []
+    runtime._tell(Context(Logger(lambda _level, line: lines.append(line))), {"message": "odd"})
+    assert lines == ["asyncio error=odd"]

@@ -78,3 +78,25 @@ def test_a_writer_to_fd_1_is_never_blocked() -> None:
             fill_fd_1()
 
     asyncio.run(flood())
+
+
+@pytest.mark.usefixtures("own_fd_1")
+def test_a_pipe_that_cannot_be_read_now_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+
+    def busy(_fd: int, _size: int) -> bytes:
+        raise BlockingIOError
+
+    async def talk() -> None:
+        catch_stray_output(lambda _level, line: log.append(line), asyncio.get_running_loop())
+        os.write(1, b"written\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "read", busy)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        assert log == []
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    asyncio.run(talk())
+    assert log == ["written"]

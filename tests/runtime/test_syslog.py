@@ -6,13 +6,14 @@ import logging
 import os
 import re
 import socket
+import syslog
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from filter_api.runtime.log import SyslogSink
+from filter_api.runtime.log import RATE, Bucket, SyslogSink
 
 LINE = re.compile(rb"<(\d+)>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d filter-x\[(\d+)\]: (.*)")
 
@@ -79,3 +80,42 @@ def test_a_syslogd_that_was_restarted_is_found_again(path: Path) -> None:
         with listen(path) as second:
             sink(logging.INFO, "two")
             assert [line.partition(b": ")[2] for line in read_all(second)] == [b"log suppressed=1", b"two"]
+
+
+def test_where_there_is_no_socket_the_system_is_asked_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenBSD has sendsyslog(2), which syslog(3) calls, and no /dev/log that a filter could write to."""
+    told: list[tuple[int, str]] = []
+    monkeypatch.setattr(syslog, "syslog", lambda priority, text: told.append((priority, text)))
+    with closing(SyslogSink("filter-x", str(path))) as sink:
+        sink(logging.WARNING, "one")
+        with listen(path) as syslogd:
+            sink(logging.INFO, "two")
+            assert read_all(syslogd)[0].endswith(b"two")
+    assert told == [(syslog.LOG_WARNING, "one")]
+    sink.close()
+
+
+def test_a_flood_is_cut_and_counted(syslogd: socket.socket, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    with closing(SyslogSink("filter-x", str(path))) as sink:
+        sink._bucket = Bucket(lambda: now)
+        got: list[bytes] = []
+        for number in range(RATE + 20):
+            sink(logging.INFO, f"line {number}")
+            got += read_all(syslogd)
+        assert len(got) == RATE
+        now += 1.0
+        sink(logging.INFO, "afterwards")
+    assert [line.partition(b": ")[2] for line in read_all(syslogd)] == [b"log suppressed=20", b"afterwards"]
+
+
+def test_while_nobody_reads_the_count_of_what_is_missing_waits_too(syslogd: socket.socket, path: Path) -> None:
+    with closing(SyslogSink("filter-x", str(path))) as sink:
+        sent = 0
+        while sink._bucket.dropped == 0:
+            sink(logging.INFO, f"line {sent}")
+            sent += 1
+        sink(logging.INFO, "and one more")
+        assert len(read_all(syslogd)) == sent - 1
+        sink(logging.INFO, "afterwards")
+    assert [line.partition(b": ")[2] for line in read_all(syslogd)] == [b"log suppressed=2", b"afterwards"]

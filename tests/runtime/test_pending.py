@@ -1,0 +1,79 @@
+"""The ledger of questions: each is settled once, whoever is first, and none is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from filter_api import Filter, Proceed, Session
+from filter_api.context import Context
+from filter_api.runtime.deadline import Deadlines
+from filter_api.runtime.guard import guard
+from filter_api.runtime.pending import Asked, Ledger
+from filter_api.testing import FakeTimeLoop
+
+ONE, OTHER = Session(b"00000000000000aa"), Session(b"00000000000000bb")
+(MEMBER,) = guard({"": Filter()}, Context())
+
+
+def on_a_loop(test: Callable[[Ledger], Coroutine[Any, Any, None]]) -> None:
+    loop = FakeTimeLoop()
+    try:
+        loop.run_until_complete(test(Ledger(Deadlines(loop, lambda error: None), lambda: None)))
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+    finally:
+        loop.close()
+
+
+async def after(seconds: float) -> object:
+    await asyncio.sleep(seconds)
+    return Proceed()
+
+
+def test_two_questions_of_one_session_are_settled_each_by_its_own_answer() -> None:
+    async def test(ledger: Ledger) -> None:
+        settled: list[str] = []
+        ledger.ask(ONE, Asked(MEMBER, "rcpt-to", after(2)), 10, lambda _: settled.append("rcpt-to"))
+        ledger.ask(ONE, Asked(MEMBER, "message", after(1)), 10, lambda _: settled.append("message"))
+        ledger.ask(OTHER, Asked(MEMBER, "message", after(3)), 10, lambda _: settled.append("other"))
+        assert len(ledger) == 3
+        await asyncio.sleep(1.5)
+        assert (settled, len(ledger)) == (["message"], 2)
+        ledger.settle_session(ONE, "asked again")
+        assert (settled, len(ledger)) == (["message", "rcpt-to"], 1)
+        await asyncio.sleep(5)
+        assert settled == ["message", "rcpt-to", "other"]
+        assert ledger.open == {}
+
+    on_a_loop(test)
+
+
+def test_a_question_that_cannot_be_kept_raises_and_leaves_nothing() -> None:
+    """The caller answers it. What the hook gave to wait for is closed, and never runs."""
+
+    class Full(dict[bytes, Any]):
+        def setdefault(self, *_: object) -> Any:  # noqa: ANN401 - as of a dict
+            raise MemoryError
+
+    async def test(ledger: Ledger) -> None:
+        ledger.open = Full()
+        with pytest.raises(MemoryError):
+            ledger.ask(ONE, Asked(MEMBER, "rcpt-to", after(2)), 10, lambda _: pytest.fail("nobody answered"))
+        assert ledger.open == {}
+
+    on_a_loop(test)
+
+
+def test_an_answer_and_a_deadline_at_the_same_time_settle_once() -> None:
+    async def test(ledger: Ledger) -> None:
+        settled: list[object] = []
+        ledger.ask(ONE, Asked(MEMBER, "rcpt-to", after(5)), 5, settled.append)
+        await asyncio.sleep(10)
+        assert len(settled) == 1
+
+    on_a_loop(test)

@@ -1,0 +1,189 @@
+"""smtpd's end of the wire: nothing is lost, doubled or out of order, however slowly smtpd reads, or if it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from filter_api.runtime.transport import HIGH_WATER, LOW_WATER, Wire
+
+LINES = [b"%07d " % number + b"x" * 991 + b"\n" for number in range(3_000)]
+
+
+class Receiver:
+    """Takes what is read, and the word of a slow reader."""
+
+    def __init__(self) -> None:
+        self.got = b""
+        self.paused: list[bool] = []
+        self.ended = 0
+        self.failures: list[BaseException] = []
+        self.throws: BaseException | None = None
+
+    def feed(self, data: memoryview) -> None:
+        self.got += bytes(data)
+        if self.throws is not None:
+            raise self.throws
+
+    def pause(self) -> None:
+        self.paused.append(True)
+
+    def resume(self) -> None:
+        self.paused.append(False)
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+@contextlib.asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Wire, Receiver, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    for end in (ours, theirs):
+        end.setblocking(False)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+    receiver = Receiver()
+    wire = Wire(receiver, receiver, receiver.end, receiver.failures.append)
+    transport, _ = await asyncio.get_running_loop().create_connection(lambda: wire, sock=ours)
+    try:
+        yield wire, receiver, theirs
+    finally:
+        theirs.close()
+        transport.abort()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def read_all(theirs: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    read = b""
+    while len(read) < size:
+        read += await asyncio.wait_for(loop.sock_recv(theirs, 65_536), 5)
+    return read
+
+
+def test_a_slow_reader_gets_every_line_once_and_in_order() -> None:
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            for line in LINES:
+                wire.write(line)
+            assert wire.unwritten > HIGH_WATER
+            assert receiver.paused == [True], "whoever gives messages back is told once"
+            await asyncio.get_running_loop().sock_sendall(theirs, b"not read now")
+            await settle()
+            assert receiver.got == b"", "smtpd is not read while it does not read"
+            data = await read_all(theirs, sum(map(len, LINES)))
+            assert data == b"".join(LINES)
+            await settle()
+            assert wire.unwritten <= LOW_WATER
+            assert receiver.paused == [True, False]
+            assert receiver.got == b"not read now"
+            wire.write(b"once more\n")
+            assert await read_all(theirs, 10) == b"once more\n"
+
+    asyncio.run(run())
+
+
+def test_what_the_receiver_throws_does_not_end_the_connection() -> None:
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            receiver.throws = SystemExit(3)
+            await asyncio.get_running_loop().sock_sendall(theirs, b"one")
+            await settle()
+            receiver.throws = None
+            await asyncio.get_running_loop().sock_sendall(theirs, b"two")
+            await settle()
+            assert receiver.got == b"onetwo"
+            assert [type(error) for error in receiver.failures] == [SystemExit]
+            assert receiver.ended == 0
+            wire.write(b"still here\n")
+            assert await read_all(theirs, 11) == b"still here\n"
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_waited_for_is_tried_again_with_the_next_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            with monkeypatch.context() as patch:
+                patch.setattr(asyncio.get_running_loop(), "add_writer", no_memory)
+                for line in LINES[:100]:
+                    wire.write(line)
+            assert receiver.failures
+            wire.write(LINES[100])
+            assert await read_all(theirs, 101 * 1_000) == b"".join(LINES[:101])
+
+    asyncio.run(run())
+
+
+def test_where_smtpd_is_gone_nothing_is_kept_for_it() -> None:
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            theirs.close()
+            for line in LINES:
+                wire.write(line)
+            assert wire.unwritten == 0
+            await settle()
+            assert receiver.ended >= 1
+            wire.write(b"to nobody\n")
+            assert wire.unwritten == 0
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_is_lost_with_something_unwritten_lets_everybody_go() -> None:
+    async def run() -> None:
+        async with connected() as (wire, receiver, _theirs):
+            for line in LINES:
+                wire.write(line)
+            wire.connection_lost(None)
+            wire.connection_lost(None)
+            assert wire.unwritten == 0
+            assert receiver.paused[-1] is False
+            wire.write(b"to nobody\n")
+            assert wire.unwritten == 0
+
+    asyncio.run(run())
+
+
+def test_half_a_close_leaves_the_other_half_open() -> None:
+    """smtpd that shuts its end down still gets what is queued."""
+
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            for line in LINES[:50]:
+                wire.write(line)
+            theirs.shutdown(socket.SHUT_WR)
+            await settle()
+            assert receiver.ended == 1
+            assert await read_all(theirs, 50_000) == b"".join(LINES[:50])
+
+    asyncio.run(run())
+
+
+def test_at_the_end_whoever_reads_our_end_is_told_so() -> None:
+    """A pipe is joined to the wire by a thread that reads until then; the process would wait for it."""
+
+    async def run() -> None:
+        async with connected() as (wire, _, theirs):
+            wire.write(b"last\n")
+            wire.close()
+            transport = wire._transport
+            assert transport is not None
+            transport.abort()
+            await settle()
+            assert await asyncio.get_running_loop().sock_recv(theirs, 100) == b"last\n"
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(theirs, 100), 5) == b""
+
+    asyncio.run(run())
