@@ -101,7 +101,7 @@ class ReloadingFile(Generic[Value]):
 
 
 def open_regular(path: str) -> int:
-    """A descriptor of a regular file; never waits for a FIFO's writer."""
+    """A descriptor of a regular file; never waits for a FIFO's writer. Raises OSError for anything else."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

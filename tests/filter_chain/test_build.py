@@ -66,6 +66,19 @@ def test_the_exemptions_of_all_are_of_clients_only(tmp_path: Path) -> None:
     assert refused(tmp_path, "rdns", options=["-W", str(tmp_path / "all")]).startswith("all:1: from: cannot be used")
 
 
+@pytest.mark.parametrize("options", [["-N", ""], ["-N", "", "-n"], ["-n", "-N", "", "-v"], ["-N", "::1", "-N", ""]])
+def test_an_empty_list_of_networks_is_one_and_nobody_is_ours_by_address(tmp_path: Path, options: list[str]) -> None:
+    made = chain(tmp_path, "dyndns", "rdns", options=options)
+    assert all(each.options.observe is ("-n" in options) for each in made.members.values())
+    with Player(dict(made.members)) as smtpd:
+        session = smtpd.dispatcher.sessions.open[smtpd.connect("::1", rdns=None).id]
+        assert not any(each.ours(session) for each in made.members.values())
+
+
+def test_an_exempt_file_without_a_name_is_told_as_each_filter_tells_it(tmp_path: Path) -> None:
+    assert refused(tmp_path, "rdns", options=["-W", ""]) == ": No such file or directory"
+
+
 def test_observing_is_told_to_each_member_as_a_scanner_must_not_keep_what_it_only_observes(tmp_path: Path) -> None:
     made = chain(tmp_path, "rdns", "clamav", options=["-n"])
     assert made.options.observe
