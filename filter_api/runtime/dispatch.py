@@ -20,11 +20,11 @@ from filter_api.decision import NO_FACTS, Disconnect, Proceed, Reject
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.parser import Parser
-from filter_api.runtime import decision_log
+from filter_api.runtime import decision_log, stall
 from filter_api.runtime.asking import Asking, Calls, Question
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.examining import Examining
-from filter_api.runtime.guard import STALL, Guarded
+from filter_api.runtime.guard import Guarded
 from filter_api.runtime.held import HeldMessages
 from filter_api.runtime.hooks import calls_of, in_order, told
 from filter_api.runtime.intake import Intake
@@ -34,6 +34,7 @@ from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Ledger
 from filter_api.runtime.refusals import NO_SPACE, Failed
 from filter_api.runtime.sessions import Sessions
+from filter_api.runtime.stall import STALL
 from filter_api.session import Session
 
 _COMMIT: Final = b"commit"
@@ -146,17 +147,13 @@ class Dispatcher:
             self.broke(worse)
 
     def _after_trouble(self, took: float) -> None:
+        """A read took long, or memory. Of several members each hook was measured: it was none of them alone."""
         self._reserve.restore()
         if took > STALL and not self._watch.told:
-            hooks = ",".join(self._asked_in(self._parser.lines))
-            self.members[0].stalled(None, hooks, took)
+            log = self.members[0].filter.log if len(self.members) == 1 else self.context.log
+            asked = {phase: calls for phase, calls in self._calls.items() if calls.members}
+            stall.tell(log, None, stall.phases_in(self._parser.lines, asked), took)
         self._watch.told = False
-
-    def _asked_in(self, lines: Sequence[bytes]) -> list[str]:
-        """The phases in these lines at which a filter that is alone was asked: mostly one."""
-        parts = (line.split(b"|", 5) for line in lines)
-        phases = dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter")
-        return [phase.decode("ascii") for phase in phases if phase in self._calls and self._calls[phase].members][:3]
 
     def register(self) -> None:
         """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""

@@ -1,0 +1,47 @@
+"""Hooks that block the process: nobody else is served meanwhile, so the log says whose it was, and which.
+
+Where several members are asked, each hook is measured. Of one that is alone only each read is: a clock asked for every
+hook would cost more than most hooks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from filter_api.log import Logger
+from filter_api.session import Session
+
+STALL: Final = 1.0
+"""Seconds in which a hook that blocks gets a line in the log."""
+
+_MOST: Final = 3  # phases named in a line
+
+
+class Watch:
+    """When the last hook came back, by the clock of the process: what one takes is the time since then.
+
+    told: whether a hook of the read that is being taken has its line already.
+    """
+
+    __slots__ = ("clock", "last", "told")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.last = clock()
+        self.told = False
+
+
+def tell(log: Logger, session: Session | None, hook: str, seconds: float) -> None:
+    """A hook blocked the event loop, and everybody waited: say so. Never raises."""
+    try:
+        log.warning(session, "stalled", hook=hook, seconds=round(seconds, 3))
+    except BaseException:  # noqa: BLE001 - a line in the log is not worth a filter
+        return
+
+
+def phases_in(lines: Sequence[bytes], asked: Mapping[bytes, object]) -> str:
+    """The phases in these lines at which somebody is asked, for the log: mostly one."""
+    parts = (line.split(b"|", 5) for line in lines)
+    phases = dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter" and each[4] in asked)
+    return ",".join([phase.decode("ascii") for phase in phases][:_MOST])
