@@ -102,7 +102,7 @@ def test_all_members_ask_the_same_resolver_and_remember_spf_together(tmp_path: P
         (["rdns -q"], "filters:1: rdns: option -q not recognized; see filter-rdns(8)"),
         (["strict: rdns -p never"], "filters:1: strict: -p takes connect, mail-from or rcpt-to"),
         (["rdns extra"], "filters:1: rdns: unexpected argument: extra; see filter-rdns(8)"),
-        (["rdns", "rdns -f"], "filters:2: rdns is there already, in filters:1: write a name, as 'second: …'"),
+        (["rdns", "rdns -f"], "filters:2: rdns is there already, in filters:1: write a name, as 'second: rdns'"),
         (["a: rdns", "a: dyndns"], "filters:2: a is there already, in filters:1: "),
         (["rdns -L"], "filters:1: -L is an option of filter-chain itself: write it before the first member"),
         (["rdns -V"], "filters:1: -V is an option of filter-chain itself: write it before the first member"),
@@ -140,7 +140,7 @@ def test_who_changes_nothing_may_stand_behind_the_signature_and_a_second_signer_
         (["-f", "/dev/null", "rdns"], "the members are in the file of -f or on the command line, not in both: rdns"),
         (["-q", "rdns"], "option -q not recognized"),
         (["-F", "accept", "rdns"], "option -F not recognized"),
-        (["rdns", "--", "rdns"], "rdns is there already: write a name, as 'second: …'"),
+        (["rdns", "--", "rdns"], "rdns is there already: write a name, as 'second: rdns'"),
         (["nosuch"], "nosuch is no member: there are rdns, "),
     ],
 )

@@ -186,6 +186,22 @@ def test_no_word_of_the_command_line_fills_smtpds_buffer() -> None:
     assert max(map(len, done.stderr.splitlines())) < 3000
 
 
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["\x1b[31mred"], "-c: unexpected argument: \\x1b[31mred"),
+        (["a\nusage: b"], "-c: unexpected argument: a\\x0ausage: b"),
+        (["-\x07"], "-c: option -\\x07 not recognized"),
+        (["-F", "\x1b"], "-c: -F takes accept, tempfail or reject, not '\\x1b'"),
+        (["-W", "/\x9b/\\"], "-c: /\\xc2\\x9b/\\\\: No such file or directory"),
+    ],
+)
+def test_what_was_typed_is_told_as_one_line_of_ascii_escaped_once(arguments: list[str], first: str) -> None:
+    done = run(ECHO, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.decode("ascii").split("\n")[0] == first
+
+
 def test_configuration_errors_name_file_and_line(tmp_path: Path) -> None:
     table = tmp_path / "exempt"
     table.write_text("192.0.2.1\nnonsense here\n", encoding="ascii")
