@@ -116,6 +116,7 @@ class Dispatcher:
             self.deadlines.sweep()
         watch = self._watch
         began = watch.last = watch.clock()
+        watch.told = False
         self._intake.take(data)
         self._flush()
         took = watch.clock() - began
@@ -153,7 +154,6 @@ class Dispatcher:
             log = self.members[0].filter.log if len(self.members) == 1 else self.context.log
             asked = {phase: calls for phase, calls in self._calls.items() if calls.members}
             stall.tell(log, None, stall.phases_in(self._parser.lines, asked), took)
-        self._watch.told = False
 
     def register(self) -> None:
         """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""

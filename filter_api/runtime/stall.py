@@ -1,13 +1,14 @@
 """Hooks that block the process: nobody else is served meanwhile, so the log says whose it was, and which.
 
 Where several members are asked, each hook is measured. Of one that is alone only each read is: a clock asked for every
-hook would cost more than most hooks do.
+hook would cost more than most hooks do. Hooks that wait are measured from one wait to the next (`timed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from types import coroutine
+from typing import Any, Final
 
 from filter_api.log import Logger
 from filter_api.session import Session
@@ -30,6 +31,38 @@ class Watch:
         self.clock = clock
         self.last = clock()
         self.told = False
+
+
+@coroutine
+def timed(
+    waiting: Awaitable[object], clock: Callable[[], float], stalled: Callable[[float], None]
+) -> Generator[Any, Any, object]:
+    """Await something; `stalled` is told of each step of it that took too long, in seconds. Must not raise."""
+    steps = _awaited(waiting)
+    thrown: BaseException | None = None
+    try:
+        while True:
+            began = clock()
+            try:
+                step = steps.send(None) if thrown is None else steps.throw(thrown)
+            except StopIteration as end:
+                return end.value
+            finally:
+                took = clock() - began
+                if took > STALL:
+                    stalled(took)
+            thrown = None
+            try:
+                yield step
+            except BaseException as error:  # noqa: BLE001 - it is for what is awaited: a cancellation, mostly
+                thrown = error
+    finally:
+        thrown = None  # the error holds the frame, and the frame held the error
+        steps.close()
+
+
+async def _awaited(waiting: Awaitable[object]) -> object:
+    return await waiting
 
 
 def tell(log: Logger, session: Session | None, hook: str, seconds: float) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
 import pytest
 
-from filter_api import Decision, Filter, Message, Proceed, Session, Verdict
+from filter_api import Decision, Failure, Filter, Message, Proceed, Session, Verdict
 from filter_api.testing import Player
 from filter_api.testing.clock import FakeTimeLoop
 
@@ -31,6 +32,7 @@ class Blocks(Filter):
     def __init__(self, seconds: float, clock: Clock) -> None:
         self.seconds = seconds
         self.clock = clock
+        self.options.failure = Failure.ACCEPT
 
     def on_mail_from(self, session: Session, sender: bytes) -> Decision:
         self.clock.blocked += self.seconds
@@ -41,12 +43,45 @@ class Blocks(Filter):
         return Verdict()
 
 
-def stalls(seconds: Sequence[float], *, beside: bool = False, label: str = "m{}") -> list[str]:
+class Waits(Blocks):
+    """The same between two waits, which take long as well, and stall nobody."""
+
+    async def on_mail_from(self, session: Session, sender: bytes) -> Decision:  # type: ignore[override]
+        await asyncio.sleep(3)
+        self.clock.blocked += self.seconds
+        await asyncio.sleep(3)
+        return Proceed()
+
+    async def on_message(self, session: Session, message: Message) -> Verdict:  # type: ignore[override]
+        await asyncio.sleep(3)
+        try:
+            self.clock.blocked += self.seconds
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:  # its deadline
+            self.clock.blocked += self.seconds
+        return Verdict()
+
+
+def stalls(
+    seconds: Sequence[float], *, beside: bool = False, label: str = "m{}", kind: type[Blocks] = Blocks
+) -> list[str]:
     clock = Clock()
-    members = {label.format(n): Blocks(each, clock) for n, each in enumerate(seconds)}
+    members = {label.format(n): kind(each, clock) for n, each in enumerate(seconds)}
     with Player(members, beside=beside, loop=clock) as smtpd:
         assert smtpd.connect().mail(MAIL).ok
         return [line for line in smtpd.log if "stalled" in line]
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize(
+    ("seconds", "blamed"), [((0, 2), ["m1:"]), ((2, 0), ["m0:"]), ((0.9, 0.9), []), ((2, 2), ["m0:", "m1:"])]
+)
+def test_hooks_that_wait_are_told_of_for_what_they_take_between_two_waits(
+    seconds: Sequence[float], blamed: list[str], *, beside: bool
+) -> None:
+    told = stalls(seconds, beside=beside, kind=Waits)
+    assert names(told, "mail-from") == blamed
+    assert sorted(names(told, "message")) == sorted([*blamed, *blamed]), "before its deadline, and cancelled"
 
 
 def names(lines: Sequence[str], hook: str) -> list[str]:
