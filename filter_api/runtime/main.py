@@ -59,6 +59,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
     `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. A usage or
     configuration error is shown on stderr with exit status 1.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
     try:

@@ -159,6 +159,23 @@ def test_the_end_of_input_before_the_handshake_is_no_error() -> None:
     assert (done.returncode, done.stdout) == (0, b"")
 
 
+def test_a_reload_that_comes_while_files_are_read_for_the_first_time_does_not_end_the_process() -> None:
+    """SIGHUP's default would, and smtpd with it: log rotation may run right behind a restart."""
+    early = """
+import os, signal
+from filter_api import *
+class Early(Filter):
+    def on_connect(self, session): return Proceed()
+def build(words):
+    for _ in range(3): os.kill(os.getpid(), signal.SIGHUP)
+    return Early()
+main(build)
+"""
+    done = run(early, stdin=HANDSHAKE)
+    assert done.returncode == 0
+    assert done.stdout.endswith(b"register|ready\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
