@@ -13,7 +13,7 @@ Options: ``-a`` address of a daemon, ``-b`` bytes, ``-P`` scans at once, ``-q`` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -133,12 +133,17 @@ class ScanningFilter(TrustingFilter):
         """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""
         raise NotImplementedError
 
-    async def on_message(self, session: Session, message: Message) -> Verdict:
-        """Examine a message. Without any lines an earlier filter refused it: smtpd's own Received is in all others."""
+    def on_message(self, session: Session, message: Message) -> Awaitable[Verdict]:
+        """Examine a message until its deadline, which is read now: members beside this one have others."""
+        return self._examined(session, message, message.deadline)
+
+    async def _examined(self, session: Session, message: Message, due: float) -> Verdict:
+        """Without any lines an earlier filter refused it: smtpd's own Received is in all others."""
         if message.wire_size == 0:
             return Verdict()
-        seconds = self.options.timeout or self.message_deadline
-        deadline = asyncio.get_running_loop().time() + max(seconds - MARGIN, seconds / 2)
+        now = asyncio.get_running_loop().time()
+        seconds = min(self.options.timeout or self.message_deadline, due - now)
+        deadline = now + max(seconds - MARGIN, seconds / 2)
         try:
             return await self.examine(session, message, deadline)
         except CannotCheck as error:

@@ -162,7 +162,7 @@ def _in_a_thread(work: Callable[[], Value]) -> Future[Value]:
 
 
 def open_regular(path: str) -> int:
-    """A descriptor of a regular file; never waits for a FIFO's writer."""
+    """A descriptor of a regular file; never waits for a FIFO's writer. Raises OSError for anything else."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

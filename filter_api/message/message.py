@@ -45,7 +45,8 @@ class Message:
         self._size: int | None = None
         #: The runtime's side: hold lines, joined by LF, still dot-stuffed. Raises SpoolError.
         self.append: Callable[[bytes], None] = lines.append
-        #: When `on_message` was called, and when its verdict must be there: the event loop's clock.
+        #: When `on_message` was called, and when its verdict must be there: the event loop's clock. Of the filter asked
+        #: last: one that may look at a message beside others (`Filter.beside`) reads them before it waits.
         self.queued_at = 0.0
         self.deadline = float("inf")
 

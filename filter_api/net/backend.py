@@ -46,6 +46,7 @@ PING_SECONDS = 10.0
 _READ_SIZE = 16_384
 _AT_ONCE = 65_536  # bytes of a question sent before anything is waited for
 _LARGE = 4096  # bytes of a block after which others get a turn
+_JOINED = 16_384  # bytes up to which small blocks are joined
 
 
 class BackendError(CannotCheck):
@@ -248,11 +249,23 @@ def _end_of_question(sock: socket.socket, question: Question[Answer]) -> None:
 
 
 def _own_blocks(question: Question[Answer]) -> Iterator[bytes]:
-    """The blocks to send. A message that cannot be read is our trouble: no daemon, and no policy, answers for it."""
+    """The blocks to send, small ones joined: each goes out by a system call of its own.
+
+    A message that cannot be read is our trouble: no daemon, and no policy, answers for it.
+    """
+    small: list[bytes] = []
+    size = 0
     try:
-        yield from question.blocks()
+        for block in question.blocks():
+            small.append(block)
+            size += len(block)
+            if size >= _JOINED:
+                yield b"".join(small)
+                small, size = [], 0
     except OSError as error:
         raise SpoolError(f"message not readable: {os.strerror(error.errno or errno.EIO)}") from None
+    if small:
+        yield b"".join(small)
 
 
 async def _receive(sock: socket.socket, question: Question[Answer]) -> bytes:

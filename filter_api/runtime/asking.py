@@ -16,10 +16,11 @@ from filter_api.bounds import LEAST_SECONDS
 from filter_api.decision import NO_FACTS, Decision, Disconnect, Junk, Proceed, Reject, Rewrite
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
-from filter_api.runtime.guard import Ask, Guarded, Watch, is_late
+from filter_api.runtime.guard import Ask, Guarded, is_late
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Asked, Ledger
 from filter_api.runtime.refusals import Failed, last_resort
+from filter_api.runtime.stall import Watch
 from filter_api.session import Session
 
 NO_TIME: Final = "the filters before this one took all the time there is"

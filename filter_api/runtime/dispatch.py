@@ -20,11 +20,11 @@ from filter_api.decision import NO_FACTS, Disconnect, Proceed, Reject
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.parser import Parser
-from filter_api.runtime import decision_log
+from filter_api.runtime import decision_log, stall
 from filter_api.runtime.asking import Asking, Calls, Question, unmeasured
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.examining import Examining
-from filter_api.runtime.guard import STALL, Guarded
+from filter_api.runtime.guard import Guarded
 from filter_api.runtime.held import HeldMessages
 from filter_api.runtime.hooks import calls_of, in_order, told
 from filter_api.runtime.intake import Intake
@@ -34,6 +34,7 @@ from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Ledger
 from filter_api.runtime.refusals import NO_SPACE, Failed
 from filter_api.runtime.sessions import Sessions
+from filter_api.runtime.stall import STALL
 from filter_api.session import Session
 
 _COMMIT: Final = b"commit"
@@ -115,6 +116,7 @@ class Dispatcher:
             self.deadlines.sweep()
         watch = self._watch
         began = watch.last = watch.clock()
+        watch.told = False
         self._intake.take(data)
         self._flush()
         took = watch.clock() - began
@@ -146,11 +148,15 @@ class Dispatcher:
             self.broke(worse)
 
     def _after_trouble(self, took: float) -> None:
+        """A read took long, or memory: said of those whose hooks were not measured, or of all of them together."""
         self._reserve.restore()
         if took > STALL and not self._watch.told:
-            for member, phases in unmeasured(self._calls, self._parser.lines).items():
-                member.stalled(None, ",".join(phases), took)
-        self._watch.told = False
+            alone = unmeasured(self._calls, self._parser.lines)
+            for member, at in alone.items():
+                member.stalled(None, ",".join(at), took)
+            asked = {phase: calls for phase, calls in self._calls.items() if calls.members}
+            if not alone and (phases := stall.phases_in(self._parser.lines, asked)):
+                stall.tell(self.context.log, None, phases, took)
 
     def register(self) -> None:
         """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""

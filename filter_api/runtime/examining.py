@@ -14,11 +14,12 @@ from functools import partial
 from filter_api.bounds import LEAST_SECONDS
 from filter_api.decision import NO_FACTS, Proceed, Verdict
 from filter_api.runtime.asking import NO_TIME
-from filter_api.runtime.guard import Guarded, Watch, is_late
+from filter_api.runtime.guard import Guarded, is_late
 from filter_api.runtime.held import HeldMessages
 from filter_api.runtime.life import DECIDING, Held
 from filter_api.runtime.pending import Asked, Ledger, Pending
 from filter_api.runtime.refusals import LOST, Failed, refusal_of
+from filter_api.runtime.stall import Watch
 
 
 class Examining:
@@ -58,13 +59,13 @@ class Examining:
         result = self._members[held.turn].examine(held.session, held.message, now, held.until)
         held.due = held.message.deadline
         for turn in self._beside.get(held.turn, ()):
-            held.ahead[turn] = self._ask_ahead(held, messages, turn, now)
+            held.ahead[turn] = self._ask_ahead(held, messages, turn)
         return result
 
-    def _ask_ahead(self, held: Held, messages: HeldMessages, turn: int, now: float) -> object:
+    def _ask_ahead(self, held: Held, messages: HeldMessages, turn: int) -> object:
         """Ask a member before its turn; what it returned, or the question that it has not answered yet."""
         member = self._members[turn]
-        result = member.examine(held.session, held.message, now, held.until)
+        result = member.examine(held.session, held.message, self._watch.last, held.until)  # the last one came back now
         if not is_late(result):
             return result
         try:

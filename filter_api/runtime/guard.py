@@ -20,29 +20,16 @@ from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.protocol.events import Request
 from filter_api.protocol.legality import is_legal
-from filter_api.runtime import decision_log
+from filter_api.runtime import decision_log, stall
 from filter_api.runtime.decision_log import Line
 from filter_api.runtime.refusals import NO_SPACE, Failed, last_resort, refusal_of
+from filter_api.runtime.stall import STALL, Watch
 from filter_api.session import Session
 
 Ask: TypeAlias = Callable[[Session, bytes], object]
 Saw: TypeAlias = Callable[[Session, list[bytes]], None]
 
 _ANSWERS: Final = (*DECISIONS, Verdict, Failed)
-
-STALL: Final = 1.0
-"""Seconds in which a hook that blocks gets a line in the log."""
-
-
-class Watch:
-    """When the last hook came back, by the clock of the process: what one takes is the time since then."""
-
-    __slots__ = ("clock", "last", "told")
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.clock = clock
-        self.last = clock()
-        self.told = False
 
 
 class Guarded:
@@ -121,12 +108,9 @@ class Guarded:
         return result
 
     def stalled(self, session: Session | None, what: str, seconds: float) -> None:
-        """A hook blocked the event loop, and everybody waited: say so."""
+        """A hook of this filter blocked the event loop."""
         self.watch.told = True
-        try:
-            self.filter.log.warning(session, "stalled", hook=what, seconds=round(seconds, 3))
-        except BaseException:  # noqa: BLE001 - a line in the log is not worth a filter
-            return
+        stall.tell(self.filter.log, session, what, seconds)
 
     def failure(self, session: Session | None, what: str, error: BaseException) -> Failed:
         """What stands for the result of a hook that threw; logged with its traceback, unless it said why."""

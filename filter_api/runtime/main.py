@@ -27,7 +27,7 @@ from filter_api.runtime.guard import Guarded, guard
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
 from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
-from filter_api.text.escape import CUT_MARK
+from filter_api.text.escape import one_line
 from filter_api.version import VERSION
 
 
@@ -59,6 +59,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
     `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. A usage or
     configuration error is shown on stderr with exit status 1.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
     try:
@@ -74,9 +75,12 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
 
 
 def _refuse(*lines: str) -> NoReturn:
-    """Tell why on stderr and exit 1. A line of 64 KiB (a word of the command line) would make smtpd spin, not end."""
+    """Tell why on stderr and exit 1. A line of 64 KiB (a word of the command line) would make smtpd spin, not end.
+
+    What was typed may hold anything; what of it is escaped already is not escaped again.
+    """
     for line in lines:
-        print(line if len(line) <= _LINE else line[:_LINE] + CUT_MARK, file=sys.stderr)
+        print(one_line(line, _LINE), file=sys.stderr)
     sys.exit(1)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from filter_api.runtime.deadline import Deadlines, Entry
 from filter_api.runtime.guard import Guarded, awaited
 from filter_api.runtime.refusals import Failed
+from filter_api.runtime.stall import timed
 from filter_api.session import Session
 
 Settle: TypeAlias = Callable[[object], None]
@@ -95,7 +97,9 @@ class Ledger:
     async def _run(self, pending: Pending) -> None:
         result: object
         try:
-            result = awaited(await pending.asked.awaitable)
+            member, what, awaitable = pending.asked
+            stalled = partial(member.stalled, pending.session, what)
+            result = awaited(await timed(awaitable, member.watch.clock, stalled))
         except BaseException as error:  # noqa: BLE001 - SystemExit in a task would end the loop, and smtpd with it
             if not pending.open:
                 return

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError, named
+from filter_api.files.reloading import open_regular
 from filter_api.text.escape import printable
 
 _LABEL: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,38}):")
@@ -59,7 +60,7 @@ def of_command_line(words: Sequence[str]) -> list[Entry]:
 
 def of_file(path: str) -> list[Entry]:
     """The members in a file. Raises ConfigError, with ``file:line:`` where a line is wrong."""
-    with named(path), open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with named(path), open(open_regular(path), encoding="utf-8", errors="surrogateescape") as file:
         lines = file.read().removeprefix("\ufeff").split("\n")
     entries = []
     for number, line in enumerate(lines, 1):
@@ -75,7 +76,9 @@ def of_file(path: str) -> list[Entry]:
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line, without quotes and comment. Raises ValueError for a quote that is not closed."""
+    """The words of a line, without quotes and comment. Raises ValueError for a quote that is not closed, and NUL."""
+    if "\0" in line:
+        raise ValueError("there is a NUL byte in it: save the file as plain text, in UTF-8")
     words = []
     for part in _WORD.finditer(line):
         if part["bad"]:

@@ -29,7 +29,8 @@ def build(arguments: Sequence[str]) -> Chain:
     places: dict[str, str] = {}
     for entry in own.entries:
         if entry.label in members:
-            raise _wrong(entry, f"{entry.label} is there already{places[entry.label]}: write a name, as 'second: …'")
+            remedy = f"write a name, as 'second: {printable(entry.filter, 40)}'"
+            raise _wrong(entry, f"{entry.label} is there already{places[entry.label]}: {remedy}")
         members[entry.label] = _member(entry, own.given)
         places[entry.label] = f", in {entry.place.rstrip(': ')}" if entry.place else ""
     _check_order(own.entries, members)

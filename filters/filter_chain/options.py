@@ -41,5 +41,10 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
 
 
 def _words(options: Sequence[tuple[str, str]], *wanted: str) -> list[str]:
-    """These options as they stood on the command line."""
-    return [word for option, value in options if option in wanted for word in (option, value) if word]
+    """These options as they stood on the command line; an empty value is one, too (``-N ''``: nothing is ours)."""
+    return [
+        word
+        for option, value in options
+        if option in wanted
+        for word in ((option, value) if f"{option[1]}:" in LETTERS else (option,))
+    ]

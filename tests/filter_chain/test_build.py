@@ -66,6 +66,19 @@ def test_the_exemptions_of_all_are_of_clients_only(tmp_path: Path) -> None:
     assert refused(tmp_path, "rdns", options=["-W", str(tmp_path / "all")]).startswith("all:1: from: cannot be used")
 
 
+@pytest.mark.parametrize("options", [["-N", ""], ["-N", "", "-n"], ["-n", "-N", "", "-v"], ["-N", "::1", "-N", ""]])
+def test_an_empty_list_of_networks_is_one_and_nobody_is_ours_by_address(tmp_path: Path, options: list[str]) -> None:
+    made = chain(tmp_path, "dyndns", "rdns", options=options)
+    assert all(each.options.observe is ("-n" in options) for each in made.members.values())
+    with Player(dict(made.members)) as smtpd:
+        session = smtpd.dispatcher.sessions.open[smtpd.connect("::1", rdns=None).id]
+        assert not any(each.ours(session) for each in made.members.values())
+
+
+def test_an_exempt_file_without_a_name_is_told_as_each_filter_tells_it(tmp_path: Path) -> None:
+    assert refused(tmp_path, "rdns", options=["-W", ""]) == ": No such file or directory"
+
+
 def test_observing_is_told_to_each_member_as_a_scanner_must_not_keep_what_it_only_observes(tmp_path: Path) -> None:
     made = chain(tmp_path, "rdns", "clamav", options=["-n"])
     assert made.options.observe
@@ -89,7 +102,7 @@ def test_all_members_ask_the_same_resolver_and_remember_spf_together(tmp_path: P
         (["rdns -q"], "filters:1: rdns: option -q not recognized; see filter-rdns(8)"),
         (["strict: rdns -p never"], "filters:1: strict: -p takes connect, mail-from or rcpt-to"),
         (["rdns extra"], "filters:1: rdns: unexpected argument: extra; see filter-rdns(8)"),
-        (["rdns", "rdns -f"], "filters:2: rdns is there already, in filters:1: write a name, as 'second: …'"),
+        (["rdns", "rdns -f"], "filters:2: rdns is there already, in filters:1: write a name, as 'second: rdns'"),
         (["a: rdns", "a: dyndns"], "filters:2: a is there already, in filters:1: "),
         (["rdns -L"], "filters:1: -L is an option of filter-chain itself: write it before the first member"),
         (["rdns -V"], "filters:1: -V is an option of filter-chain itself: write it before the first member"),
@@ -127,7 +140,7 @@ def test_who_changes_nothing_may_stand_behind_the_signature_and_a_second_signer_
         (["-f", "/dev/null", "rdns"], "the members are in the file of -f or on the command line, not in both: rdns"),
         (["-q", "rdns"], "option -q not recognized"),
         (["-F", "accept", "rdns"], "option -F not recognized"),
-        (["rdns", "--", "rdns"], "rdns is there already: write a name, as 'second: …'"),
+        (["rdns", "--", "rdns"], "rdns is there already: write a name, as 'second: rdns'"),
         (["nosuch"], "nosuch is no member: there are rdns, "),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,31 @@ def test_a_file_without_a_member_is_an_error(tmp_path: Path, text: str) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing: No such file or directory"):
         of_file(str(tmp_path / "nothing"))
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+        with pytest.raises(ConfigError, match=rf"{path}: not a regular file"):
+            of_file(str(path))
+
+
+@pytest.mark.parametrize(
+    ("data", "number"),
+    [
+        (b"rdns -W /etc/mail/\0\n", 1),
+        (b"rdns\nclamav '\0'\n", 2),
+        (b"rdns\n\n# \0\n", 3),
+        ("rdns -f\ndyndns\n".encode("utf-16"), 1),
+    ],
+)
+def test_a_line_with_nul_bytes_is_no_text(tmp_path: Path, data: bytes, number: int) -> None:
+    path = tmp_path / "filters"
+    path.write_bytes(data)
+    with pytest.raises(ConfigError) as raised:
+        of_file(str(path))
+    complaint = "there is a NUL byte in it: save the file as plain text, in UTF-8"
+    assert str(raised.value) == f"{path}:{number}: {complaint}"
 
 
 def test_on_the_command_line_members_stand_between_double_dashes() -> None:

@@ -14,6 +14,7 @@ from filter_api.files.tables import DomainTable
 from filter_api.net.dns import Resolver, Status
 from filter_api.net.vouching import Vouched, Vouching
 from filter_api.testing import FakeZone
+from filter_api.testing.clock import FakeTimeLoop
 
 ONE, OTHER = IPv4Address("192.0.2.1"), IPv4Address("198.51.100.1")
 RECORD = [b"v=spf1 ip4:192.0.2.0/24 -all"]
@@ -52,6 +53,33 @@ def test_an_answer_is_believed_as_long_as_the_dns_says() -> None:
     assert asked.sender(OTHER, b"a@example.net") == (False, 1), "another client is another question"
     asked.now += 301
     assert asked.sender(ONE, b"a@example.net") == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "known"), [(4, 4, True), (4, 4.5, True), (60, 4, True), (4, 60, False), (0.5, 4, False)]
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_doubt_is_not_believed_by_who_has_more_time_to_ask(
+    first: float, then: float, tmp_path: Path, *, known: bool, listed: bool
+) -> None:
+    """The members of a chain share what is known: one in a hurry does not decide for one that can wait."""
+    (tmp_path / "common").write_text("example.net\n")
+    zone = FakeZone({("example.net", "TXT"): Status.TEMPFAIL})
+    loop = FakeTimeLoop()
+    resolver = Resolver(backend=zone)
+    vouching = Vouching(resolver, loop.time, DomainTable(str(tmp_path / "common")))
+
+    def ask(seconds: float) -> Vouched:
+        resolver.forget()
+        if listed:
+            return loop.run_until_complete(vouching.listed(ONE, b"mx.example", loop.time() + seconds))
+        return loop.run_until_complete(vouching.sender(ONE, b"a@example.net", b"mx.example", loop.time() + seconds))
+
+    assert ask(first).doubt
+    zone.content[("example.net", "TXT")] = RECORD
+    assert bool(ask(then)) is not known
+    assert bool(ask(first)) is not known, "what was found since is believed by both"
+    loop.close()
 
 
 def test_a_domain_without_a_record_is_asked_once_for_all() -> None:

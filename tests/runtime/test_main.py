@@ -162,6 +162,23 @@ def test_the_end_of_input_before_the_handshake_is_no_error() -> None:
     assert (done.returncode, done.stdout) == (0, b"")
 
 
+def test_a_reload_that_comes_while_files_are_read_for_the_first_time_does_not_end_the_process() -> None:
+    """SIGHUP's default would, and smtpd with it: log rotation may run right behind a restart."""
+    early = """
+import os, signal
+from filter_api import *
+class Early(Filter):
+    def on_connect(self, session): return Proceed()
+def build(words):
+    for _ in range(3): os.kill(os.getpid(), signal.SIGHUP)
+    return Early()
+main(build)
+"""
+    done = run(early, stdin=HANDSHAKE)
+    assert done.returncode == 0
+    assert done.stdout.endswith(b"register|ready\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -187,6 +204,22 @@ def test_no_word_of_the_command_line_fills_smtpds_buffer() -> None:
     done = run(ECHO, "-F", "x" * 70_000)
     assert done.returncode == 1
     assert max(map(len, done.stderr.splitlines())) < 3000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["\x1b[31mred"], "-c: unexpected argument: \\x1b[31mred"),
+        (["a\nusage: b"], "-c: unexpected argument: a\\x0ausage: b"),
+        (["-\x07"], "-c: option -\\x07 not recognized"),
+        (["-F", "\x1b"], "-c: -F takes accept, tempfail or reject, not '\\x1b'"),
+        (["-W", "/\x9b/\\"], "-c: /\\xc2\\x9b/\\\\: No such file or directory"),
+    ],
+)
+def test_what_was_typed_is_told_as_one_line_of_ascii_escaped_once(arguments: list[str], first: str) -> None:
+    done = run(ECHO, *arguments)
+    assert done.returncode == 1
+    assert done.stderr.decode("ascii").split("\n")[0] == first
 
 
 def test_configuration_errors_name_file_and_line(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ DEFAULTS: Final = ("/var/log/maillog", "/var/log/mail.log")
 
 _LINE: Final = re.compile(
     r"(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) \S+ "
-    r"(?P<ident>[^\s:\[]+)(?:\[\d+\])?: (?:(?:[^\s:]+: )?(?P<name>[^\s:]+): )?"
+    r"(?:smtpd(?:\[\d+\])?: )?(?P<who>[^\s:]+(?:: [^\s:]+)?): "
     r"(?P<session>[0-9a-f]{16}) message (?P<pairs>\S.*)"
 )
 _RANK: Final = ("virus", "spam", "refused", "failed", "toolarge", "ham", "clean", "skipped")
@@ -60,7 +60,7 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class Message:
-    """One message. time: as logged; pairs: keys and values, escaped; filters: who logged it."""
+    """One message. time: as logged; pairs: keys and values, escaped; filters: who logged it, process and member."""
 
     time: str
     session: str
@@ -136,7 +136,7 @@ def _take(line: str, messages: list[Message], latest: dict[tuple[str, str, str],
     pairs = parse_pairs(found["pairs"])
     if pairs.get("result") not in _SCANNED:
         return  # other filters log messages, too, when they sign them
-    name = found["name"] or found["ident"]
+    name = found["who"]  # all of it: two chains may have members of one name
     key = (found["session"], pairs.get("from", ""), pairs.get("msgid", ""))
     message = latest.get(key)
     if message is None or name in message.filters:

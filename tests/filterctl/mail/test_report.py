@@ -91,8 +91,33 @@ def test_the_members_of_a_chain_are_filters_of_their_own(tmp_path: Path) -> None
         + line.format(4, "filter-chain[7]: clamav", 2, "clean")
     )
     one, two = read_all(log)
-    assert (one.result, one.filters) == ("spam", {"clamav", "spamassassin"})
-    assert (two.result, two.filters) == ("clean", {"clamav"})
+    assert (one.result, one.filters) == ("spam", {"mail: clamav", "mail: spamassassin"})
+    assert (two.result, two.filters) == ("clean", {"filter-chain[7]: clamav"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("smtpd[1]: clamav", "smtpd[1]: mail: clamav"),
+        ("smtpd[1]: clamav: clamav", "smtpd[1]: clamav"),
+        ("smtpd[1]: in: scan", "smtpd[1]: out: scan"),
+        ("filter-chain[7]: scan", "filter-chain[8]: scan"),
+        ("filter-clamav[7]", "filter-clamav[8]"),
+        ("smtpd[1]: mail: 0123456789abcdef", "smtpd[1]: mail: message"),
+        ("smtpd[1]: message: message", "smtpd[1]: fedcba9876543210"),
+        ("smtpd: smtpd", "smtpd: smtpd: smtpd"),
+        ("smtpd[1]: mail: smtpd", "smtpd[1]: mail: filter-chain"),
+    ],
+)
+def test_filters_are_told_apart_whatever_they_are_called(tmp_path: Path, one: str, other: str) -> None:
+    """One message that two of them saw is one; one that the same filter saw twice was two."""
+    log = tmp_path / "maillog"
+    line = "Nov 20 09:53:11 mx {}: 0123456789abcdef message result={} action=proceed from=<a@b> msgid=<1>\n"
+    log.write_text(line.format(one, "clean") + line.format(other, "spam"))
+    (message,) = read_all(log)
+    assert message.result == "spam"
+    log.write_text(line.format(one, "clean") + line.format(other, "spam") + line.format(one, "virus"))
+    assert [message.result for message in read_all(log)] == ["spam", "virus"]
 
 
 def test_the_results_that_matter_win(tmp_path: Path) -> None:
