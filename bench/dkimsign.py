@@ -61,8 +61,8 @@ def figures() -> list[Figure]:
     found: list[Figure] = []
     with signing_key() as key:
         for what, forms, options, bounds in (
-            ("5 KB, relaxed", "relaxed/relaxed", ("-b", "5120", "-s", "1000"), (0.50, 0.40)),
-            ("5 KB, simple", "simple/simple", ("-b", "5120", "-s", "1000"), (0.50, 0.40)),
+            ("5 KB, relaxed", "relaxed/relaxed", ("-b", "5120", "-s", "1000"), (0.55, 0.40)),
+            ("5 KB, simple", "simple/simple", ("-b", "5120", "-s", "1000"), (0.55, 0.40)),
             ("1 MB, relaxed", "relaxed/relaxed", ("-b", "1048576", "-s", "20", "-w", "3"), (0.20, 0.12)),
             ("1 MB, simple", "simple/simple", ("-b", "1048576", "-s", "20", "-w", "3"), (0.12, 0.06)),
         ):

@@ -124,7 +124,7 @@ def chains() -> list[Chain]:
 def figures() -> list[Figure]:
     """Messages per second with one filter; both smtpds."""
     found: list[Figure] = []
-    for version, must in (("6.8", 1.4), ("7", 1.4)):
+    for version in ("6.8", "7"):
         runs: dict[str, list[Run]] = {}
         for _ in range(measure.ROUNDS):
             for chain in chains():
@@ -132,10 +132,10 @@ def figures() -> list[Figure]:
         pairs = zip(runs["python"], runs["C echo"], strict=True)
         ratio = median(ours.per_second / theirs.per_second for ours, theirs in pairs)
         note = _all(runs, "per_second") + " messages/s"
-        found.append(Figure(f"smtpd {version}: messages/s, one filter", ratio, "x C", must, 1.55, True, note))
+        found.append(Figure(f"smtpd {version}: messages/s, one filter", ratio, "x C", higher=True, note=note))
         pairs = zip(runs["python"], runs["floor"], strict=True)
         share = median(ours.per_second / theirs.per_second for ours, theirs in pairs)
-        found.append(Figure("  of what a filter that costs nothing gives", share, "x floor", higher=True))
+        found.append(Figure("  of what a filter that costs nothing gives", share, "x floor", 0.93, higher=True))
         ours = median(each.filters_us for each in runs["python"])
         found.append(Figure("  CPU of the filter per message", ours, "us", note=_all(runs, "filters_us") + " us"))
         smtpd = median(each.smtpd_us for each in runs["python"])

@@ -77,7 +77,15 @@ def run(arguments: list[str]) -> int:
         title, where = PARTS[name]
         try:
             figures = _part(where)()
-        except (CannotBuild, measure.DriverFailed, Unavailable, OSError, subprocess.SubprocessError) as error:
+        except (
+            CannotBuild,
+            measure.DriverFailed,
+            Unavailable,
+            OSError,
+            RuntimeError,
+            ImportError,
+            subprocess.SubprocessError,
+        ) as error:
             print(f"## {title}\n\nnot measured: {error}\n")  # something is not installed: the other parts go on
             bad.append(Figure(name, 0.0))
             continue

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from filter_api.text.addresses import client_network
+from filter_api.text.addresses import client_network, plain_address
 
 TRAP_SECONDS = 24 * 3600
 """How long a client stays trapped: as in spamd(8)."""
@@ -108,9 +108,9 @@ def address_name(address: IPv4Address | IPv6Address) -> bytes:
 
     A host that may choose any address of its /64 must neither escape a trap nor lose its place by choosing another.
     """
-    network = client_network(address, 32, 64)
-    text = str(network.network_address) if network.version == 4 else str(network)
-    return text.encode("ascii")
+    address = plain_address(address)
+    name = address if isinstance(address, IPv4Address) else client_network(address)
+    return str(name).encode("ascii")
 
 
 def pair_name(theirs: bytes, ours: bytes) -> bytes:
