@@ -19,7 +19,8 @@ from filter_api.errors import ConfigError, UsageError
 from filter_api.text.escape import printable
 from filter_api.text.sizes import parse_bytes
 from filterctl.mail import daily
-from filterctl.mail.maillog import DEFAULTS, Message, read
+from filterctl.mail.logfile import DEFAULTS
+from filterctl.mail.maillog import Message, read
 from filterctl.mail.mailtext import logged, shown
 
 Condition = Callable[[Message], bool]
