@@ -40,6 +40,7 @@ VERBS = {
     "report": Verb(
         "filterctl.mail.report", "run", "messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]"
     ),
+    "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]"),
 }
 
 
