@@ -17,13 +17,12 @@ import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import datetime
 from typing import IO, BinaryIO, Final, NamedTuple, Protocol
 
 from filter_api.bounds import LOG_LINE_READ
 from filter_api.errors import ConfigError, reason
 from filter_api.text.escape import printable
-from filterctl.mail.timestamps import ANY_TIME, Calendar, Span
+from filterctl.mail.timestamps import ANY_TIME, Calendar, Span, local, now
 
 DEFAULTS: Final = ("/var/log/maillog", "/var/log/mail.log")
 """Where OpenBSD and Debian log mail."""
@@ -55,7 +54,7 @@ class Reader(Protocol):
 
 
 class Line(NamedTuple):
-    """when: local time, ``2026-11-20T09:53:11``; logged: the time as it stands in the log; who: smtpd or a filter."""
+    """when: local time, ``2026-11-20T09:53:11``; logged: the time as the log has it; who: smtpd or a filter's name."""
 
     when: str
     logged: str
@@ -83,7 +82,7 @@ def lines(paths: Iterable[str], complain: Complain, span: Span = ANY_TIME) -> It
 
 
 def _lines_of(path: str, span: Span) -> Iterator[Line]:
-    calendar = Calendar(datetime.now() if path == "-" else datetime.fromtimestamp(os.stat(path).st_mtime))
+    calendar = Calendar(now() if path == "-" else local(os.stat(path).st_mtime))
     since, until = span
     for raw in _raw_lines(path):
         found = _LINE.match(raw)
@@ -92,7 +91,7 @@ def _lines_of(path: str, span: Span) -> Iterator[Line]:
         logged, host, ident, name, session, text = found.groups()
         when = calendar.read(logged)
         if since <= when < until:
-            yield Line(when, logged, host, name or ident, session, text)
+            yield Line(when, logged, host, (name or ident).removeprefix("filter-"), session, text)
 
 
 def default_logs(span: Span) -> Sequence[str]:
@@ -111,7 +110,7 @@ def rotated(path: str, span: Span) -> list[str]:
         for entry in os.scandir(folder)
         if re.fullmatch(re.escape(base) + r"[.-]\d+(?:\.(?:gz|xz|bz2))?", entry.name) and entry.is_file()
     ]
-    return [name for mtime, name in sorted(found) if datetime.fromtimestamp(mtime).isoformat() >= span.since]
+    return [name for mtime, name in sorted(found) if local(mtime).isoformat() >= span.since]
 
 
 def in_order(paths: Sequence[str]) -> list[str]:

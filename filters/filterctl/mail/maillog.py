@@ -1,7 +1,7 @@
 """What filters logged about messages: lines of maillog, plain or compressed, to one `Message` for each message.
 
-Two filters that looked at the same message wrote a line each; they are one message here. `filterctl.mail.logfile` tells the
-lines apart; here only those with the word ``message`` count.
+Two filters that looked at the same message wrote a line each; they are one message here. `filterctl.mail.logfile` tells
+the lines apart; here only those with the word ``message`` count.
 """
 
 from __future__ import annotations

@@ -1,102 +1,26 @@
 """The mails of a session: what was offered, who refused it and why, what the filters found, where it went.
 
-smtpd does not log where a transaction begins or ends, so a recipient that was refused is a mail of its own, and a message
-belongs to what the filters said of the sender in the same session. A filter's refusal and smtpd's line about the command
-that failed are one refusal: they have the same reply.
+smtpd does not log where a transaction begins or ends, so a recipient that was refused is a mail of its own, and a
+message belongs to what the filters said of the sender in the same session. A filter's refusal and smtpd's line about
+the command that failed are one refusal: they have the same reply.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from filter_api.text.escape import parse_pairs
 from filterctl.mail import smtpdlines
 from filterctl.mail.logfile import SMTPD, Line
+from filterctl.mail.records import Client, Mail, Refusal, Step
 from filterctl.mail.sessions import Session
 from filterctl.mail.smtpdlines import Delivery, Envelope, Failed
 
 _REFUSE: Final = {"reject", "disconnect"}
-_OUT_OF_ORDER: Final = ("500", "502", "503")
+_OUT_OF_ORDER: Final = ("500 5.5.", "502 ", "503 ")
 """Replies to a command that came too early, which follow from an earlier refusal."""
-
-
-@dataclass(slots=True)
-class Refusal:
-    """who: smtpd or a filter; phase: connect, ehlo, mail-from, rcpt-to, data, message; pairs: of the filter's line."""
-
-    when: str
-    who: str
-    phase: str
-    reply: str
-    pairs: dict[str, str]
-
-    @property
-    def for_now(self) -> bool:
-        """Whether the client was told to come back (RFC 5321 §4.2.1, 4yz)."""
-        return self.reply.startswith("4")
-
-    @property
-    def reason(self) -> str:
-        return self.pairs.get("reason") or self.pairs.get("result") or "-"
-
-
-@dataclass(slots=True)
-class Step:
-    """Something a filter said that was no refusal."""
-
-    when: str
-    who: str
-    what: str
-    pairs: dict[str, str]
-
-
-@dataclass(slots=True)
-class Client:
-    """Who connected. Names are as logged; user: who logged in; said: the HELO name."""
-
-    address: str = "-"
-    name: str = "-"
-    said: str = ""
-    user: str = ""
-    since: str = ""
-    left: str = ""
-
-
-@dataclass(slots=True)
-class Mail:
-    """One mail; sender: None where it is not known, as a client was refused before it said so."""
-
-    host: str
-    session: str
-    when: str
-    client: Client
-    sender: str | None
-    recipients: list[str]
-    refusal: Refusal | None = None
-    steps: list[Step] = field(default_factory=list)
-    taken: str = ""
-    msgid: str = ""
-    deliveries: list[Delivery] = field(default_factory=list)
-    earlier: list[Mail] = field(default_factory=list)
-
-    @property
-    def outcome(self) -> str:
-        """refused, deferred, delivered, undeliverable, queued or unfinished."""
-        if self.refusal is not None:
-            return "deferred" if self.refusal.for_now else "refused"
-        if not self.taken:
-            return "unfinished"
-        last = {each.evpid: each.result for each in self.deliveries}
-        if "PermFail" in last.values():
-            return "undeliverable"
-        return "delivered" if last and set(last.values()) == {"Ok"} else "queued"
-
-    def fact(self, key: str) -> str:
-        """A value of the lines about the message, of whichever filter has it."""
-        refused = [self.refusal.pairs] if self.refusal else []
-        return next((pairs[key] for pairs in [*refused, *(step.pairs for step in self.steps)] if pairs.get(key)), "")
 
 
 @dataclass(slots=True)
@@ -212,12 +136,15 @@ def visit(session: Session) -> Mail:
     return _mail(reading, reading.client.since, None, [], None)
 
 
-def _mail(
-    reading: _Reading, when: str, sender: str | None, to: list[str], refusal: Refusal | None, content: _Content | None = None
-) -> Mail:
+def _mail(reading: _Reading, when: str, sender: str | None, to: list[str], refusal: Refusal | None) -> Mail:
     mail = Mail(reading.session.host, reading.session.name, when, reading.client, sender, to, refusal)
-    about = [note for note in reading.notes if _concerns(note, mail)]
-    mail.steps = sorted([*about, *(content.steps if content else [])], key=lambda step: step.when)
+    mail.steps = [note for note in reading.notes if _concerns(note, mail)]
+    return mail
+
+
+def _of_content(reading: _Reading, when: str, content: _Content, refusal: Refusal | None) -> Mail:
+    mail = _mail(reading, when, content.sender, content.recipients, refusal)
+    mail.steps = sorted([*mail.steps, *content.steps], key=lambda step: step.when)
     return mail
 
 
@@ -254,7 +181,7 @@ def _refused_by_smtpd(reading: _Reading, failures: list[tuple[int, str, Failed]]
             yield _mail(reading, when, sender, [failed.argument or ""], refusal)
         elif failed.phase == "mail-from":
             yield _mail(reading, when, failed.argument or "", [], refusal)
-        elif failed.phase in {"connect", "ehlo", "helo"}:
+        elif failed.phase in {"connect", "ehlo", "helo", "input"}:
             yield _mail(reading, when, None, [], refusal)
 
 
@@ -270,7 +197,7 @@ def _with_content(reading: _Reading, failures: list[tuple[int, str, Failed]]) ->
     left = []
     for content in reading.contents:
         if content.refusal is not None:
-            yield _mail(reading, content.refusal.when, content.sender, content.recipients, content.refusal, content)
+            yield _of_content(reading, content.refusal.when, content, content.refusal)
         else:
             left.append(content)
     for index, when, failed in failures:
@@ -278,12 +205,12 @@ def _with_content(reading: _Reading, failures: list[tuple[int, str, Failed]]) ->
         refusal = Refusal(when, SMTPD, "message", failed.reply, {})
         if before is not None:
             left.remove(before)
-            yield _mail(reading, when, before.sender, before.recipients, refusal, before)
+            yield _of_content(reading, when, before, refusal)
         elif not reading.contents and not reading.refusals:
             yield _mail(reading, when, _sender_of(reading, when), [], refusal)
     yield from _taken(reading, left)
     for content in left:
-        yield _mail(reading, content.steps[-1].when, content.sender, content.recipients, None, content)
+        yield _of_content(reading, content.steps[-1].when, content, None)
 
 
 def _taken(reading: _Reading, contents: list[_Content]) -> Iterator[Mail]:
@@ -293,10 +220,12 @@ def _taken(reading: _Reading, contents: list[_Content]) -> Iterator[Mail]:
         sender = envelopes[0].sender if envelopes else None
         content = next((each for each in contents if sender in {None, each.sender}), None)
         to = list(dict.fromkeys(each.recipient for each in envelopes))
-        if content is not None:
+        if content is None:
+            mail = _mail(reading, when, sender, to, None)
+        else:
             contents.remove(content)
-            sender, to = content.sender, to or content.recipients
-        mail = _mail(reading, when, sender, to, None, content)
+            mail = _of_content(reading, when, content, None)
+            mail.recipients = to or content.recipients
         mail.taken, mail.msgid = when, msgid
         mail.deliveries = [each for _, each in _deliveries(reading.session) if each.evpid.startswith(msgid)]
         yield mail

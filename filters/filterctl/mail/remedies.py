@@ -11,7 +11,7 @@ import shlex
 from typing import Final, NamedTuple
 
 from filterctl.mail.logfile import SMTPD
-from filterctl.mail.mails import Mail, Refusal
+from filterctl.mail.records import Mail, Refusal
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!#$%&'*+/=?^_{}~-]{0,63}@[A-Za-z0-9.-]{1,255}")
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_-]{1,63}){1,20}")
@@ -19,7 +19,7 @@ _CLIENT: Final = re.compile(r"[0-9a-f:.]{2,45}")
 
 
 class Remedy(NamedTuple):
-    """meaning: of the reason; by: the option or table; cure: what would let it in; commands: with {client} and so on."""
+    """meaning: of the reason; by: the option or table; cure: what would let it in; commands: with {client} …"""
 
     meaning: str
     by: str
@@ -43,7 +43,10 @@ REASONS: Final[dict[str, Remedy]] = {
         "the client's name is an address", "", f"a real PTR record of the client, or {_EXEMPTED}", _RDNS
     ),
     "mismatch": Remedy(
-        "the client's name does not lead back to its address", "-f", f"an address record of that name, or {_EXEMPTED}", _RDNS
+        "the client's name does not lead back to its address",
+        "-f",
+        f"an address record of that name, or {_EXEMPTED}",
+        _RDNS,
     ),
     "dns": _DNS,
     "sender-dns": _DNS,
@@ -76,7 +79,10 @@ REASONS: Final[dict[str, Remedy]] = {
         "the recipient is a trap", "the file of -t", "to delete that line of the file and to set the client free", _FREE
     ),
     "foreign-domain": Remedy(
-        "the recipient's domain is none of ours", "the file of -a", "to add the domain and to set the client free", _FREE
+        "the recipient's domain is none of ours",
+        "the file of -a",
+        "to add the domain and to set the client free",
+        _FREE,
     ),
     "low-priority-mx": Remedy(
         "it came to the MX of low priority without asking the first", "-M", "nothing: the server tries the first MX", ()
@@ -92,7 +98,10 @@ REASONS: Final[dict[str, Remedy]] = {
     ),
     "toolarge": Remedy("the message is too large to be scanned", "-b", "a larger limit, there and in the scanner", ()),
     "other-user": Remedy(
-        "the settings of another recipient apply to this message", "-E", "nothing: this recipient's copy comes alone", ()
+        "the settings of another recipient apply to this message",
+        "-E",
+        "nothing: this recipient's copy comes alone",
+        (),
     ),
     "failed": Remedy(
         "the check could not be made", "-F", "the scanner, the store or the DNS to answer again", ("filterctl doctor",)
@@ -113,9 +122,14 @@ _SMTPD: Final = (
     ),
     ("syntax error", Remedy("the address is none", "smtpd", "a correct address", ())),
     ("Message too big", Remedy("the message is too large", "max-message-size", "a larger max-message-size", ())),
+    (
+        "Loop detected",
+        Remedy("two servers send it to each other", "smtpd", "an end of that", ()),
+    ),
+    ("ine too long", Remedy("a line is longer than smtpd takes", "smtpd", "a message with shorter lines", ())),
     ("RFC 2822", Remedy("the message is malformed", "smtpd", "a well-formed message", ())),
 )
-_OTHER_SMTPD: Final = Remedy("smtpd itself, or a filter that does not log, refused it", "smtpd.conf", "see the reply", ())
+_OTHER_SMTPD: Final = Remedy("smtpd, or a filter that does not log, refused it", "smtpd.conf", "see the reply", ())
 
 
 def remedy(refusal: Refusal) -> Remedy:
@@ -124,7 +138,7 @@ def remedy(refusal: Refusal) -> Remedy:
         return next((found for mark, found in _SMTPD if mark in refusal.reply), _OTHER_SMTPD)
     if refusal.pairs.get("result") == "failed":
         return REASONS["failed"]
-    found = REASONS.get(refusal.reason)
+    found = REASONS.get(refusal.reason) or REASONS.get(refusal.pairs.get("result", ""))
     if found is not None:
         return found
     by = " ".join(refusal.pairs[key] for key in ("list", "table", "entry") if key in refusal.pairs)

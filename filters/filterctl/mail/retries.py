@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from filterctl.mail.mails import Mail
+from filterctl.mail.records import Mail
 
 _GIVEN_UP: Final = timedelta(days=5)
 """How long mail servers try at least (RFC 5321 §4.5.4.1): what comes later is another mail."""

@@ -94,7 +94,7 @@ class _Gatherer:
 
 
 def find(lines: Iterable[Line], wanted: Callable[[str], bool], also: Callable[[Line], None]) -> Found:
-    """The sessions with a line that is `wanted`, given its session and text in lower case; `also` is told every line."""
+    """The sessions with a line that is `wanted`, given its session and text in lower case; `also` gets each line."""
     gatherer = _Gatherer(wanted)
     first = last = ""
     for line in lines:

@@ -1,4 +1,4 @@
-"""What smtpd(8) itself logs of a session, taken apart. The lines are those of smtp_session.c, mda.c and mta.c, 6.6 to 7.8.
+"""What smtpd(8) itself logs of a session, taken apart. From smtp_session.c, mda.c, mta.c; 6.6 to 7.8.
 
 smtpd writes a command as the client sent it, quotes and all, so a command ends at the last `` result=`` of its line.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-_FAILED: Final = re.compile(r'smtp failed-command command="(.*)" result="(.*?)"?$')
+_FAILED: Final = re.compile(r'smtp (?:failed-command command="(.*)"|bad-input) result="(.*?)"?$')
 _ARGUMENT: Final = re.compile(r"[^:]*:\s*(?:<([^>]*)>|(\S+))")
 _ENVELOPE: Final = re.compile(r"smtp envelope evpid=([0-9a-f]{16}) from=<(.*?)> to=<(.*)>$")
 _MESSAGE: Final = re.compile(r"smtp message msgid=([0-9a-f]{8}) size=(\d{1,12}) ")
@@ -55,9 +55,12 @@ class Delivery(NamedTuple):
 
 
 def failed_command(text: str) -> Failed | None:
+    """A command that smtpd or a filter refused; ``input`` for what was no command, such as a line too long."""
     found = _FAILED.match(text)
     if found is None:
         return None
+    if found[1] is None:
+        return Failed("input", None, found[2])
     word = found[1][:4].lower()
     argument = _ARGUMENT.match(found[1]) if word in {"mail", "rcpt"} else None
     address = None if argument is None else argument[1] if argument[1] is not None else argument[2]
@@ -65,6 +68,7 @@ def failed_command(text: str) -> Failed | None:
 
 
 def envelope(text: str) -> Envelope | None:
+    """A recipient of a message, once it was taken."""
     found = _ENVELOPE.match(text)
     return None if found is None else Envelope(found[1], found[2], found[3])
 

@@ -1,4 +1,4 @@
-"""A mail's story as text for a terminal and as data. What strangers wrote is shown so that it cannot drive a terminal."""
+"""A mail's story as text for a terminal and as data. What strangers wrote cannot drive a terminal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from filterctl.mail.logfile import SMTPD
-from filterctl.mail.mails import Client, Mail, Refusal, Step
 from filterctl.mail.mailtext import logged, shown
+from filterctl.mail.records import Client, Mail, Refusal, Step
 from filterctl.mail.remedies import commands, remedy
 from filterctl.mail.smtpdlines import Delivery
 
@@ -17,6 +17,7 @@ _AT: Final = {
     "rcpt-to": "at RCPT TO",
     "data": "at DATA",
     "message": "after the message",
+    "input": "for what it sent",
 }
 _SHOWN: Final = ("virus", "score", "required", "tests", "id", "reason", "selector", "domain", "list", "spf", "why")
 """Keys of a filter's line that a story repeats."""
@@ -68,7 +69,8 @@ def _events(mail: Mail) -> Iterator[Told]:
         yield mail.taken, f"smtpd took it as {mail.msgid}"
     yield from ((each.when, _delivered(each)) for each in mail.deliveries)
     if mail.outcome == "undeliverable":
-        yield mail.deliveries[-1].when, f"smtpd tells the sender so: see the mail from <> to {_address(mail.sender or '')}"
+        when, sender = mail.deliveries[-1].when, _address(mail.sender or "")
+        yield when, f"smtpd tells the sender so: see the mail from <> to {sender}"
     if mail.outcome == "unfinished" and mail.client.left:
         yield mail.when, f"the client left: {shown(mail.client.left, 100)}"
 
@@ -77,7 +79,8 @@ def _attempt(mail: Mail) -> Iterator[Told]:
     if mail.client.since:
         yield mail.client.since, _connected(mail.client, mail)
     if mail.steps and (subject := mail.fact("subject")):
-        yield mail.steps[0].when, f'message {logged(mail.fact("msgid"), 200) or "without a Message-ID"}: "{logged(subject)}"'
+        name = logged(mail.fact("msgid"), 200) or "without a Message-ID"
+        yield mail.steps[0].when, f'message {name}: "{logged(subject)}"'
     said = mail.refusal.pairs if mail.refusal else None
     for step in mail.steps:
         if step.pairs is not said:

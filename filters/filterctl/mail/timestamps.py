@@ -7,7 +7,8 @@ a line has the latest year that is not after that.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -61,20 +62,30 @@ def _local(text: str) -> str:
     return parsed.astimezone().replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def since(text: str, now: datetime | None = None) -> str:
+def local(seconds: float) -> datetime:
+    """A time of the system, in seconds since 1970, as local time without a zone."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)
+
+
+def now() -> datetime:
+    """This moment, as local time without a zone."""
+    return local(time.time())
+
+
+def since(text: str) -> str:
     """When a span begins: ``today``, ``yesterday``, ``2026-11-20`` or ``2026-11-20T09:53``. Raises UsageError."""
-    return _bound(text, now or datetime.now(), "-s")
+    return _bound(text, "-s")
 
 
-def until(text: str, now: datetime | None = None) -> str:
+def until(text: str) -> str:
     """When it ends: a day is meant to its end. Raises UsageError."""
-    begin = _bound(text, now or datetime.now(), "-u")
+    begin = _bound(text, "-u")
     whole_day = text in {"today", "yesterday"} or len(text) == len("2026-11-20")
     return (datetime.fromisoformat(begin) + timedelta(days=1)).isoformat() if whole_day else begin
 
 
-def _bound(text: str, now: datetime, option: str) -> str:
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+def _bound(text: str, option: str) -> str:
+    midnight = now().replace(hour=0, minute=0, second=0, microsecond=0)
     if text == "today":
         return midnight.isoformat()
     if text == "yesterday":
@@ -86,7 +97,8 @@ def _bound(text: str, now: datetime, option: str) -> str:
     except ValueError:
         pass
     raise UsageError(
-        f"{option} takes today, yesterday, a date like 2026-11-20 or a time like 2026-11-20T09:53, not {printable(text)}"
+        f"{option} takes today, yesterday, a date like 2026-11-20 or a time like 2026-11-20T09:53, "
+        f"not {printable(text)}"
     )
 
 
@@ -105,4 +117,4 @@ def span_of(options: dict[str, str], default: str = "") -> Span:
 
 def days_ago(count: int) -> str:
     """The day so long ago, as -s takes it."""
-    return (datetime.now() - timedelta(days=count)).date().isoformat()
+    return (now() - timedelta(days=count)).date().isoformat()

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from filter_api.text.escape import printable
-from filterctl.mail.mails import Mail
+from filterctl.mail.records import Mail
 
 _SESSION: Final = re.compile(r"[0-9a-f]{16}")
 _MSGID: Final = re.compile(r"[0-9a-f]{8}")
@@ -39,11 +39,6 @@ class What:
         if _DOMAIN.fullmatch(self.text):
             return "domain"
         return "address" if "@" in self.text or self.text == "<>" else "user"
-
-    @property
-    def names_one(self) -> bool:
-        """Whether it stands for one mail or session, whose earlier attempts have other names."""
-        return self.kind in {"session", "msgid", "quarantine id"} or (self.kind == "address" and self.text[:1] == "<")
 
     def in_line(self, line: str) -> bool:
         """Whether a line, in lower case, may be about it: a quick look, `fits` decides."""

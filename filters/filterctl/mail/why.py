@@ -2,8 +2,8 @@
 
     filterctl why [-j] [-s since] [-u until] what [maillog ...]
 
-Logs are read in one pass, by `sessions`; `mails` makes mails of sessions and `retries` stories of mails. What names a
-single session is looked up first, and then its sender, as earlier attempts have other names.
+Logs are read in one pass, by `sessions`; `mails` makes mails of sessions and `retries` stories of mails. Where what
+was asked for names only the last attempt, as a Message-ID does, the logs are read once more for its sender.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Final, NamedTuple
 
 from filter_api.errors import UsageError
 from filterctl.mail.logfile import Complain, default_logs, in_order, lines
-from filterctl.mail.mails import Mail, mails, visit
+from filterctl.mail.mails import mails, visit
 from filterctl.mail.mailtext import shown
 from filterctl.mail.near import Near
+from filterctl.mail.records import Mail
 from filterctl.mail.retries import joined
 from filterctl.mail.sessions import Found, Session, find
 from filterctl.mail.telling import data, story
@@ -29,6 +30,9 @@ from filterctl.mail.what import What
 
 _DAYS: Final = 7
 """How far the system's own logs are looked through without -s."""
+
+_SENDERS: Final = 20
+"""Of so many senders earlier attempts are looked for where only the last one was found."""
 
 
 class Answer(NamedTuple):
@@ -66,13 +70,26 @@ def ask(what: What, paths: Sequence[str], span: Span, complain: Complain) -> Ans
     near = Near(what)
     found = find(lines(paths, complain, span), what.in_line, near.take)
     stories = _stories(what, found.sessions)
-    sender = next((mail.sender for mail in stories if mail.sender), None)
-    if what.names_one and sender and "-" not in paths:
-        around = find(lines(paths, lambda _: None, span), What(sender).in_line, lambda _: None)
+    senders = _senders(what, stories)
+    if senders and "-" not in paths:
+        around = find(
+            lines(paths, lambda _: None, span),
+            lambda line: any(sender in line for sender in senders),
+            lambda _: None,
+        )
         known = {(session.host, session.name) for session in found.sessions}
         others = [session for session in around.sessions if (session.host, session.name) not in known]
         stories = _stories(what, [*found.sessions, *others])
     return Answer(stories, found, near)
+
+
+def _senders(what: What, stories: Sequence[Mail]) -> list[str]:
+    """Whose mails may have earlier attempts that were not found, as they do not hold what was asked for."""
+    if what.kind == "domain":
+        return []
+    whole = [mail for mail in stories if what.text not in {each.lower() for each in mail.recipients}]
+    senders = {mail.sender.lower() for mail in whole if mail.sender} - {what.text}
+    return sorted(f"<{sender}>" for sender in senders)[:_SENDERS]
 
 
 def _stories(what: What, sessions: Sequence[Session]) -> list[Mail]:
@@ -127,8 +144,7 @@ def _nothing(what: What, near: Near) -> Iterator[str]:
 
 def _print(told: Iterator[str]) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    wrap = textwrap.TextWrapper(width or 1, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False)
     for line in told:
-        if width <= 40 or len(line) <= width or line.startswith(" " * 8):  # a command is to be pasted whole
-            print(line)
-        else:
-            print(textwrap.fill(line, width, subsequent_indent=" " * 12, break_long_words=False, break_on_hyphens=False))
+        command = line.startswith(" " * 8)  # it is to be pasted whole
+        print(line if command or width < 40 else wrap.fill(line))
