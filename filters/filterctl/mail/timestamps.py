@@ -37,11 +37,15 @@ class Calendar:
 
     def __init__(self, latest: datetime) -> None:
         self._latest = (latest + _SLACK).isoformat(timespec="seconds")
+        self._last = ("", "")  # many lines have the same
 
     def read(self, logged: str) -> str:
         """A time as it stands in the log."""
-        if logged[0].isdigit():
-            return _local(logged)
+        if logged != self._last[0]:
+            self._last = (logged, _local(logged) if logged[0].isdigit() else self._with_year(logged))
+        return self._last[1]
+
+    def _with_year(self, logged: str) -> str:
         month = _NUMBER.get(logged[:3], "00")
         rest = f"-{month}-{logged[4:6].replace(' ', '0')}T{logged[7:]}"
         year = int(self._latest[:4])
