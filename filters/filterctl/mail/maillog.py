@@ -25,9 +25,10 @@ _UNDER_WAY: Final = 10_000
 
 @dataclass(slots=True)
 class Message:
-    """One message. time: as logged; pairs: keys and values, escaped; filters: who logged it."""
+    """One message. time: as logged; when: the same as text that sorts; pairs: escaped; filters: who logged it."""
 
     time: str
+    when: str
     session: str
     pairs: dict[str, str]
     filters: set[str] = field(default_factory=set)
@@ -96,7 +97,7 @@ def _take(line: Line, messages: list[Message], latest: dict[tuple[str, str, str]
     key = (line.session, pairs.get("from", ""), pairs.get("msgid", ""))
     message = latest.get(key)
     if message is None or line.who in message.filters:
-        message = Message(line.logged, line.session, pairs, {line.who})
+        message = Message(line.logged, line.when, line.session, pairs, {line.who})
         messages.append(message)
         latest.pop(key, None)
         latest[key] = message
