@@ -102,6 +102,25 @@ def test_who_refused_and_for_which_reason(logged: Logged, paths: list[str]) -> N
     assert len(refused) == sum(bool(each.reply) for each in logged.told)
 
 
+def test_the_report_counts_what_happened(logged: Logged, paths: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "decisions", "-j", "-n", "50", *paths]) == 0
+    found = json.loads(capsys.readouterr().out)
+    replies = Counter(each.reply[:1] for each in logged.told)
+    waited = sum(each.attempts - 1 for each in logged.told)
+    marked = sum(each.sender.startswith("offers") for each in logged.told)
+    assert found["totals"] == {
+        "refused": replies["5"],
+        "put off": replies["4"] + waited,
+        "marked": marked,
+        "unchecked": 0,
+        "observed": 0,
+    }
+    assert found["taken"] == replies[""]
+    counted = {name: sum(row.values()) for name, row in found["reasons"].items()}
+    assert counted["rdns: no-ptr"] == counted["dyndns: dynamic"] == 11
+    assert (counted["clamav: virus"], counted["spamassassin: spam"]) == (12, 11 + marked)
+
+
 def test_the_verb_tells_each_by_its_sender(
     logged: Logged, paths: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

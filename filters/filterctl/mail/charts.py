@@ -45,7 +45,7 @@ def columns(title: str, labels: Sequence[str], values: Sequence[Sequence[int]], 
 def bar(value: int, most: int, title: str) -> str:
     """A bar in a row of a table, as long as its share of the largest."""
     width = round(160 * value / most, 1) if most else 0
-    return _svg("bar", 160, 10, title, f'<rect width="{width}" height="10" fill="url(#k0)"/>')
+    return _svg("bar", 160, 10, title, f'<rect width="{width}" height="10" class="total"/>')
 
 
 def legend(kinds: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import getopt
 import json
 import sys
 from collections.abc import Iterator, Sequence
+
 from filter_api.errors import UsageError
 from filterctl.mail.decisions import VERDICTS, Counts, Row, Summary, summary
 from filterctl.mail.logfile import default_logs, in_order, lines

@@ -21,10 +21,10 @@ _STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: var(--text); background: var(--back); }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } p.span { color: var(--faint); }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
-td.bar { width: 10rem; } svg.bar { width: 10rem; height: .6rem; } svg.chart { width: 100%; height: auto; }
+th:first-child, td:first-child { text-align: left; width: 32%; overflow-wrap: anywhere; }
+svg.bar { width: 100%; height: .6rem; } svg.chart { width: 100%; height: auto; }
 dl.totals { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 dl.totals div { display: flex; flex-direction: column-reverse; }
 dl.totals dd { margin: 0; font-size: 1.6rem; } dl.totals dt { color: var(--faint); }
@@ -32,6 +32,7 @@ ul.legend { display: flex; flex-wrap: wrap; gap: 1.2rem; list-style: none; paddi
 svg text { font: 11px sans-serif; fill: var(--text); } .grid { stroke: var(--line); } .back { fill: var(--back); }
 .edge { stroke: var(--back); stroke-width: .5; } .c0 { fill: var(--c0); } .c1 { fill: var(--c1); }
 .c2 { fill: var(--c2); } .c3 { fill: var(--c3); } .s4 { stroke: var(--c4); fill: none; }
+.total { fill: var(--faint); }
 """
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 """The browser runs and fetches nothing, whatever a page holds."""
