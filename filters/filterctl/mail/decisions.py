@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, NamedTuple, TypeVar
 
@@ -55,9 +56,10 @@ class Counts:
         self._rows: dict[str, Row] = {}
 
     def add(self, name: str, verdict: str, by: int = 1) -> None:
-        if name not in self._rows and len(self._rows) >= self._most:
-            name = OTHERS
-        row = self._rows.setdefault(name, dict.fromkeys(VERDICTS, 0))
+        row = self._rows.get(name)
+        if row is None:
+            name = name if len(self._rows) < self._most else OTHERS
+            row = self._rows.setdefault(name, dict.fromkeys(VERDICTS, 0))
         row[verdict] += by
 
     def by_name(self) -> list[tuple[str, Row]]:
@@ -119,7 +121,7 @@ class _Reading:
     def _smtpd(self, line: Line) -> None:
         if line.text.startswith("smtp connected "):
             self.summary.sessions += 1
-            self._clients[line.host, line.session] = _address(parse_pairs(line.text).get("address", ""))
+            self._clients[line.host, line.session] = _address(line.text.partition(" address=")[2].partition(" ")[0])
             _oldest(self._clients)
         elif line.text.startswith("smtp message "):
             self.summary.taken += 1
@@ -204,6 +206,7 @@ def _address(text: str) -> str:
     return text.strip("[]").removeprefix("IPv6:")
 
 
+@lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     try:
         return str(client_network(ip_address(address)))

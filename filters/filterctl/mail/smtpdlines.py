@@ -56,7 +56,7 @@ class Delivery(NamedTuple):
 
 def failed_command(text: str) -> Failed | None:
     """A command that smtpd or a filter refused; ``input`` for what was no command, such as a line too long."""
-    found = _FAILED.match(text)
+    found = _FAILED.match(text) if text.startswith(("smtp f", "smtp b")) else None
     if found is None:
         return None
     if found[1] is None:
