@@ -124,7 +124,15 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "arguments"),
-    [("check", []), ("doctor", []), ("record", []), ("replay", []), ("report", ["messages"]), ("report", ["decisions"]), ("why", [])],
+    [
+        ("check", []),
+        ("doctor", []),
+        ("record", []),
+        ("replay", []),
+        ("report", ["messages"]),
+        ("report", ["decisions"]),
+        ("why", []),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_options_of_a_verb_and_its_section_agree(

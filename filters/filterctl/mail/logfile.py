@@ -90,7 +90,7 @@ def _lines_of(path: str, span: Span) -> Iterator[Line]:
             continue
         logged, host, ident, name, session, text = found.groups()
         when = calendar.read(logged)
-        if since <= when < until:
+        if when and since <= when < until:
             yield Line(when, logged, host, (name or ident).removeprefix("filter-"), session, text)
 
 

@@ -39,6 +39,21 @@ class Message:
         return self.pairs.get("result", "-")
 
     @property
+    def refused(self) -> bool:
+        """Whether the client was told no."""
+        return _weight(self.pairs) == 2
+
+    @property
+    def observed(self) -> bool:
+        """Whether it would have been told no, but for -n."""
+        return _weight(self.pairs) == 1
+
+    @property
+    def mark(self) -> str:
+        """Behind the result: ``!`` for a refusal, ``?`` for one that was only observed."""
+        return ("", "?", "!")[_weight(self.pairs)]
+
+    @property
     def score(self) -> float | None:
         """SpamAssassin's points, if it was scored."""
         return _number(self.pairs.get("score", ""))
@@ -67,9 +82,17 @@ class Message:
         """What another filter found out about the same message."""
         results = sorted({self.result, pairs.get("result", "-")} & _SCANNED, key=_RANK.index)
         self.pairs = {**pairs, **self.pairs, **({"result": results[0]} if results else {})}
-        if "reject" in pairs.get("action", ""):
+        if _weight(pairs) > _weight(self.pairs):
             self.pairs.update({key: pairs[key] for key in ("action", "reply", "id") if key in pairs})
         self.filters.add(filter_name)
+
+
+def _weight(pairs: dict[str, str]) -> int:
+    """What a filter did with it, the more the higher: 0 nothing, 1 observed a refusal, 2 refused it."""
+    action = pairs.get("action", "")
+    if action in {"reject", "disconnect"}:
+        return 2
+    return int(action in {"observe-reject", "observe-disconnect"})
 
 
 def _number(text: str) -> float | None:

@@ -54,7 +54,7 @@ class _Reading:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.client = Client(since=min((line.when for line in session.lines), default=""))
+        self.client = Client(since=min(line.when for line in session.lines + session.deliveries))
         self.refusals: list[Refusal] = []
         self.failed: list[tuple[int, str, Failed]] = []
         self.contents: list[_Content] = []
@@ -226,7 +226,7 @@ def _taken(reading: _Reading, contents: list[_Content]) -> Iterator[Mail]:
             contents.remove(content)
             mail = _of_content(reading, when, content, None)
             mail.recipients = to or content.recipients
-        mail.taken, mail.msgid = when, msgid
+        mail.taken, mail.msgid, mail.envelopes = when, msgid, len(envelopes)
         mail.deliveries = [each for _, each in _deliveries(reading.session) if each.evpid.startswith(msgid)]
         yield mail
 

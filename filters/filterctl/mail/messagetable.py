@@ -29,9 +29,10 @@ def table(messages: Sequence[Message], width: int, when: Sequence[str]) -> Itera
     yield f"{'time':<{_TIME}} {'from':<{sender}} {'to':<{recipient}} {'score':>{_SCORE}} {'result':<{_RESULT}} subject"
     for message, time in zip(messages, when, strict=True):
         score = "-" if message.score is None else f"{message.score:.1f}"
+        outcome = message.result + message.mark
         line = (
             f"{time:<{_TIME}} {_cut(shown(message.sender) or '<>', sender):<{sender}} "
-            f"{_cut(_to(message), recipient):<{recipient}} {score:>{_SCORE}} {_outcome(message):<{_RESULT}} "
+            f"{_cut(_to(message), recipient):<{recipient}} {score:>{_SCORE}} {outcome:<{_RESULT}} "
             f"{_cut(logged(message.pairs.get('subject', '')), subject)}"
         )
         colour = _COLOURS.get(message.result, "") if colours else ""
@@ -41,14 +42,10 @@ def table(messages: Sequence[Message], width: int, when: Sequence[str]) -> Itera
 
 def total(messages: Sequence[Message]) -> str:
     """How many there are, and how many were refused."""
-    refused = sum("reject" in message.pairs.get("action", "").split("-")[:1] for message in messages)
-    observed = sum(message.pairs.get("action", "").startswith("observe-reject") for message in messages)
+    refused = sum(message.refused for message in messages)
+    observed = sum(message.observed for message in messages)
     words = [f"{len(messages)} message{'' if len(messages) == 1 else 's'}", f"{refused} refused"]
     return ", ".join([*words, *([f"{observed} refusals only observed (-n)"] if observed else [])])
-
-
-def _outcome(message: Message) -> str:
-    return f"{message.result}{'!' if message.pairs.get('action') in {'reject', 'disconnect'} else ''}"
 
 
 def _to(message: Message) -> str:

@@ -51,7 +51,7 @@ class Client:
 
 @dataclass(slots=True)
 class Mail:
-    """One mail; sender: None where it is not known, as a client was refused before it said so."""
+    """One mail. sender: None where it is not known. taken: when, empty if not; envelopes: how many smtpd made of it."""
 
     host: str
     session: str
@@ -63,6 +63,7 @@ class Mail:
     steps: list[Step] = field(default_factory=list)
     taken: str = ""
     msgid: str = ""
+    envelopes: int = 0
     deliveries: list[Delivery] = field(default_factory=list)
     earlier: list[Mail] = field(default_factory=list)
 
@@ -76,9 +77,13 @@ class Mail:
         last = {each.evpid: each.result for each in self.deliveries}
         if "PermFail" in last.values():
             return "undeliverable"
-        return "delivered" if last and set(last.values()) == {"Ok"} else "queued"
+        return "delivered" if len(last) >= self.envelopes and set(last.values()) == {"Ok"} else "queued"
+
+    def facts(self, key: str) -> list[str]:
+        """The values of the lines about it, that of a refusal first."""
+        refused = [self.refusal.pairs] if self.refusal else []
+        return [pairs[key] for pairs in [*refused, *(step.pairs for step in self.steps)] if pairs.get(key)]
 
     def fact(self, key: str) -> str:
-        """A value of the lines about the message, of whichever filter has it."""
-        refused = [self.refusal.pairs] if self.refusal else []
-        return next((pairs[key] for pairs in [*refused, *(step.pairs for step in self.steps)] if pairs.get(key)), "")
+        """The first of them, or nothing."""
+        return next(iter(self.facts(key)), "")

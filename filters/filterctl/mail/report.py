@@ -123,7 +123,7 @@ def _line(message: Message) -> str:
     first = (shown(to[0], 40) if to else "-") + (f" +{len(to) - 1}" if len(to) > 1 else "")
     score = "      -" if message.score is None else f"{message.score:7.3f}"
     note = message.pairs.get("virus") or message.pairs.get("id") or ""
-    outcome = f"{message.result}{'!' if 'reject' in message.pairs.get('action', '') else ''}"
+    outcome = f"{message.result}{message.mark}"
     sender = shown(message.sender[-50:], 50).replace(" ", "_") or "<>"
     return (
         f"{_when(message.time)}  {message.size:>9} B  {shown(message.pairs.get('client', '-'), 39):<15}  "

@@ -106,7 +106,8 @@ def _step(step: Step) -> str:
     action = step.pairs.get("action", "")
     what = step.pairs.get("result") or step.what
     if action.startswith("observe-"):
-        what = f"would have said {shown(action[8:], 40)} (-n), did nothing"
+        found = f"{shown(step.pairs['result'], 40)}, " if "result" in step.pairs else ""
+        what = f"{found}would have said {shown(action[8:], 40)} (-n), did nothing"
     elif action == "junk":
         what = "marked it (X-Spam)"
     elif what == "spam":

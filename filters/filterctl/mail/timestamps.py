@@ -40,7 +40,7 @@ class Calendar:
         self._last = ("", "")  # many lines have the same
 
     def read(self, logged: str) -> str:
-        """A time as it stands in the log."""
+        """A time as it stands in the log; empty if it is none."""
         if logged != self._last[0]:
             self._last = (logged, _local(logged) if logged[0].isdigit() else self._with_year(logged))
         return self._last[1]
@@ -54,7 +54,7 @@ class Calendar:
         if rest.startswith("-02-29"):
             while year % 4:
                 year -= 1
-        return f"{year}{rest}"
+        return _checked(f"{year}{rest}")
 
 
 @lru_cache(maxsize=1024)
@@ -62,8 +62,15 @@ def _local(text: str) -> str:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        return text[:19]
+        return ""
     return parsed.astimezone().replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _checked(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).isoformat()
+    except ValueError:
+        return ""
 
 
 def local(seconds: float) -> datetime:

@@ -54,14 +54,15 @@ class What:
         if self.kind == "msgid":
             return mail.msgid == self.text
         if self.kind == "quarantine id":
-            return mail.fact("id") == self.text
+            return self.text in mail.facts("id")
         if self.kind == "client":
             return mail.client.address == self.text
         if self.kind == "domain":
             return any(_within(name, self._domain) for name in (*_domains(mail), *_names(mail)))
         if self.kind == "user":
             return self.text in {mail.client.user.lower(), *(each.where.lower() for each in mail.deliveries)}
-        return self.text in set(_addresses(mail)) or self._logged in {mail.fact("msgid").lower().strip("<>")}
+        ids = {name.lower().strip("<>") for name in mail.facts("msgid")}
+        return self.text in set(_addresses(mail)) or self._logged in ids
 
 
 def _addresses(mail: Mail) -> Iterator[str]:

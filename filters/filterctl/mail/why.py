@@ -126,6 +126,8 @@ def _told(what: What, paths: Sequence[str], answer: Answer) -> Iterator[str]:
     yield f"{len(answer.stories)} {'mail' if len(answer.stories) == 1 else 'mails'} in {where}"
     if answer.found.more:
         yield "There are more than are kept at a time: ask for a shorter time with -s and -u."
+    if left_out := sum(session.left_out for session in answer.found.sessions):
+        yield f"{left_out} lines of very long sessions were left out."
     if not answer.stories:
         yield from _nothing(what, answer.near)
 

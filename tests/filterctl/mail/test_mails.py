@@ -1,0 +1,101 @@
+"""The mails of a session from its lines: outcomes, what strangers write, garbage, memory."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filterctl.mail.logfile import Line
+from filterctl.mail.mails import mails, visit
+from filterctl.mail.remedies import REASONS
+from filterctl.mail.retries import joined
+from filterctl.mail.sessions import Session, find
+from filterctl.mail.telling import data, story
+from tests.filterctl.mail.test_why import LOG, S1
+
+
+def test_a_mail_is_delivered_when_each_of_its_envelopes_is() -> None:
+    """Two recipients: one has it, the other not yet."""
+    made = session(
+        "smtpd: smtp message msgid=4634fec3 size=783 nrcpt=2 proto=ESMTP",
+        "smtpd: smtp envelope evpid=4634fec3da1abc21 from=<a@b> to=<c@d>",
+        "smtpd: smtp envelope evpid=4634fec3da1abc22 from=<a@b> to=<e@d>",
+    )
+    text = "mda delivery evpid={} from=<a@b> to=<{}> rcpt=<{}> user=x delay=0s result={} stat={}"
+    outcomes = []
+    for evpid, to, result in (("21", "c@d", "Ok"), ("22", "e@d", "TempFail"), ("22", "e@d", "PermFail")):
+        line = text.format("4634fec3da1abc" + evpid, to, to, result, "x")
+        made.add(Line("2026-01-01T00:00:01", "-", "mx", "smtpd", "0" * 16, line), delivery=True)
+        (mail,) = mails(made)
+        outcomes.append(mail.outcome)
+    assert outcomes == ["queued", "queued", "undeliverable"]
+
+
+def session(*texts: str) -> Session:
+    made = Session("mx", S1)
+    for text in texts:
+        who, _, rest = text.partition(": ")
+        made.add(Line("2026-01-01T00:00:00", "Jan  1 00:00:00", "mx", who, S1, rest), delivery=False)
+    return made
+
+
+def test_a_client_cannot_write_its_own_result() -> None:
+    """smtpd logs a command as it came: what it holds is no result."""
+    (mail,) = mails(session('smtpd: smtp failed-command command="MAIL FROM:<a@b> x" result="250 ok" result="550 no"'))
+    assert mail.refusal is not None
+    assert mail.refusal.reply == "550 no"
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
+    ["\x1b[2J", "\x9b31m", "\u202e", "\x7f", "\r"]
+)
+
+
+@settings(deadline=None)
+@given(TEXT, TEXT, st.sampled_from(sorted(REASONS)))
+def test_nothing_a_stranger_wrote_drives_a_terminal_or_a_shell(one: str, two: str, reason: str) -> None:
+    texts = (
+        f"smtpd: smtp connected address=192.0.2.1 host={one}",
+        f'f: rcpt-to action=reject reply="550 {two}" reason={reason} name={one} id={two} from=<{one}> to=<{two}>',
+        f"smtpd: smtp authentication user={two} result=ok",
+        f"f: message result=spam action=proceed from=<{two}> to=<{one}> subject={one} msgid={two}",
+        f'smtpd: smtp failed-command command="RCPT TO:<{one}>" result="550 {two}"',
+        f"smtpd: smtp disconnected reason={one}",
+    )
+    for mail in mails(session(*texts)):
+        for line in story(mail):
+            assert line.isprintable(), line
+            if line.startswith(" " * 8):
+                assert not set(line.split(">>")[0]) & set(';|`\\\n()<"'), line
+
+
+def test_the_memory_of_a_log_is_bounded() -> None:
+    """A session is kept while it may go on, and to the end only if it was asked for."""
+    several = (
+        Line("2026-01-01T00:00:00", "-", "mx", "smtpd", f"{number:016x}", "smtp connected address=192.0.2.1 host=x")
+        for number in range(50_000)
+    )
+    tracemalloc.start()
+    found = find(several, lambda text: text.startswith("00000000000000ff"), lambda _: None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [each.name for each in found.sessions] == ["00000000000000ff"]
+    assert peak < 12_000_000
+
+
+PIECES = st.sampled_from([*LOG.split(), "smtp", "mda delivery", "message", "rcpt-to action=reject", "=", "<", '"'])
+GARBAGE = st.lists(st.lists(PIECES, max_size=12).map(" ".join), min_size=1, max_size=8)
+
+
+@settings(deadline=None)
+@given(GARBAGE, GARBAGE)
+def test_garbage_is_never_an_error(one: list[str], two: list[str]) -> None:
+    made = session(*(f"smtpd: {text}" for text in one), *(f"f: {text}" for text in two))
+    for text in one:
+        made.add(Line("2026-01-01T00:00:01", "-", "mx", "smtpd", "0" * 16, text), delivery=True)
+    for mail in joined([*mails(made), visit(made)]):
+        assert all(line.isprintable() for line in story(mail))
+        assert json.dumps(data(mail))
