@@ -111,8 +111,8 @@ class _Reading:
         self._failed: dict[_Key, list[Decision]] = {}
 
     def take(self, line: Line) -> None:
-        self.summary.first = self.summary.first or line.when
-        self.summary.last = line.when
+        self.summary.first = min(self.summary.first or line.when, line.when)
+        self.summary.last = max(self.summary.last, line.when)
         if line.who == SMTPD:
             self._smtpd(line)
         elif " action=" in line.text:

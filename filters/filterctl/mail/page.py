@@ -79,7 +79,7 @@ def _over_time(title: str, rows: Sequence[tuple[str, Row]]) -> str:
 
 def _table(heading: str, rows: Sequence[tuple[str, Row]]) -> str:
     most = max((sum(row.values()) for _, row in rows), default=0)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (heading, *VERDICTS, ""))
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (heading, *VERDICTS, "in all"))
     body = "".join(_row(name, row, most) for name, row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 

@@ -51,8 +51,13 @@ class _Gatherer:
         self._wanted = wanted
         self._open: dict[tuple[str, str], Session] = {}
         self._messages: dict[tuple[str, str], Session] = {}
-        self.found: list[Session] = []
+        self._kept: dict[tuple[str, str], Session] = {}
         self.more = False
+
+    @property
+    def found(self) -> list[Session]:
+        """In the order they began."""
+        return sorted(self._kept.values(), key=lambda each: min(line.when for line in each.lines + each.deliveries))
 
     def take(self, line: Line) -> None:
         session = None
@@ -72,16 +77,16 @@ class _Gatherer:
 
     def _session(self, line: Line) -> Session:
         key = (line.host, line.session)
-        session = self._open.pop(key, None) or Session(*key)
+        session = self._open.pop(key, None) or self._kept.get(key) or Session(*key)
         self._open[key] = session  # at the end: it was heard of last
         if len(self._open) > LOG_SESSIONS:
             self._forget(self._open.pop(next(iter(self._open))))
         return session
 
     def _keep(self, session: Session) -> None:
-        if len(self.found) < LOG_SESSIONS_FOUND:
+        if len(self._kept) < LOG_SESSIONS_FOUND:
             session.found = True
-            self.found.append(session)
+            self._kept[session.host, session.name] = session
         else:
             self.more = True
 
@@ -98,9 +103,8 @@ def find(lines: Iterable[Line], wanted: Callable[[str], bool], also: Callable[[L
     gatherer = _Gatherer(wanted)
     first = last = ""
     for line in lines:
-        first = first or line.when
-        last = line.when
+        first = min(first or line.when, line.when)
+        last = max(last, line.when)
         also(line)
         gatherer.take(line)
-    sessions = sorted(gatherer.found, key=lambda session: min(line.when for line in session.lines + session.deliveries))
-    return Found(sessions, gatherer.more, first, last)
+    return Found(gatherer.found, gatherer.more, first, last)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filterctl.__main__ import VERBS
 from filterctl.mail.logfile import Line
 from filterctl.mail.mails import mails, visit
 from filterctl.mail.remedies import REASONS
@@ -84,6 +88,39 @@ def test_the_memory_of_a_log_is_bounded() -> None:
     tracemalloc.stop()
     assert [each.name for each in found.sessions] == ["00000000000000ff"]
     assert peak < 12_000_000
+
+
+def test_a_session_that_was_asked_for_is_one_however_long_it_takes() -> None:
+    def of(name: int, text: str) -> Line:
+        return Line("2026-01-01T00:00:00", "-", "mx", "smtpd", f"{name:016x}", text)
+
+    others = (of(number, "smtp connected address=192.0.2.1 host=x") for number in range(1, 20_000))
+    found = find([of(0, "smtp connected host=mine"), *others, of(0, "smtp disconnected host=mine")], _is_mine, _ignore)
+    assert [len(each.lines) for each in found.sessions] == [2]
+
+
+def _is_mine(text: str) -> bool:
+    return "mine" in text
+
+
+def _ignore(_: Line) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("page", "least"), [("filter-rdns.8", 10), ("filter-greylist.8", 7)])
+def test_each_reason_of_the_manuals_has_a_remedy(page: str, least: int) -> None:
+    text = (Path(__file__).parents[3] / "man" / page).read_text()
+    log = text[text.index("\n.Sh LOG") :]
+    entry = log[log.index(".It Cm reason\n") :]
+    reasons = re.findall(r"^\.It Cm ([a-z-]+)$", entry[: entry.index("\n.El")], re.MULTILINE)[1:]
+    assert len(reasons) >= least
+    assert set(reasons) <= set(REASONS)
+
+
+def test_the_commands_of_remedies_have_verbs_that_exist() -> None:
+    commands = [command.split() for remedy in REASONS.values() for command in remedy.commands]
+    assert {words[1] for words in commands if words[0] == "filterctl"} <= set(VERBS)
+    assert {words[0] for words in commands} == {"filterctl", "echo"}
 
 
 PIECES = st.sampled_from([*LOG.split(), "smtp", "mda delivery", "message", "rcpt-to action=reject", "=", "<", '"'])
