@@ -141,7 +141,7 @@ def remedy(refusal: Refusal) -> Remedy:
     found = REASONS.get(refusal.reason) or REASONS.get(refusal.pairs.get("result", ""))
     if found is not None:
         return found
-    by = " ".join(refusal.pairs[key] for key in ("list", "table", "entry") if key in refusal.pairs)
+    by = " ".join(refusal.pairs[key] for key in ("lists", "table", "entry") if key in refusal.pairs)
     return Remedy(f"reason {refusal.reason}", by, f"see the section LOG of the manual of {refusal.who}", ())
 
 

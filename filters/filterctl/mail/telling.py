@@ -19,7 +19,7 @@ _AT: Final = {
     "message": "after the message",
     "input": "for what it sent",
 }
-_SHOWN: Final = ("virus", "score", "required", "tests", "id", "reason", "selector", "domain", "list", "spf", "why")
+_SHOWN: Final = ("virus", "score", "required", "tests", "id", "reason", "selector", "domain", "lists", "spf", "why")
 """Keys of a filter's line that a story repeats."""
 
 _RESULTS: Final = {"Ok": "delivered", "TempFail": "not delivered for now", "PermFail": "not deliverable"}
