@@ -60,13 +60,17 @@ def as_text(counted: Summary, most: int) -> Iterator[str]:
         yield "no line of mail in this time"
         return
     yield f"Decisions from {counted.first} to {counted.last}".replace("T", " ")
-    yield f"{counted.sessions} sessions, {counted.taken} messages taken by smtpd"
+    yield f"{_many(counted.sessions, 'session')}, {_many(counted.taken, 'message')} taken by smtpd"
     yield from _table("", [("in all", counted.totals)])
     yield from _table("filter: reason", counted.reasons.largest(most))
     yield from _table("client network", counted.networks.largest(most))
     yield from _table("domain of the sender", counted.domains.largest(most))
     yield from _table("day", counted.days.by_name())
     yield from _table("hour", counted.hours.by_name())
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _table(heading: str, rows: Sequence[tuple[str, Row]]) -> Iterator[str]:

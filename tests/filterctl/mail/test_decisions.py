@@ -114,7 +114,7 @@ def test_as_text_it_fits_a_terminal(log: str, capsys: pytest.CaptureFixture[str]
     told = decisions(capsys, log).splitlines()
     assert told[:2] == [
         "Decisions from 2025-11-20 09:00:00 to 2025-11-21 23:00:04",
-        "4 sessions, 1 messages taken by smtpd",
+        "4 sessions, 1 message taken by smtpd",
     ]
     assert "in all                                 3         1         2         1         1" in told
     assert "rdns: no-ptr                           1         -         -         -         -" in told

@@ -160,6 +160,18 @@ def test_a_refusal_tells_who_and_why_and_what_would_help(log: str, capsys: pytes
     assert "\n        filterctl explain rdns 198.51.100.9\n        echo 198.51.100.9 >>/etc/mail/exempt\n" in told
 
 
+def test_the_example_of_the_manual(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "man" / "filterctl.8").read_text()
+    _, _, example = page.partition("# filterctl why ann@bad.example\n")
+    lines = [line for line in LOG.splitlines(keepends=True) if S4 in line]
+    text = "".join(lines).replace(S4, "f9f470e4d4702127").replace("Jan  1 01:00:00", "Nov 20 09:53:11")
+    path = tmp_path / "maillog"
+    path.write_text(text.replace("Jan  1 01:00:01", "Nov 20 09:53:11").replace("Jan  1 01:00:02", "Nov 20 09:53:12"))
+    os.utime(path, (datetime(2026, 11, 21, tzinfo=UTC).timestamp(),) * 2)
+    told = why(capsys, "ann@bad.example", str(path))
+    assert told.partition("1 mail in")[0].split() == example.partition("1 mail in")[0].split()
+
+
 def test_a_refusal_of_smtpd_itself(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = why(capsys, "nosuch@example.org", log)
     assert "(sender not logged) -> nosuch@example.org: refused by smtpd\n" in told
