@@ -157,6 +157,8 @@ class _Reading:
         if verdict in {"refused", "put off"}:
             self._explained((line.host, line.session, pairs.get("reply", "")[:_LONGEST_REASON]))
         reason = pairs.get("reason") if what != "message" else pairs.get("result")
+        if "lists" in pairs:
+            reason = f"{reason} {pairs['lists'].partition(',')[0]}"  # the one that decided
         client, sender = _address(pairs.get("client", "")), pairs.get("from", "")
         self.summary.add(
             Decision(line.when, line.who, reason or what, verdict, _network(client), _domain(sender.strip("<>")))

@@ -63,6 +63,12 @@ REASONS: Final[dict[str, Remedy]] = {
         f"an entry in the file of -e for its name, or {_EXEMPTED}",
         ("filterctl explain dyndns {name} {client}", "echo {name} >>/etc/mail/dyndns-ok", _EXEMPT),
     ),
+    "listed": Remedy(
+        "the client is on a black list",
+        "the black list",
+        f"an entry in a white list that follows it in lists.conf, or {_EXEMPTED}",
+        ("filterctl lists test {client}", _EXEMPT),
+    ),
     "new": Remedy("sender, recipient and client are seen for the first time", "the greylist", _LATER, _WHITE),
     "early": Remedy("it came back before its time was over", "the greylist", _LATER, _WHITE),
     "full": Remedy("the greylist has no room to remember it", "the greylist", "it is tried again later", _WHITE),
@@ -139,10 +145,9 @@ def remedy(refusal: Refusal) -> Remedy:
     if refusal.pairs.get("result") == "failed":
         return REASONS["failed"]
     found = REASONS.get(refusal.reason) or REASONS.get(refusal.pairs.get("result", ""))
-    if found is not None:
-        return found
-    by = " ".join(refusal.pairs[key] for key in ("lists", "table", "entry") if key in refusal.pairs)
-    return Remedy(f"reason {refusal.reason}", by, f"see the section LOG of the manual of {refusal.who}", ())
+    if found is None:
+        return Remedy(f"reason {refusal.reason}", "", f"see the section LOG of the manual of {refusal.who}", ())
+    return found._replace(by=f"{found.by} {refusal.pairs['lists']}") if "lists" in refusal.pairs else found
 
 
 def commands(mail: Mail, refusal: Refusal) -> list[str]:

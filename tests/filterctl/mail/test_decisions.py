@@ -110,6 +110,16 @@ def test_each_decision_is_counted_once(log: str, capsys: pytest.CaptureFixture[s
     assert {hour: sum(row.values()) for hour, row in found["hours"].items()} == {"09": 1, "10": 4, "23": 3}
 
 
+def test_a_black_list_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f'Nov 20 09:00:00 mx smtpd[8]: lists: {S[1]} connect action=disconnect reply="550 no" reason=listed '
+    (tmp_path / "log").write_text(f"{text}lists=drop,local client=192.0.2.1 rdns=- helo=-\n")
+    assert list(json.loads(decisions(capsys, "-j", str(tmp_path / "log")))["reasons"]) == ["lists: listed drop"]
+    assert main(["why", "192.0.2.1", str(tmp_path / "log")]) == 0
+    told = capsys.readouterr().out
+    assert "why: the client is on a black list (filter lists; decided by the black list drop,local)\n" in told
+    assert "\n        filterctl lists test 192.0.2.1\n" in told
+
+
 def test_as_text_it_fits_a_terminal(log: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = decisions(capsys, log).splitlines()
     assert told[:2] == [
