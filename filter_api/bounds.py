@@ -215,6 +215,9 @@ LOG_SESSIONS: Final = 8_192
 #: Lines of one session it holds; a hundred mails with five filters need less. Those behind them are left out.
 LOG_SESSION_LINES: Final = 1_000
 
+#: Lines of a log it holds in all, some 400 bytes each; the sessions not heard of for longest make room.
+LOG_LINES_HELD: Final = 200_000
+
 #: Sessions that fit what filterctl was asked for and are kept to the end; with more of them it asks for a shorter span.
 LOG_SESSIONS_FOUND: Final = 5_000
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -74,7 +73,3 @@ def _in_one_session(chain: Chain) -> list[Told]:
 
 def _refused(seen: Seen) -> str:
     return seen.reply if seen.code >= 400 else ""
-
-
-def counted(told: list[Told]) -> Counter[Told]:
-    return Counter(told)

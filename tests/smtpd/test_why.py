@@ -18,7 +18,7 @@ from filterctl.mail.records import Mail
 from filterctl.mail.retries import joined
 from filterctl.mail.sessions import find
 from tests.smtpd.chain import Chain
-from tests.smtpd.chain_log import BOB, Told, as_syslog, counted, offer_a_hundred
+from tests.smtpd.chain_log import BOB, Told, as_syslog, offer_a_hundred
 from tools.private_smtpd import wait_until
 
 
@@ -67,7 +67,7 @@ def test_every_mail_is_told_once_and_as_it_was(logged: Logged, paths: list[str])
         for mail in stories(paths)
     ]
     wanted = Counter(_as_logged(each) for each in logged.told)
-    assert counted(found) == wanted
+    assert Counter(found) == wanted
 
 
 def _as_logged(each: Told) -> Told:

@@ -161,7 +161,7 @@ def _unexplained(reading: _Reading) -> list[tuple[int, str, Failed]]:
         match = next((each for each in said if _same_reply(each.reply, failed.reply)), None)
         if match is not None:
             said.remove(match)
-        elif not (reading.failed[0][0] != index and failed.reply.startswith(_OUT_OF_ORDER)):
+        elif index == reading.failed[0][0] or not failed.reply.startswith(_OUT_OF_ORDER):
             rest.append((index, when, failed))
     return rest
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from filter_api.bounds import LOG_SESSION_LINES, LOG_SESSIONS, LOG_SESSIONS_FOUND
+from filter_api.bounds import LOG_LINES_HELD, LOG_SESSION_LINES, LOG_SESSIONS, LOG_SESSIONS_FOUND
 from filterctl.mail.logfile import SMTPD, Line
 
 _MESSAGE: Final = re.compile(r"smtp (?:message msgid=|envelope evpid=)([0-9a-f]{8})")
@@ -30,11 +30,18 @@ class Session:
     left_out: int = 0
     found: bool = False
 
-    def add(self, line: Line, *, delivery: bool) -> None:
-        if len(self.lines) + len(self.deliveries) >= LOG_SESSION_LINES:
+    @property
+    def size(self) -> int:
+        """Lines held."""
+        return len(self.lines) + len(self.deliveries)
+
+    def add(self, line: Line, *, delivery: bool) -> bool:
+        """Whether there was room for the line."""
+        if self.size >= LOG_SESSION_LINES:
             self.left_out += 1
-        else:
-            (self.deliveries if delivery else self.lines).append(line)
+            return False
+        (self.deliveries if delivery else self.lines).append(line)
+        return True
 
 
 class Found(NamedTuple):
@@ -52,6 +59,7 @@ class _Gatherer:
         self._open: dict[tuple[str, str], Session] = {}
         self._messages: dict[tuple[str, str], Session] = {}
         self._kept: dict[tuple[str, str], Session] = {}
+        self._held = 0
         self.more = False
 
     @property
@@ -69,18 +77,18 @@ class _Gatherer:
             session = self._messages.get((line.host, delivery[1]))
         if session is None:
             session = self._session(line)
-        session.add(line, delivery=delivery is not None)
+        self._held += session.add(line, delivery=delivery is not None)
         if line.who == SMTPD and (message := _MESSAGE.match(line.text)):
             self._messages[line.host, message[1]] = session
         if not session.found and self._wanted(f"{line.session} {line.text}".lower()):
             self._keep(session)
+        if self._held > LOG_LINES_HELD or len(self._open) > LOG_SESSIONS:
+            self._make_room()
 
     def _session(self, line: Line) -> Session:
         key = (line.host, line.session)
         session = self._open.pop(key, None) or self._kept.get(key) or Session(*key)
         self._open[key] = session  # at the end: it was heard of last
-        if len(self._open) > LOG_SESSIONS:
-            self._forget(self._open.pop(next(iter(self._open))))
         return session
 
     def _keep(self, session: Session) -> None:
@@ -90,12 +98,21 @@ class _Gatherer:
         else:
             self.more = True
 
-    def _forget(self, session: Session) -> None:
+    def _make_room(self) -> None:
         """A session that is kept still hears of its deliveries, which may take days."""
-        if not session.found:
-            for line in session.lines:
-                if message := _MESSAGE.match(line.text):
-                    self._messages.pop((session.host, message[1]), None)
+        while self._open and (self._held > LOG_LINES_HELD or len(self._open) > LOG_SESSIONS):
+            session = self._open.pop(next(iter(self._open)))
+            if not session.found:
+                self._forget(session)
+        if self._held > LOG_LINES_HELD:  # those that are kept have them all: the last one gives way
+            self._forget(self._kept.popitem()[1])
+            self.more = True
+
+    def _forget(self, session: Session) -> None:
+        self._held -= session.size
+        for line in session.lines:
+            if message := _MESSAGE.match(line.text):
+                self._messages.pop((session.host, message[1]), None)
 
 
 def find(lines: Iterable[Line], wanted: Callable[[str], bool], also: Callable[[Line], None]) -> Found:

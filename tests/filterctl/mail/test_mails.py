@@ -99,6 +99,15 @@ def test_a_session_that_was_asked_for_is_one_however_long_it_takes() -> None:
     assert [len(each.lines) for each in found.sessions] == [2]
 
 
+def test_sessions_that_were_asked_for_are_kept_within_bounds_and_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filterctl.mail.sessions.LOG_LINES_HELD", 100)
+    several = (Line("2026-01-01T00:00:00", "-", "mx", "smtpd", f"{n // 10:016x}", "smtp mine") for n in range(500))
+    found = find(several, _is_mine, _ignore)
+    assert found.more
+    assert 90 <= sum(each.size for each in found.sessions) <= 100
+    assert found.sessions[0].size == 10
+
+
 def _is_mine(text: str) -> bool:
     return "mine" in text
 
