@@ -209,6 +209,21 @@ LOG_VALUE: Final = 320
 #: Bytes of a line of a log file that filterctl reads; what stands behind them is skipped.
 LOG_LINE_READ: Final = 16_384
 
+#: Sessions of a log of which filterctl holds the lines at a time, some 2 KB each; that not heard of for longest goes.
+LOG_SESSIONS: Final = 8_192
+
+#: Lines of one session it holds; a hundred mails with five filters need less. Those behind them are left out.
+LOG_SESSION_LINES: Final = 1_000
+
+#: Lines of a log it holds in all, some 400 bytes each; the sessions not heard of for longest make room.
+LOG_LINES_HELD: Final = 200_000
+
+#: Sessions that fit what filterctl was asked for and are kept to the end; with more of them it asks for a shorter span.
+LOG_SESSIONS_FOUND: Final = 5_000
+
+#: Names of one kind (senders' domains, networks) that filterctl counts one by one; later ones are counted together.
+LOG_NAMES: Final = 20_000
+
 # --- the quarantine --------------------------------------------------------------------------------------------------
 
 #: Bytes of the facts of one message: a thousand recipients need 270 KB. With more the recipients are left out, and the

@@ -124,7 +124,15 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("verb", "arguments"),
-    [("check", []), ("doctor", []), ("record", []), ("replay", []), ("report", ["messages"])],
+    [
+        ("check", []),
+        ("doctor", []),
+        ("record", []),
+        ("replay", []),
+        ("report", ["messages"]),
+        ("report", ["decisions"]),
+        ("why", []),
+    ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_options_of_a_verb_and_its_section_agree(
@@ -139,7 +147,7 @@ def test_options_of_a_verb_and_its_section_agree(
     monkeypatch.setattr(getopt, "getopt", spy)
     with pytest.raises(LettersSeen) as seen:
         function(arguments)
-    section = verb_section(verb)
+    section = verb_section(" Cm ".join([verb, *arguments]))
     assert {letter for letter, _ in _OPTION.findall(section)} == set(str(seen.value).replace(":", ""))
 
 

@@ -37,9 +37,8 @@ VERBS = {
     ),
     "record": Verb("filterctl.recording.capture", "run", "[-k files] [-s bytes] file -- command [argument ...]"),
     "replay": Verb("filterctl.replaying.replay", "run", "[-v] [-t seconds] transcript -- command [argument ...]"),
-    "report": Verb(
-        "filterctl.mail.report", "run", "messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]"
-    ),
+    "report": Verb("filterctl.mail.report", "run", "decisions | messages ... [-s since] [-u until] [maillog ...]"),
+    "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]"),
 }
 
 

@@ -113,6 +113,14 @@ def test_lines_of_a_known_session_become_one_event() -> None:
     assert joined(Parser().parse(lines)) == [DataLines(SID, TOKEN, b"one\n\n..\nthree|\n.")]
 
 
+def test_an_empty_line_says_nothing_wherever_it_stands() -> None:
+    line, end = request("0.7", "data-line", "x"), report("0.7", "link-disconnect")
+    parser = Parser()
+    parser.parse([line])
+    assert parser.parse([b"", line, b"", line, b""]) == [DataLines(SID, TOKEN, b"x"), DataLines(SID, TOKEN, b"x")]
+    assert parser.parse([b"", end, b""]) == [Report(b"link-disconnect", SID, [])]
+
+
 def test_lines_of_two_sessions_keep_apart_and_in_order() -> None:
     other = b"ffffffffffffffff"
     mine = request("0.7", "data-line", "mine")

@@ -32,7 +32,8 @@ def summary(messages: Iterable[Message], top: int) -> Iterator[str]:
 
 def _results(messages: Sequence[Message]) -> Counter[str]:
     counted = Counter(message.result for message in messages)
-    counted["refused in all"] = sum("reject" in message.pairs.get("action", "") for message in messages)
+    counted["refused in all"] = sum(message.refused for message in messages)
+    counted["refusals only observed"] = sum(message.observed for message in messages)
     return +counted  # without what is zero
 
 

@@ -1,6 +1,7 @@
-"""``filterctl report messages``: what the scanning filters did, one line a message, or a summary of each day.
+"""``filterctl report``: of decisions, in `decided`; of messages, what the scanning filters did with each, here.
 
-    filterctl report messages [-dr] [-m condition] ... [-n count] [-s key] [maillog ...]
+    filterctl report decisions [-Hj] [-n count] [-s since] [-u until] [maillog ...]
+    filterctl report messages [-djr] [-k key] [-m condition] ... [-n count] [-s since] [-u until] [maillog ...]
 
 The columns are those of mlog, the script many a smarthost had for amavisd, so that ``sort -n -k 10`` still sorts by
 score: date, time, size, client, sender, recipient, score, result, subject.
@@ -9,18 +10,21 @@ score: date, time, size, client, sender, recipient, score, result, subject.
 from __future__ import annotations
 
 import getopt
-import os
+import json
 import re
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import UsageError
 from filter_api.text.escape import printable
 from filter_api.text.sizes import parse_bytes
-from filterctl.mail import daily
-from filterctl.mail.maillog import DEFAULTS, Message, read
+from filterctl.mail import daily, decided, messagetable
+from filterctl.mail.logfile import default_logs
+from filterctl.mail.maillog import Message, read
 from filterctl.mail.mailtext import logged, shown
+from filterctl.mail.timestamps import Span, span_of
 
 Condition = Callable[[Message], bool]
 
@@ -35,40 +39,59 @@ _KEYS: Final = {
 
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError, OSError."""
-    if not arguments or arguments[0] != "messages":
-        raise UsageError("there is a report of messages")
+    if arguments[:1] == ["decisions"]:
+        return decided.run(arguments[1:])
+    if arguments[:1] != ["messages"]:
+        raise UsageError("a report of what? decisions or messages")
     try:
-        options, paths = getopt.getopt(arguments[1:], "dm:n:rs:")
+        options, paths = getopt.getopt(arguments[1:], "djk:m:n:rs:u:")
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
     values = dict(options)
     conditions = [_condition(value) for option, value in options if option == "-m"]
-    count = values.get("-n", "10")
-    if not (count.isascii() and count.isdigit() and 1 <= len(count) <= 4):
-        raise UsageError("-n takes a number")
-    key = values.get("-s", "time")
+    count = decided.count_of(values)
+    if values.get("-s") in {"time", *_KEYS}:  # as it was before there were dates
+        values["-k"] = values.pop("-s")
+    key = values.get("-k", "time")
     if key != "time" and key not in _KEYS:
-        raise UsageError(f"-s takes time, {', '.join(_KEYS)}; not {printable(key)}")
+        raise UsageError(f"-k takes time, {', '.join(_KEYS)}; not {printable(key)}")
+    span = span_of(values)
     bad: list[str] = []
-    messages = [
-        message for message in read(paths or _default(), bad.append) if all(test(message) for test in conditions)
-    ]
+    found = read(paths or _default(span), bad.append, span)
+    messages = [message for message in found if all(test(message) for test in conditions)]
     if key != "time":
         messages.sort(key=_KEYS[key])
     if "-r" in values:
         messages.reverse()
-    for line in daily.summary(messages, int(count)) if "-d" in values else map(_line, messages):
-        print(line)
+    _print(messages, values, count)
     for complaint in bad:
         print(f"filterctl: report: {complaint}", file=sys.stderr)
     return 1 if bad else 0
 
 
-def _default() -> Sequence[str]:
-    for path in DEFAULTS:
-        if os.path.exists(path):
-            return [path]
-    raise ConfigError(f"neither {' nor '.join(DEFAULTS)} is there: name a log")
+def _default(span: Span) -> Sequence[str]:
+    """The system's log; with -s also what was rotated out of it."""
+    logs = default_logs(span)
+    return logs if span.since else logs[-1:]
+
+
+def _print(messages: Sequence[Message], values: dict[str, str], count: int) -> None:
+    lines: Iterable[str]
+    if "-j" in values:
+        lines = [json.dumps([_data(message) for message in messages], indent=1).replace("\x7f", "\\u007f")]
+    elif "-d" in values:
+        lines = daily.summary(messages, count)
+    elif sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = messagetable.table(messages, width, [_when(message.time) for message in messages])
+    else:
+        lines = map(_line, messages)
+    for line in lines:
+        print(line)
+
+
+def _data(message: Message) -> dict[str, object]:
+    return {"time": message.when, "session": message.session, "filters": sorted(message.filters), **message.pairs}
 
 
 def _condition(text: str) -> Condition:
@@ -100,7 +123,7 @@ def _line(message: Message) -> str:
     first = (shown(to[0], 40) if to else "-") + (f" +{len(to) - 1}" if len(to) > 1 else "")
     score = "      -" if message.score is None else f"{message.score:7.3f}"
     note = message.pairs.get("virus") or message.pairs.get("id") or ""
-    outcome = f"{message.result}{'!' if 'reject' in message.pairs.get('action', '') else ''}"
+    outcome = f"{message.result}{message.mark}"
     sender = shown(message.sender[-50:], 50).replace(" ", "_") or "<>"
     return (
         f"{_when(message.time)}  {message.size:>9} B  {shown(message.pairs.get('client', '-'), 39):<15}  "

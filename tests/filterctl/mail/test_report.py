@@ -132,6 +132,13 @@ def test_the_results_that_matter_win(tmp_path: Path) -> None:
     assert (message.result, message.pairs["action"]) == ("virus", "reject")
 
 
+def test_what_was_only_observed_is_no_refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "maillog"
+    log.write_text(LOG.replace("action=reject", "action=observe-reject"))
+    assert 'spam?     "Buy now' in lines(capsys, log)[1]
+    assert "  1 ham, 1 spam, 1 refusals only observed" in lines(capsys, "-d", log)
+
+
 def test_compressed_and_piped(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = tmp_path / "maillog.0.gz"
     packed.write_bytes(gzip.compress(LOG.encode()))
