@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "quarantine": {"bounds", "text", "files", "values"},
     "net": {"bounds", "text", "files", "message", "values"},
     "dkim": {"bounds", "text", "files", "net", "message", "values"},
+    "dmarc": {"bounds", "text", "net", "dkim"},
     "bases": {"bounds", "protocol", "text", "names", "files", "message", "quarantine", "net", "values"},
     "runtime": {"bounds", "protocol", "text", "files", "message", "values"},
     "testing": {"bounds", "protocol", "text", "names", "files", "message", "net", "runtime", "values"},
