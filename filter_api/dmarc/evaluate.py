@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from filter_api.dmarc.record import WEAKER, Record
@@ -50,7 +50,8 @@ class Found:
 
     policy: what its owner asks for, t= included: none, quarantine, reject, or empty where that is not known.
     record_at: the domain whose record has it, or empty. organization: of the author, where it was asked for.
-    reason: why it is a temperror or permerror. aligned: the identifiers that made it pass, as ``dkim:example.org``.
+    published: the same without t=. reason: why it is a temperror or permerror. aligned: the identifiers that made it
+    pass, as ``dkim:example.org``. missing: of a temperror with a known policy, the methods that might make it pass.
     """
 
     result: Dmarc
@@ -58,9 +59,15 @@ class Found:
     policy: str = ""
     record_at: str = ""
     organization: str = ""
-    testing: bool = False
+    published: str = ""
     reason: str = ""
     aligned: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
+
+    @property
+    def testing(self) -> bool:
+        """Whether t=y made the policy a weaker one."""
+        return self.policy != self.published
 
 
 #: The worst first: of several authors this one is the message's.
@@ -97,40 +104,41 @@ async def _evaluate_one(records: Records, author: str, identifiers: Sequence[Ide
         if not record.usable:
             reason = "its record has no valid policy"
             return Found(Dmarc.PERMERROR, author, record_at=place, organization=organization, reason=reason)
-        policy = await _policy(records, record, author, own=own is not None)
+        published = await _policy(records, record, author, own=own is not None)
     except Doubt as doubt:
         return Found(Dmarc.TEMPERROR, author, reason=str(doubt))
-    result, aligned, reason = await _judge(records, author, record, identifiers)
-    return Found(result, author, policy, place, organization, record.testing, reason, aligned)
+    policy = WEAKER[published] if record.testing else published
+    found = Found(Dmarc.FAIL, author, policy, place, organization, published)
+    return await _judge(records, found, record, identifiers)
 
 
 async def _policy(records: Records, record: Record, author: str, *, own: bool) -> str:
     """The policy for an author domain; whether it exists is asked only where that matters. Raises Doubt."""
     exists = own or record.np == record.sp or await records.exists(author)
-    policy = record.policy(own=own, exists=exists)
-    return WEAKER[policy] if record.testing else policy
+    return record.policy(own=own, exists=exists)
 
 
-async def _judge(
-    records: Records, author: str, record: Record, identifiers: Sequence[Identifier]
-) -> tuple[Dmarc, tuple[str, ...], str]:
-    """The result, the identifiers it passes by, and what was in doubt."""
+async def _judge(records: Records, found: Found, record: Record, identifiers: Sequence[Identifier]) -> Found:
+    """Look for an identifier that is aligned: the failure that was found so far, or what it becomes."""
     aligned: list[str] = []
-    doubts: list[str] = []
+    missing: dict[str, str] = {}
     for one in identifiers:
         strict = record.strict_spf if one.method == "spf" else record.strict_dkim
         try:
-            fits = await _is_aligned(records, one.domain, author, strict=strict)
+            fits = await _is_aligned(records, one.domain, found.author, strict=strict)
         except Doubt as doubt:
-            doubts.append(str(doubt))
+            missing["dns"] = str(doubt)
             continue
         if fits and one.standing is Standing.PASS:
             aligned.append(f"{one.method}:{one.domain}")
         elif fits:
-            doubts.append(f"{one.method} of {one.domain} cannot be checked")
+            missing[one.method] = f"{one.method} of {one.domain} cannot be checked"
     if aligned:
-        return Dmarc.PASS, tuple(aligned), ""
-    return (Dmarc.TEMPERROR, (), doubts[0]) if doubts else (Dmarc.FAIL, (), "")
+        return replace(found, result=Dmarc.PASS, aligned=tuple(aligned))
+    if missing:
+        why = next(iter(missing.values()))
+        return replace(found, result=Dmarc.TEMPERROR, reason=why, missing=frozenset(missing))
+    return found
 
 
 async def _is_aligned(records: Records, domain: str, author: str, *, strict: bool) -> bool:
