@@ -34,7 +34,7 @@ class Facts:
     """What is known of a message. found: None where it has no usable author. spf: a result of RFC 7208 as a word.
 
     vouched: whether anything speaks for it: strong SPF, a signature, a chain, a list's field. trusted: who is believed
-    though DMARC fails: ``forwarder``, ``list``, ``arc`` or nobody. exempt: -W. role: some recipient is postmaster or abuse.
+    though DMARC fails: ``forwarder``, ``list``, ``arc`` or nobody. exempt: -W. role: a recipient is a role address.
     """
 
     found: Found | None
