@@ -74,7 +74,7 @@ class Authenticate(TrustingFilter):
         mail = mail_of(message)
         checked = await self.look(session, mail, deadline)
         self.context.shared(Authentications).found[session] = checked.known()
-        ruling = policy.rule(await self._facts(session, mail, checked, deadline), self.own, self.failure)
+        ruling = policy.rule(await self.facts(session, mail, checked, deadline), self.own, self.failure)
         edits: list[Edit] = [*removed, AddHeader(FIELD_NAME, field_value(self.own_id, checked, ruling))]
         if ruling.action is Action.MARK:
             edits.append(AddHeader(*MARK))
@@ -108,7 +108,8 @@ class Authenticate(TrustingFilter):
             return None
         return (await self.vouching.sender(session.address, session.sender, session.identity or b"", deadline)).found
 
-    async def _facts(self, session: Session, mail: Mail, checked: Checked, deadline: float) -> Facts:
+    async def facts(self, session: Session, mail: Mail, checked: Checked, deadline: float) -> Facts:
+        """What the policy wants to know."""
         strong = checked.spf == "pass" and checked.strong
         recipients = session.transaction.recipients if session.transaction is not None else ()
         return Facts(

@@ -5,8 +5,8 @@
     newsletter@example.org  -5          counts only if it is proven, see below
     partner.example.org     -3 unverified       counts always: anybody can write this sender
 
-Proof is SPF that passes strongly, a login of the sender's domain, or a DKIM signature of it that filter-auth, earlier in
-the same process, found to hold.
+Proof is SPF that passes strongly, a login of the sender's domain, or a DKIM signature of that domain which holds, as
+filter-auth found out earlier in the same process.
 
 The most specific line wins. The points are added to spamd's score before any threshold.
 """
