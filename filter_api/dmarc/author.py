@@ -38,8 +38,8 @@ def author_domains(values: Sequence[bytes]) -> list[str]:
     if len(values) > 1:
         raise Unusable("more than one From field")
     value = values[0]
-    if len(value) > bounds.MAX_FROM:
-        raise Unusable(f"a From field of more than {bounds.MAX_FROM} bytes")
+    if len(value) > bounds.MAX_AUTHOR_FIELD:
+        raise Unusable(f"a From field of more than {bounds.MAX_AUTHOR_FIELD} bytes")
     found = list(dict.fromkeys(a_labels(domain).removesuffix(b".") for domain in _domains(value)))
     if not found:
         raise Unusable("no address in From")

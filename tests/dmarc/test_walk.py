@@ -137,3 +137,8 @@ def test_nothing_but_unusable_comes_of_any_from_field(values: list[bytes]) -> No
         return
     assert 1 <= len(domains) <= 4
     assert all(domain.isascii() and domain == domain.lower() and len(domain) <= 253 for domain in domains)
+
+
+def test_a_from_field_longer_than_any_honest_one_has_no_author() -> None:
+    with pytest.raises(Unusable, match="more than 16384 bytes"):
+        author_domains([b'"' + b"x" * 16_384 + b'" <a@example.org>'])
