@@ -141,7 +141,7 @@ async def check(
 
 def _begin(session: Session, chain: ArcChain) -> Checked:
     sender = strip_source_route(session.sender or b"")
-    name = domain_of(sender) if sender else (session.identity or b"")
+    name = domain_of(sender) if sender else (session.identity or b"").removesuffix(b".")
     client = "" if session.address is None else str(session.address)
     iprev = _IPREV.get(session.fcrdns, "") if client else ""
     return Checked(client, iprev, "mailfrom" if sender else "helo", printable(a_labels(name), 253), chain)

@@ -14,21 +14,20 @@ from filter_api import trust
 from filter_api.authenticated import Authentications
 from filter_api.bases.trusting import TrustingFilter
 from filter_api.decision import AddHeader, Edit, Failure, Reject, RemoveHeader, Verdict
-from filter_api.dmarc.walk import Records
 from filter_api.message.message import Message
-from filter_api.net.spf.result import SpfResult
+from filter_api.message.results import FIELD_NAME
 from filter_api.session import Session
 from filter_api.text.addresses import is_role_address
 from filter_api.trust import Origin
 from filter_auth import policy
-from filter_auth.checks import Checked, Mail, check, mail_of
-from filter_auth.field import FIELD_NAME, field_value, forged
 from filter_auth.options import Options, parse
 from filter_auth.policy import Action, Facts, Ruling
-from filter_auth.trusting import trusted
 
 if TYPE_CHECKING:
+    from filter_api.dmarc.walk import Records
     from filter_api.net.dns import Resolver
+    from filter_api.net.spf.result import SpfResult
+    from filter_auth.checks import Checked, Mail
 
 MARGIN: Final = 1.0
 """Seconds between the last answer of the DNS that is used and the deadline."""
@@ -47,7 +46,13 @@ class Authenticate(TrustingFilter):
     default_failure: ClassVar[Failure] = Failure.ACCEPT
     tempfail: ClassVar[Reject] = policy.NO_DNS_NOW
     permfail: ClassVar[Reject] = policy.NO_DNS
-    later: ClassVar[tuple[str, ...]] = ("filter_api.net.dns.dnspython", "filter_api.net.spf", "filter_api.net.vouching")
+    later: ClassVar[tuple[str, ...]] = (
+        "filter_auth.checks",  # with cryptography, which takes longer to load than all else
+        "filter_auth.field",
+        "filter_auth.trusting",
+        "filter_api.net.dns.dnspython",
+        "filter_api.net.vouching",
+    )
 
     def __init__(self, own: Options | None = None, resolver: Resolver | None = None) -> None:
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
@@ -67,6 +72,9 @@ class Authenticate(TrustingFilter):
         """Judge a message; what claims to be our field goes, whoever sent it, except from a host of our own."""
         if message.wire_size == 0:  # an earlier filter refused it: smtpd's own Received is in all others
             return Verdict()
+        from filter_auth.checks import mail_of
+        from filter_auth.field import field_value
+
         origin = trust.origin_of(session, self.options.ours)
         if origin in {Origin.LOOPBACK, Origin.NETWORK}:
             return Verdict()
@@ -85,6 +93,8 @@ class Authenticate(TrustingFilter):
 
     async def _removals(self, message: Message) -> list[RemoveHeader]:
         """Edits that take out what claims to be ours; others have their turn between two long fields."""
+        from filter_auth.field import forged
+
         must_go = forged([self.own_id, *self.own.other_ids])
         found = []
         for value in message.header.all(FIELD_NAME):
@@ -101,6 +111,9 @@ class Authenticate(TrustingFilter):
 
     async def look(self, session: Session, mail: Mail, deadline: float, records: Records | None = None) -> Checked:
         """Ask all that is to be asked. records: those of DMARC, for who wants to see what was asked."""
+
+        from filter_api.dmarc.walk import Records
+        from filter_auth.checks import check
 
         async def ask_spf() -> SpfResult | None:
             return await self._spf(session, deadline)
@@ -124,6 +137,8 @@ class Authenticate(TrustingFilter):
 
     async def facts(self, session: Session, mail: Mail, checked: Checked, deadline: float) -> Facts:
         """What the policy wants to know."""
+        from filter_auth.trusting import trusted
+
         strong = checked.spf == "pass" and checked.strong
         recipients = session.transaction.recipients if session.transaction is not None else ()
         return Facts(
@@ -143,7 +158,7 @@ def _log(checked: Checked, ruling: Ruling, removed: int) -> dict[str, object]:
     signatures = [f"{each.result.value}:{each.name or '?'}" for each in checked.outcomes]
     facts: dict[str, object] = {
         "result": "permerror" if found is None else found.result.value,
-        "spf": f"{checked.spf}:{checked.spf_domain}",
+        "spf": f"{checked.spf}:{checked.spf_domain}" if checked.spf_domain else checked.spf,
         "dkim": ",".join(signatures) or "none",
         "arc": checked.chain.result,
         "author": checked.no_author if found is None else found.author,
