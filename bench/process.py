@@ -19,6 +19,7 @@ def start() -> list[Figure]:
         ("start of a small filter", PROCEED, 60, 22),
         ("start of filter-rdns", installed("filter-rdns"), 60, 22),
         ("start of filter-dyndns", installed("filter-dyndns"), 60, 22),
+        ("start of filter-auth", installed("filter-auth"), 120, 36),
         ("start of the C echo filter", peer(), None, None),
     ):
         result = _starts(contender)

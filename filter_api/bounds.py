@@ -160,6 +160,20 @@ MAX_RESULTS: Final = 100
 #: Characters of a value, and of a reason, in such a field of ours: a name has 253.
 MAX_RESULT_VALUE: Final = 253
 
+# --- aggregate reports of DMARC ---------------------------------------------------------------------------------------
+
+#: Different rows of one domain's report of one day, 400 bytes each; with more of them messages are counted, not told.
+MAX_REPORT_ROWS: Final = 10_000
+
+#: The same of all domains.
+MAX_REPORT_ROWS_A_DAY: Final = 100_000
+
+#: Different rows that wait for the store, which is written to once a second; what is more is lost, and counted.
+MAX_REPORT_PENDING: Final = 10_000
+
+#: Days for which rows are kept.
+REPORT_DAYS: Final = 3
+
 # --- SPF -------------------------------------------------------------------------------------------------------------
 
 #: Bytes of an SPF record; with more it is a permanent error. RFC 7208 §3.4 advises 450; large flattened ones have 4 KB.

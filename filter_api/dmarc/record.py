@@ -11,7 +11,7 @@ without one it is no policy at all (§4.7). Nothing here raises.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from filter_api import bounds
@@ -31,7 +31,7 @@ class Record:
 
     p, sp, np: policies for the domain, for those below it that exist, for those that do not; p is empty in a record
     that nobody can obey. strict_dkim, strict_spf: adkim=s, aspf=s. testing: t=y. psd: y, n or u. reports: the mailto:
-    addresses of rua=, as written, at most `bounds.MAX_REPORT_ADDRESSES`.
+    addresses of rua=, as written, at most `bounds.MAX_REPORT_ADDRESSES`. text: the whole record.
     """
 
     p: str
@@ -42,6 +42,7 @@ class Record:
     testing: bool = False
     psd: str = "u"
     reports: tuple[str, ...] = ()
+    text: str = field(default="", compare=False)
 
     @property
     def usable(self) -> bool:
@@ -79,6 +80,7 @@ def parse_record(text: bytes) -> Record | None:
         testing=tags.get("t", "").lower() == "y",
         psd=psd if psd in {"y", "n"} else "u",
         reports=tuple(filter(_MAILTO.match, uris)),
+        text=text.decode("latin-1"),
     )
 
 

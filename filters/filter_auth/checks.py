@@ -19,6 +19,7 @@ from filter_api.dkim.signature import RawField
 from filter_api.dkim.verify import Verified, judge
 from filter_api.dmarc.author import Unusable, author_domains
 from filter_api.dmarc.evaluate import Found, Identifier, Standing, evaluate
+from filter_api.dmarc.record import Record
 from filter_api.dmarc.walk import Doubt, Records, walk
 from filter_api.message.message import Message
 from filter_api.net.dns import Resolver
@@ -56,7 +57,7 @@ class Mail:
 class Checked:
     """What was found. spf is a word of RFC 7208, strong whether a pass means anything; spf_property mailfrom or helo.
 
-    found: None where there is no usable author, and no_author says why. records: what was asked for DMARC.
+    found: None where there is no usable author, and no_author says why. record: the one the policy is from.
     """
 
     client: str
@@ -71,6 +72,7 @@ class Checked:
     authors: list[str] = field(default_factory=list)
     found: Found | None = None
     no_author: str = ""
+    record: Record | None = None
 
     @property
     def signers(self) -> frozenset[str]:
@@ -136,6 +138,8 @@ async def check(
     _take_signatures(checked, verified)
     if checked.authors:
         checked.found = await evaluate(records, checked.authors, checked.identifiers)
+        known = records.asked.get(checked.found.record_at)
+        checked.record = known if isinstance(known, Record) else None
     return checked
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from filter_api import trust
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from filter_api.net.dns import Resolver
     from filter_api.net.spf.result import SpfResult
     from filter_auth.checks import Checked, Mail
+    from filter_auth.reports.writer import Writer
 
 MARGIN: Final = 1.0
 """Seconds between the last answer of the DNS that is used and the deadline."""
@@ -58,6 +61,27 @@ class Authenticate(TrustingFilter):
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
         super().__init__(resolver)
         self.own = own or Options()
+        self._writer: Writer | None = None
+
+    async def started(self) -> None:
+        """Open the store of -f, in a thread: mail does not wait for it."""
+        if not self.own.store:
+            return
+        from filter_auth.reports.writer import Writer
+
+        loop = asyncio.get_running_loop()
+
+        def complain(why: str) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(partial(self.log.warning, None, "store", why=why))
+
+        self._writer = Writer(self.own.store, complain)
+        self._writer.start()
+
+    async def stopping(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.stop)
 
     @property
     def own_id(self) -> str:
@@ -87,6 +111,7 @@ class Authenticate(TrustingFilter):
         self.context.shared(Authentications).found[session] = checked.known()
         ruling = policy.rule(await self.facts(session, mail, checked, deadline), self.own, self.failure)
         edits: list[Edit] = [*removed, AddHeader(FIELD_NAME, field_value(self.own_id, checked, ruling))]
+        self._report(session, mail, checked, ruling)
         if ruling.action is Action.MARK:
             edits.append(AddHeader(*MARK))
         return Verdict(ruling.decision, edits, facts=_log(checked, ruling, len(removed)))
@@ -103,6 +128,19 @@ class Authenticate(TrustingFilter):
                 await asyncio.sleep(0)
         answers = iter(found)
         return message.header.removals(FIELD_NAME, lambda _: next(answers))
+
+    def _report(self, session: Session, mail: Mail, checked: Checked, ruling: Ruling) -> None:
+        """Note the message for the report to its author's domain; not what arrives where our reports come from."""
+        if self._writer is None or self.options.observe:
+            return
+        from filter_auth.reports.row import row_of
+
+        recipients = session.transaction.recipients if session.transaction is not None else ()
+        if recipients and all(each.lower() == self._writer.address for each in recipients):
+            return
+        row = row_of(checked, ruling, mail)
+        if row is not None:
+            self._writer.note(self.wall(), row)
 
     def _deadline(self, message: Message) -> float:
         now = asyncio.get_running_loop().time()

@@ -14,9 +14,9 @@ from filter_api.files.tables import DomainTable
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_whole
 from filter_api.text.escape import printable
 
-LETTERS: Final = "a:c:i:k:l:p:su:"
+LETTERS: Final = "a:c:f:i:k:l:p:su:"
 USAGE: Final = (
-    "filter-auth [-s] [-a id] [-c file] [-i id] ... [-k bits] [-l file] [-p none|mark|reject|strict] "
+    "filter-auth [-s] [-a id] [-c file] [-f store] [-i id] ... [-k bits] [-l file] [-p none|mark|reject|strict] "
     f"[-u none|mark|reject] {COMMON_USAGE}"
 )
 
@@ -44,13 +44,14 @@ class Unauthored(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """-a own id; -c sealers; -i further ids; -k shortest key; -l forwarders and lists; -p; -s; -u."""
+    """-a own id; -c sealers; -f store; -i further ids; -k shortest key; -l forwarders and lists; -p; -s; -u."""
 
     own_id: str = ""
     other_ids: tuple[str, ...] = ()
     sealers: DomainTable | None = None
     bits: int = _LEAST_BITS
     forwarders: ExemptTable | None = None
+    store: str = ""
     failing: Failing = Failing.MARK
     refuse_spf_fail: bool = False
     unauthored: Unauthored = Unauthored.MARK
@@ -66,6 +67,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         sealers=DomainTable(values["-c"]) if "-c" in values else None,
         bits=parse_whole("-k", values["-k"], _LEAST_BITS, _MOST_BITS, what="bits") if "-k" in values else _LEAST_BITS,
         forwarders=ExemptTable(values["-l"], allow_from=True) if "-l" in values else None,
+        store=values.get("-f", ""),
         failing=_word("-p", values["-p"], Failing) if "-p" in values else Failing.MARK,
         refuse_spf_fail="-s" in values,
         unauthored=_word("-u", values["-u"], Unauthored) if "-u" in values else Unauthored.MARK,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from filter_auth.reports.row import Row
+from filter_auth.reports.store import open_store
 from tests.dkim.crafted import HEADER, NAME
 from tests.filter_auth.mail import signed
 from tests.filter_auth.test_arc_override import PASSED, sealed
@@ -19,7 +24,7 @@ from tools.private_smtpd.client import Client
 
 OURS, STRANGER, HONEST = "198.51.100.5", "192.0.2.66", "203.0.113.50"
 CHAIN, REFUSING, IMPATIENT, MEMBERS = 25, 2501, 2502, 2503
-USERS = ("alice", "bob", "carol", "dora", "erin", "fred", "gina")
+USERS = ("alice", "bob", "carol", "dora", "erin", "fred", "gina", "hank")
 KEY = record(rsa_key()).decode("ascii")
 ZONE: Zone = {
     HONEST: "mx.honest.example",
@@ -140,6 +145,25 @@ def test_a_name_server_that_drops_lies_or_truncates(smtpd: Smtpd, domain: str, r
     assert send(smtpd, FORGED.replace(b"example.org", domain.encode()), "fred").startswith("250")
     message = smtpd.wait_mail("fred", before + 1)[-1]
     assert f"dmarc={result} " in results(message)[0] + " "
+
+
+def test_a_report_of_yesterday_goes_to_the_owner_of_the_domain(smtpd: Smtpd, tmp_path: Path) -> None:
+    yesterday = int(time.time() // 86_400) - 1
+    facts = {"ip": STRANGER, "disposition": "quarantine", "dkim": "fail", "spf": "fail", "reasons": []}
+    facts |= {"header_from": "example.net", "envelope_from": "", "signatures": [], "checked": ["", "none"]}
+    with closing(open_store(str(tmp_path / "store"))) as store:
+        record = "v=DMARC1; p=reject; rua=mailto:hank@example.net"
+        store.add(yesterday, Row("example.net", record, json.dumps(facts), plain=True), 7)
+        store.commit()
+    smtpd.room.write("/tmp/reports.db", (tmp_path / "store").read_bytes())
+    command = ["/usr/libexec/opensmtpd/filterctl", "auth", "report", "-v", "-e", "dmarc@example.net", "-O", "Example"]
+    for said in ("hank@example.net: sent, 7 messages in 1 rows", "hank@example.net: sent before"):
+        code, output = smtpd.room.run([*command, "-f", "/tmp/reports.db"])
+        assert code == 0, output
+        assert said in output
+    (message,) = smtpd.wait_mail("hank")
+    assert b"Auto-Submitted: auto-generated\n" in message
+    assert b"application/gzip" in message
 
 
 def test_eighty_messages_whose_name_server_says_nothing_are_all_answered_in_time(smtpd: Smtpd) -> None:
