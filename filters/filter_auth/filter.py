@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from filter_api import trust
@@ -53,8 +54,8 @@ class Authenticate(TrustingFilter):
         "filter_auth.checks",  # with cryptography, which takes longer to load than all else
         "filter_auth.field",
         "filter_auth.trusting",
-        "filter_api.net.dns.dnspython",
-        "filter_api.net.vouching",
+        "encodings.punycode",
+        *TrustingFilter.later,
     )
 
     def __init__(self, own: Options | None = None, resolver: Resolver | None = None) -> None:
@@ -62,6 +63,12 @@ class Authenticate(TrustingFilter):
         super().__init__(resolver)
         self.own = own or Options()
         self._writer: Writer | None = None
+
+    def preload(self) -> None:
+        """What the store of -f needs, too."""
+        super().preload()
+        if self.own.store:
+            import_module("filter_auth.reports.writer")
 
     async def started(self) -> None:
         """Open the store of -f, in a thread: mail does not wait for it."""

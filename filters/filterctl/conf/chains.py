@@ -27,6 +27,7 @@ LETTERS = {
 MARKS_WITH = {"filter-rdns": "m", "filter-dyndns": "mj", "filter-lists": "m"}
 """Letters that make a filter answer junk, which these do at mail-from."""
 
+_LOOKS_AT_NO_MESSAGE = {"filter-rdns", "filter-dyndns", "filter-lists", "filter-greylist"}
 _WILDCARDS = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared with, nothing listens here
 _ENDING = {"junk": "mark", "rewrite": "rewrite", "bypass": "bypass"}
 
@@ -73,7 +74,7 @@ def _judging_remarks(chain: Sequence[Member]) -> list[Remark]:
                         "warning", f"{', '.join(before)} may change what {member.name} judges: put filter-auth before"
                     )
                 ]
-            if "data-line" in member.phases and name not in LETTERS:  # those look at no message
+            if "data-line" in member.phases and name not in _LOOKS_AT_NO_MESSAGE:
                 before.append(name if len(member.commands) > 1 else member.name)
     return []
 

@@ -36,7 +36,7 @@ def warnings(*chain: Member, masquerade: bool = False) -> list[str]:
         ((SPAM, DKIM), []),
         ((RDNS, AUTH, SPAM), []),
         ((SPAM, AUTH), ["spam may change what auth judges: put filter-auth before"]),
-        ((Member("m", [["filter-greylist"], ["filter-auth"], ["filter-clamav"]], frozenset({"data-line"})),), []),
+        ((Member("m", [["filter-lists"], ["filter-auth"], ["filter-clamav"]], frozenset({"data-line"})),), []),
         (
             (Member("m", [["filter-clamav"], ["filter-auth"]], frozenset({"data-line"})),),
             ["filter-clamav may change what m judges: put filter-auth before"],
