@@ -30,6 +30,8 @@ def test_every_option_is_read(tmp_path: Path) -> None:
             "a.example",
             "-i",
             "b.example",
+            "-f",
+            "/x/reports.db",
             "-k",
             "2048",
             *files,
@@ -41,6 +43,7 @@ def test_every_option_is_read(tmp_path: Path) -> None:
     )
     assert (own.own_id, own.other_ids, own.bits) == ("mx.example.org", ("a.example", "b.example"), 2048)
     assert (own.failing, own.unauthored, own.refuse_spf_fail) == (Failing.STRICT, Unauthored.NONE, True)
+    assert own.store == "/x/reports.db"
     assert own.sealers is not None
     assert b"example.org" in own.sealers
 

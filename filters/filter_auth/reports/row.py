@@ -35,7 +35,7 @@ def row_of(checked: Checked, ruling: Ruling, mail: Mail) -> Row | None:
     found, record = checked.found, checked.record
     if found is None or record is None or not record.reports or ruling.action not in _DISPOSITIONS:
         return None
-    if found.result not in {Dmarc.PASS, Dmarc.FAIL}:
+    if found.result not in {Dmarc.PASS, Dmarc.FAIL} or not checked.client:
         return None
     passed = found.result is Dmarc.PASS
     disposition = "pass" if passed else _DISPOSITIONS[ruling.action]

@@ -154,7 +154,7 @@ def _deliver(opened: Store, wanted: Wanted, day: Day, made: Report, target: Dest
         print(f"{what}: {day.messages} messages in {day.rows} rows")
         return 0
     try:
-        with smtplib.SMTP(wanted.listener.host, wanted.listener.port, timeout=_SECONDS) as smtp:
+        with smtplib.SMTP(wanted.listener.host, wanted.listener.port, wanted.reporter.domain, _SECONDS) as smtp:
             smtp.sendmail(wanted.reporter.address, [target.address], made.mail(target.address, wanted.now))
     except (OSError, smtplib.SMTPException) as error:
         refused = _is_final(error)
