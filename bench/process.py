@@ -42,6 +42,7 @@ def start() -> list[Figure]:
         ("start of a small filter", PROCEED, 1.5, 22),
         ("start of filter-rdns", installed("filter-rdns"), 1.5, 22),
         ("start of filter-dyndns", installed("filter-dyndns"), 1.5, 22),
+        ("start of filter-auth", installed("filter-auth"), 3, 36),
         ("start of the C echo filter", peer(), None, None),
     ):
         figure, result = _start(what, contender, must)

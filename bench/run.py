@@ -40,6 +40,7 @@ PARTS = {
     "lists": ("Lists of addresses", "lists:figures"),
     "clamav": ("filter-clamav", "scanners:clamav"),
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
+    "auth": ("filter-auth", "auth:figures"),
     "dkimsign": ("filter-dkimsign", "dkimsign:figures"),
     "greylist": ("Greylist", "greylist:figures"),
     "since": ("Beside release 1.0.0", "since:figures"),

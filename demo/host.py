@@ -47,7 +47,7 @@ def configuration() -> str:
 
 def files() -> dict[str, str | bytes]:
     pem, key = certificate("mx.example.org")
-    tables = ("traps", "sender-scores", "our-networks", "blocklist", "blacklist", "nospamd")
+    tables = ("traps", "sender-scores", "our-networks", "blocklist", "blacklist", "nospamd", "arc-sealers")
     return {
         "/etc/ssl/mx.example.org.crt": pem,
         "/etc/ssl/private/mx.example.org.key": key,

@@ -20,9 +20,10 @@ from tools.private_smtpd.backends import Backend
 
 LOGGED: Final = re.compile(r"^(?:mail: )?([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
 """A filter's line in smtpd's log: its name in smtpd.conf or in its chain, the session, what it is about, key=value …"""
-TOLD: Final = ("reason", "result", "virus", "score", "signs", "name", "ptr", "why")
+TOLD: Final = ("reason", "override", "result", "virus", "score", "signs", "name", "ptr", "why")
 """Keys of a log line that say why, in the order the table shows them."""
-HEADERS: Final = ("X-Virus-Status", "X-Spam-Flag", "X-Spam-Status", "DKIM-Signature")
+RESULTS: Final = "Authentication-Results"
+HEADERS: Final = ("X-Virus-Status", "X-Spam-Flag", "X-Spam-Status", "DKIM-Signature", RESULTS, "X-Spam")
 """Fields of a delivered message that filters wrote."""
 
 
@@ -158,6 +159,8 @@ def written(text: bytes) -> list[str]:
     for name in HEADERS:
         for value in parsed.get_all(name, []):
             words = " ".join(str(value).split())
+            if name == RESULTS:  # what it comes to
+                words = "; ".join(re.findall(r"(?:arc|dmarc)=(?:\"[^\"]*\"|[^;\"])*", words))
             signed = re.findall(r"\b(?:d|s|a)=[^;]+", words) if name == "DKIM-Signature" else []
             found.append(f"{name}: {' '.join(signed) or words.partition(' required=')[0]}")
     return found

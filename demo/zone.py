@@ -57,6 +57,8 @@ ZONE: Final[dict[str, str | list[str] | Trouble | Slow]] = {
     "dynamic-2001-db8-77-7-1.cable.provider.example": [f"AAAA {RESIDENTIAL_IPV6}"],
     "pool.example": ["MX 10 out1.pool.example.", f'TXT "v=spf1 ip4:{POOL[0]}/28 ip4:{POOL[1]}/28 -all"'],
     "large.example": ["MX 10 out77.large.example.", 'TXT "v=spf1 ip4:192.0.2.176/28 -all"'],
+    "_dmarc.bank.example": ['TXT "v=DMARC1; p=reject"'],
+    "bank.example": [f'TXT "v=spf1 ip4:{GOOD} -all"', "MX 10 mail.bank.example."],
     BROKEN: Trouble.SERVFAIL,
     "no-answers.example": ["MX 0 ."],
     "broken.example": Trouble.SERVFAIL,

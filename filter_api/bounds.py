@@ -134,6 +134,46 @@ MAX_FROM: Final = 65_536
 #: its domain or is commented, escaped or in a group; with more of them the message passes unsigned. 1.5 us a byte.
 MAX_REWRITTEN: Final = 24_000
 
+# --- DMARC and Authentication-Results ---------------------------------------------------------------------------------
+
+#: Domains of the author of one message that are judged (RFC 9989, 11.5 leaves it to us); with more there is no author.
+MAX_AUTHORS: Final = 4
+
+#: Bytes of the From field whose author is judged, 12 ms of work; in a longer one there is none.
+MAX_AUTHOR_FIELD: Final = 16_384
+
+#: Names that are asked for their DMARC record for one message: a walk has 8, and few domains are walked from.
+MAX_DMARC_QUESTIONS: Final = 40
+
+#: Bytes of a DMARC record; a longer one has no policy that could be obeyed. Real ones have a hundred or two.
+MAX_DMARC_RECORD: Final = 4_096
+
+#: Addresses for reports of one record that are read.
+MAX_REPORT_ADDRESSES: Final = 10
+
+#: Bytes of an Authentication-Results field that is read; a longer one counts as unreadable.
+MAX_RESULTS_FIELD: Final = 65_536
+
+#: Results in one such field that are read, and properties of each.
+MAX_RESULTS: Final = 100
+
+#: Characters of a value, and of a reason, in such a field of ours: a name has 253.
+MAX_RESULT_VALUE: Final = 253
+
+# --- aggregate reports of DMARC ---------------------------------------------------------------------------------------
+
+#: Different rows of one domain's report of one day, 400 bytes each; with more of them messages are counted, not told.
+MAX_REPORT_ROWS: Final = 10_000
+
+#: The same of all domains.
+MAX_REPORT_ROWS_A_DAY: Final = 100_000
+
+#: Different rows that wait for the store, which is written to once a second; what is more is lost, and counted.
+MAX_REPORT_PENDING: Final = 10_000
+
+#: Days for which rows are kept.
+REPORT_DAYS: Final = 3
+
 # --- SPF -------------------------------------------------------------------------------------------------------------
 
 #: Bytes of an SPF record; with more it is a permanent error. RFC 7208 §3.4 advises 450; large flattened ones have 4 KB.

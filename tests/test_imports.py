@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "quarantine": {"bounds", "text", "files", "values"},
     "net": {"bounds", "text", "files", "message", "values"},
     "dkim": {"bounds", "text", "files", "net", "message", "values"},
+    "dmarc": {"bounds", "text", "net", "dkim"},
     "bases": {"bounds", "protocol", "text", "names", "files", "message", "quarantine", "net", "values"},
     "runtime": {"bounds", "protocol", "text", "files", "message", "values"},
     "testing": {"bounds", "protocol", "text", "names", "files", "message", "net", "runtime", "values"},
@@ -132,6 +133,7 @@ def test_no_filter_runs_a_process_or_a_string(path: Path) -> None:
 def test_a_small_filter_starts_without_heavy_libraries() -> None:
     program = (
         "import sys; import filter_api, filter_rdns.__main__, filter_dyndns.__main__, filter_lists.__main__;"
+        "import filter_auth.__main__;"
         "heavy = {'dns', 'cryptography', 'redis', 'sqlite3', 'hypothesis', 'email', 'http', 'argparse'};"
         "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
     )

@@ -3,6 +3,7 @@
 A scene plays on the server that the ones before it have left, as an operator's server does.
 """
 
+from demo.scenes.authors import AUTHORS
 from demo.scenes.clients import CLIENTS
 from demo.scenes.contents import CONTENTS
 from demo.scenes.greylist import GREYLIST
@@ -14,6 +15,7 @@ from demo.stage import Scene
 ALL: tuple[tuple[str, tuple[Scene, ...]], ...] = (
     ("Who may talk to us", CLIENTS),
     ("Who is known here", GREYLIST),
+    ("Who wrote it", AUTHORS),
     ("What is in the mail", CONTENTS),
     ("What leaves", LEAVING),
     ("All filters in one process", ONE),

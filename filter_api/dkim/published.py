@@ -9,9 +9,10 @@ publish one for each algorithm. A record of another kind beside them (SPF, a tok
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -62,9 +63,28 @@ class Keys:
         """`deadline` is a time of the event loop: what the DNS has not said by then is a temperror."""
         self._resolver = resolver
         self._deadline = deadline
+        self._known: dict[bytes, tuple[bytes, ...] | Unfit] = {}
 
     async def of(self, signature: Signature) -> tuple[bytes, ...]:
-        """As `key_texts`, for s= and d= of a signature."""
+        """As `key_texts`, for s= and d= of a signature; what was fetched is not asked for again."""
+        known = self._known.get(record_name(signature.tags[b"s"], signature.tags[b"d"]))
+        if isinstance(known, Unfit):
+            raise Unfit(known.result, str(known))
+        return await self._ask(signature) if known is None else known
+
+    async def fetch(self, signatures: Iterable[Signature]) -> None:
+        """Ask for the keys of several signatures together: a name server that is silent costs its time once."""
+        wanted = {record_name(each.tags[b"s"], each.tags[b"d"]): each for each in signatures}
+
+        async def fetch_one(name: bytes, signature: Signature) -> None:
+            try:
+                self._known[name] = await self._ask(signature)
+            except Unfit as problem:
+                self._known[name] = problem
+
+        await asyncio.gather(*(fetch_one(name, signature) for name, signature in wanted.items()))
+
+    async def _ask(self, signature: Signature) -> tuple[bytes, ...]:
         return await key_texts(self._resolver, signature.tags[b"s"], signature.tags[b"d"], self._deadline)
 
 

@@ -56,7 +56,11 @@ _WORDS: Final = {Result.PASS: "pass", Result.TEMPERROR: "unknown"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one signature; `notes` are worth a look even if it passed. All texts are printable ASCII."""
+    """What became of one signature; `notes` are worth a look even if it passed. All texts are printable ASCII.
+
+    name: d= as the DNS has it, A-labels in lower case; empty where it is no name. start: the first eight characters of
+    b=, by which readers tell the signatures of a message apart (RFC 6008).
+    """
 
     domain: str
     selector: str
@@ -64,6 +68,8 @@ class Outcome:
     result: Result
     reason: str = ""
     notes: tuple[str, ...] = ()
+    name: str = ""
+    start: str = ""
 
     @property
     def passed(self) -> bool | None:

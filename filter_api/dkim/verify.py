@@ -25,15 +25,18 @@ from filter_api.dkim.canonical import CRLF
 from filter_api.dkim.fields import Signature, split
 from filter_api.dkim.mailboxes import parse_mailboxes
 from filter_api.dkim.published import Keys, prove
+from filter_api.dkim.record import without_blanks
 from filter_api.dkim.results import PLAIN, Outcome, Result, Terms, Unfit
 from filter_api.dkim.signature import RawField
-from filter_api.dkim.syntax import check_tags
+from filter_api.dkim.syntax import check_tags, is_name
 from filter_api.net.dns import Resolver
 from filter_api.text.addresses import domain_of
+from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
 
 SIGNATURE: Final = b"dkim-signature"
 _PARSED_AT_ONCE: Final = 50
+_START: Final = 64  # bytes of b= in which its first characters are looked for
 
 
 @dataclass(slots=True)
@@ -51,7 +54,10 @@ class _Candidate:
         if self.signature is None:
             return Outcome("?", "?", "?", result, reason)
         domain, selector, algorithm = map(self.signature.text, (b"d", b"s", b"a"))
-        return Outcome(domain, selector, algorithm, result, reason, tuple(self.signature.notes))
+        owner = a_labels(self.signature.tags.get(b"d", b""))
+        name = owner.decode("ascii") if is_name(owner) else ""
+        start = printable(without_blanks(self.signature.tags.get(b"b", b"")[:_START])[:8])
+        return Outcome(domain, selector, algorithm, result, reason, tuple(self.signature.notes), name, start)
 
 
 class Companion(Protocol):
@@ -121,6 +127,7 @@ async def judge(
             await asyncio.sleep(0)
         bodies.finish()
     keys = Keys(resolver, deadline)
+    await keys.fetch(each.signature for each in chosen if each.signature is not None and each.problem is None)
     for candidate in chosen:
         await _check_proofs(candidate, fields, bodies, keys, terms)
         await asyncio.sleep(0)

@@ -46,13 +46,15 @@ class Vouched:
     """Whether SPF vouches; true in a condition if it does.
 
     doubt: why it could not be asked; empty if it could. spf, why: its result and what is wrong with it, where somebody
-    who trusts this sender would wonder: a pass that is weak, a record that is broken.
+    who trusts this sender would wonder: a pass that is weak, a record that is broken. found: what SPF came to, where it
+    was asked for a sender.
     """
 
     vouched: bool
     doubt: str = ""
     spf: str = ""
     why: str = ""
+    found: SpfResult | None = None
 
     def __bool__(self) -> bool:
         return self.vouched
@@ -95,7 +97,7 @@ class Vouching:
         if known is not None:
             return known
         spf = await check_sender(self._resolver, address, sender, helo, deadline=deadline)
-        found = Vouched(spf.vouches(), _doubt(spf), *_wonder(spf))
+        found = Vouched(spf.vouches(), _doubt(spf), *_wonder(spf), spf)
         # Without a record it is the same for every client; anything else may depend on the client and the sender.
         subject: Subject = (None, domain) if spf.result is Result.NONE else (address, sender or domain)
         return self._remember(subject, found, _seconds(spf), seconds)

@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from filter_api import trust
+from filter_api.authenticated import Authentications
 from filter_api.bases.scanning import ScanningFilter
 from filter_api.decision import Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
 from filter_api.session import PerTransaction, Session
+from filter_api.text.addresses import domain_of, strip_source_route
+from filter_api.text.idn import a_labels
 from filter_api.wanted import Wanted
 from filter_spamassassin import headers, policy, spamd
 from filter_spamassassin.options import Options, parse
@@ -132,7 +135,7 @@ class SpamAssassin(ScanningFilter):
         found = self.own.scores.find_address(sender)
         if found is None:
             return None
-        if found.value.needs_proof and not trust.login_vouches(session, sender):
+        if found.value.needs_proof and not (trust.login_vouches(session, sender) or self.signed(session, sender)):
             until = min(deadline, asyncio.get_running_loop().time() + SPF_SECONDS)
             vouched = await self.vouched(session, sender, until)
             if vouched.doubt:
@@ -141,6 +144,11 @@ class SpamAssassin(ScanningFilter):
                 self.log.debug(session, "sender-score", entry=found.entry, reason=vouched.doubt or "sender not proven")
                 return None
         return found.value.points
+
+    def signed(self, session: Session, sender: bytes) -> bool:
+        """Whether filter-auth, earlier in this process, found a signature of the sender's own domain that holds."""
+        known = self.context.shared(Authentications).found[session]
+        return known is not None and known.signed_by(a_labels(domain_of(strip_source_route(sender))))
 
     def _note_doubt(self, session: Session, scans: Sequence[spamd.Scan]) -> None:
         """Whether points of which nobody knows if they count would have kept a message from being refused."""

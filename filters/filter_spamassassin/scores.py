@@ -2,8 +2,11 @@
 
     bad.example.com         10          this domain
     .bad.example.net        5           this domain and all below
-    newsletter@example.org  -5          counts only if SPF vouches for it, or a login of its domain
+    newsletter@example.org  -5          counts only if it is proven, see below
     partner.example.org     -3 unverified       counts always: anybody can write this sender
+
+Proof is SPF that passes strongly, a login of the sender's domain, or a DKIM signature of that domain which holds, as
+filter-auth found out earlier in the same process.
 
 The most specific line wins. The points are added to spamd's score before any threshold.
 """

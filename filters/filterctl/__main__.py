@@ -26,6 +26,7 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "auth": Verb("filter_auth.ctl", "run", "explain -i address [file] | domain name | report -e address ... | store"),
     "check": Verb("filterctl.conf.check", "run", "[-l directory] smtpd.conf"),
     "dkim": Verb("filter_dkimsign.ctl", "run", "keygen | check | verify ..."),
     "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.authenticated import Authenticated, Authentications
 from filter_api.net.dns import Resolver
 from filter_api.session import Session, Transaction
 from filter_api.testing.dns import FakeZone
@@ -98,3 +99,16 @@ def test_whose_preferences_count_if_not_all_recipients_are_known(hidden: bool) -
     if hidden:
         made.transaction.envelope_made()
     assert filter_.users_of(made) == ((["nobody"], "nobody") if hidden else (["alice"], "alice"))
+
+
+def test_a_signature_of_the_senders_domain_proves_it_where_filter_auth_has_looked(filter_: SpamAssassin) -> None:
+    """No SPF, no login: what an earlier filter of the process found is enough, and only for that very domain."""
+
+    async def points(sender: bytes, signer: str) -> float | None:
+        asked = session(sender)
+        filter_.context.shared(Authentications).found[asked] = Authenticated(dkim=frozenset((signer,)))
+        return await filter_.points(asked, asyncio.get_running_loop().time() + 5)
+
+    assert asyncio.run(points(b"a@None.example", "none.example")) == -5.0
+    assert asyncio.run(points(b"a@none.example", "example")) is None
+    assert asyncio.run(points(b"a@sub.none.example", "none.example")) is None

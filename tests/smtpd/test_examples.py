@@ -47,6 +47,7 @@ def files() -> dict[str, str | bytes]:
         "/etc/mail/mysql.conf": "host 127.0.0.1\n",
         "/etc/mail/common_domains": (EXAMPLES / "common_domains").read_bytes(),
         "/etc/mail/sender-scores": (EXAMPLES / "tables" / "sender-scores").read_bytes(),
+        "/etc/mail/arc-sealers": (EXAMPLES / "tables" / "arc-sealers").read_bytes(),
         "/etc/mail/our_domains": (EXAMPLES / "tables" / "our_domains").read_bytes(),
         "/etc/mail/filters": (EXAMPLES / "tables" / "filters").read_bytes(),
         "/etc/mail/traps": (EXAMPLES / "tables" / "traps").read_bytes(),

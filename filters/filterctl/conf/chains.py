@@ -27,6 +27,7 @@ LETTERS = {
 MARKS_WITH = {"filter-rdns": "m", "filter-dyndns": "mj", "filter-lists": "m"}
 """Letters that make a filter answer junk, which these do at mail-from."""
 
+_LOOKS_AT_NO_MESSAGE = {"filter-rdns", "filter-dyndns", "filter-lists", "filter-greylist"}
 _WILDCARDS = {"0.0.0.0", "::", "[::]"}  # noqa: S104 - compared with, nothing listens here
 _ENDING = {"junk": "mark", "rewrite": "rewrite", "bypass": "bypass"}
 
@@ -52,12 +53,30 @@ class Remark(NamedTuple):
 def remarks(chain: Sequence[Member], *, masquerade: bool, where: str = "") -> list[Remark]:
     """What is wrong with a chain, or surprising. where: the address or interface of its listener."""
     found = [remark for phase in PHASES for remark in _phase_remarks(chain, phase)]
-    return found + _signing_remarks(chain, masquerade=masquerade) + _trap_remarks(chain, where)
+    found += _signing_remarks(chain, masquerade=masquerade)
+    return found + _judging_remarks(chain) + _trap_remarks(chain, where)
 
 
 def is_signer(member: Member) -> bool:
     """Whether it signs what passes, so that nothing may change behind it."""
     return any("dkimsign" in _name(command) for command in member.commands)
+
+
+def _judging_remarks(chain: Sequence[Member]) -> list[Remark]:
+    """filter-auth judges signatures, which are broken by what changes a message before it."""
+    before: list[str] = []
+    for member in chain:
+        for command in member.commands:
+            name = _name(command)
+            if name == "filter-auth" and before:
+                return [
+                    Remark(
+                        "warning", f"{', '.join(before)} may change what {member.name} judges: put filter-auth before"
+                    )
+                ]
+            if "data-line" in member.phases and name not in _LOOKS_AT_NO_MESSAGE:
+                before.append(name if len(member.commands) > 1 else member.name)
+    return []
 
 
 def _phase_remarks(chain: Sequence[Member], phase: str) -> list[Remark]:

@@ -14,6 +14,7 @@ DYNDNS = Member("dyndns", [["filter-dyndns"]], frozenset({"mail-from"}))
 SCORING_DYNDNS = Member("dyndns", [["filter-dyndns", "-j", "5"]], frozenset({"mail-from"}))
 SPAM = Member("spam", [["filter-spamassassin"]], frozenset({"data-line", "commit"}))
 DKIM = Member("dkim", [["filter-dkimsign"]], frozenset({"data-line", "commit"}))
+AUTH = Member("auth", [["filter-auth"]], frozenset({"data-line", "commit"}))
 FOREIGN = Member("foreign", [["filter-other", "-m"]], frozenset({"mail-from"}))
 BEHIND = "put it behind, or all of them into one filter-chain"
 ONE = Member("mail", [["filter-rdns", "-m"], ["filter-dyndns"]], frozenset({"mail-from", "data-line"}))
@@ -33,6 +34,13 @@ def warnings(*chain: Member, masquerade: bool = False) -> list[str]:
         ((SCORING_DYNDNS, RDNS), [f"at mail-from a mark by dyndns hides the client from rdns: {BEHIND}"]),
         ((FOREIGN, RDNS), []),
         ((SPAM, DKIM), []),
+        ((RDNS, AUTH, SPAM), []),
+        ((SPAM, AUTH), ["spam may change what auth judges: put filter-auth before"]),
+        ((Member("m", [["filter-lists"], ["filter-auth"], ["filter-clamav"]], frozenset({"data-line"})),), []),
+        (
+            (Member("m", [["filter-clamav"], ["filter-auth"]], frozenset({"data-line"})),),
+            ["filter-clamav may change what m judges: put filter-auth before"],
+        ),
         ((DKIM, SPAM), ["spam may change what dkim signed: put it last"]),
         ((ONE,), []),
         ((ONE, RDNS), [f"at mail-from a mark by mail hides the client from rdns: {BEHIND}"]),

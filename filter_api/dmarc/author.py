@@ -1,0 +1,60 @@
+"""The domains of the author: what the From field says (RFC 9989 §4.5, §11.5), as names of the DNS.
+
+    author_domains([b'"Doe, J." <j.doe@example.org>'])           -> ["example.org"]
+    author_domains([b"a@example.org> <b@example.net>"])          -> ["example.org", "example.net"]
+    author_domains([])                                           -> Unusable: no From field
+
+What the grammar allows is read as it says (`filter_api.dkim.mailboxes`). Of what it does not, a single address in angle
+brackets at the end is the author; failing that, every domain behind an @ is, so that none of them can be borrowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from filter_api import bounds
+from filter_api.dkim.mailboxes import parse_mailboxes
+from filter_api.dkim.syntax import is_name
+from filter_api.text.addresses import domain_of
+from filter_api.text.idn import a_labels
+
+_ANGLE: Final = re.compile(rb"<([^<>]*)>[ \t\r\n]*\Z")
+_BEHIND_AT: Final = re.compile(rb"@[ \t\r\n]*([^ \t\r\n<>()\",:;@]*)")
+
+
+class Unusable(Exception):
+    """Why a message has no author whose domain could be asked."""
+
+
+def author_domains(values: Sequence[bytes]) -> list[str]:
+    """The domains of the author, each once, as A-labels in lower case; at least one, at most `bounds.MAX_AUTHORS`.
+
+    values: what stands behind the colon of each From field, folds and all. Raises Unusable.
+    """
+    if not values:
+        raise Unusable("no From field")
+    if len(values) > 1:
+        raise Unusable("more than one From field")
+    value = values[0]
+    if len(value) > bounds.MAX_AUTHOR_FIELD:
+        raise Unusable(f"a From field of more than {bounds.MAX_AUTHOR_FIELD} bytes")
+    found = list(dict.fromkeys(a_labels(domain).removesuffix(b".") for domain in _domains(value)))
+    if not found:
+        raise Unusable("no address in From")
+    if len(found) > bounds.MAX_AUTHORS:
+        raise Unusable(f"more than {bounds.MAX_AUTHORS} domains in From")
+    if not all(map(is_name, found)):
+        raise Unusable("an address in From is not in a domain")
+    return [name.decode("ascii") for name in found]
+
+
+def _domains(value: bytes) -> list[bytes]:
+    addresses = parse_mailboxes(value)
+    if addresses is None and value.count(b"<") == value.count(b">") == 1:
+        last = _ANGLE.search(value[value.index(b"<") :])
+        addresses = None if last is None else parse_mailboxes(b"<" + last[1] + b">")
+    if addresses is not None:
+        return [domain_of(address) for address in addresses]
+    return [domain.lower() for domain in _BEHIND_AT.findall(value)]

@@ -1,0 +1,16 @@
+"""The program filter-auth(8)."""
+
+from __future__ import annotations
+
+from filter_api.runtime.main import main
+from filter_auth.filter import build
+from filter_auth.options import USAGE
+
+
+def run() -> None:
+    """The console script."""
+    main(build, usage=USAGE)
+
+
+if __name__ == "__main__":
+    run()

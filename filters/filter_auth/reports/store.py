@@ -1,0 +1,170 @@
+"""The store of rows for aggregate reports (option ``-f``): one SQLite file, for several filters and the reporting tool.
+
+    with closing(open_store(path)) as store:        # StoreError names the file
+        store.add(day, row, count)
+        store.commit()
+
+A day is the number of days since 1970 in UTC. Beyond `bounds.MAX_REPORT_ROWS` of a domain, or the rows of a day,
+messages are counted without being told apart. What is older than `bounds.REPORT_DAYS` is forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from filter_api import bounds
+from filter_api.errors import reason
+from filter_auth.reports.row import Row
+
+SECONDS_A_DAY: Final = 86_400
+OTHER: Final = ""
+"""The key of the row of messages that are counted only."""
+
+_PATIENCE: Final = 5.0  # seconds that one waits for another who writes
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, domain TEXT NOT NULL, text TEXT NOT NULL,
+    UNIQUE (domain, text));
+CREATE TABLE IF NOT EXISTS row (day INTEGER NOT NULL, record INTEGER NOT NULL, key TEXT NOT NULL,
+    plain INTEGER NOT NULL, count INTEGER NOT NULL, facts TEXT NOT NULL, PRIMARY KEY (day, record, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sent (day INTEGER NOT NULL, record INTEGER NOT NULL, uri TEXT NOT NULL,
+    state TEXT NOT NULL, PRIMARY KEY (day, record, uri)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class StoreError(Exception):
+    """The store cannot be used; the text names the file."""
+
+
+class Day(NamedTuple):
+    """What there is for one record on one day. plain: messages that are a reason for a report; rows: without OTHER."""
+
+    day: int
+    record: int
+    domain: str
+    text: str
+    messages: int
+    plain: int
+    rows: int
+
+
+class Store:
+    """An open store. What SQLite raises is raised."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._counts: dict[tuple[int, int], int] = {}
+
+    def close(self) -> None:
+        """Close the file; what was not committed is not kept."""
+        self._database.close()
+
+    def commit(self) -> None:
+        """Write what was added."""
+        self._database.commit()
+
+    def add(self, day: int, row: Row, count: int) -> None:
+        """Count messages of a day that are alike; nothing, where the day is full and the domain new to it."""
+        record = self._record(day, row)
+        if record is None:
+            return
+        key, facts, plain = hashlib.sha256(row.facts.encode()).hexdigest(), row.facts, row.plain
+        if not self._has(day, record, key) and not self._takes_room(day, record):
+            key, facts, plain = OTHER, "", False
+        self._database.execute(
+            "INSERT INTO row (day, record, key, plain, count, facts) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            (day, record, key, int(plain), count, facts),
+        )
+
+    def _record(self, day: int, row: Row) -> int | None:
+        """The number of a record, a new one where the day has room."""
+        find = "SELECT id FROM record WHERE domain = ? AND text = ?"
+        found = self._database.execute(find, (row.domain, row.record)).fetchone()
+        if found is None and self._count(day) < bounds.MAX_REPORT_ROWS_A_DAY:
+            self._database.execute("INSERT INTO record (domain, text) VALUES (?, ?)", (row.domain, row.record))
+            found = self._database.execute(find, (row.domain, row.record)).fetchone()
+        return None if found is None else int(found[0])
+
+    def _has(self, day: int, record: int, key: str) -> bool:
+        found = self._database.execute("SELECT 1 FROM row WHERE day = ? AND record = ? AND key = ?", (day, record, key))
+        return found.fetchone() is not None
+
+    def _takes_room(self, day: int, record: int) -> bool:
+        """Whether one more row fits; it is taken then."""
+        all_day, own = self._count(day), self._count(day, record)
+        if all_day >= bounds.MAX_REPORT_ROWS_A_DAY or own >= bounds.MAX_REPORT_ROWS:
+            return False
+        self._counts[day, 0] = all_day + 1
+        self._counts[day, record] = own + 1
+        return True
+
+    def _count(self, day: int, record: int = 0) -> int:
+        """Rows of a day, of one record or (0) of all; they are counted once for as long as the store is open."""
+        if (day, record) not in self._counts:
+            query = "SELECT count(*) FROM row WHERE day = ? AND ? IN (0, record)"
+            [(self._counts[day, record],)] = self._database.execute(query, (day, record))
+        return self._counts[day, record]
+
+    def forget_before(self, day: int) -> None:
+        """Remove the rows of earlier days, what was sent for them, and records that have no row left."""
+        self._database.execute("DELETE FROM row WHERE day < ?", (day,))
+        self._database.execute("DELETE FROM sent WHERE day < ?", (day,))
+        self._database.execute("DELETE FROM record WHERE id NOT IN (SELECT record FROM row)")
+
+    def days(self) -> list[Day]:
+        """What there is, the oldest day first."""
+        found = self._database.execute(
+            "SELECT day, record, domain, text, sum(count), sum(count * plain), sum(key != '') FROM row"
+            " JOIN record ON record.id = row.record GROUP BY day, record ORDER BY day, domain, record"
+        )
+        return [Day(*each) for each in found]
+
+    def rows(self, day: int, record: int) -> Iterator[tuple[str, int]]:
+        """Facts and number of messages of each row of a report."""
+        yield from self._database.execute(
+            "SELECT facts, count FROM row WHERE day = ? AND record = ? AND key != '' ORDER BY key", (day, record)
+        )
+
+    def state(self, day: int, record: int, uri: str) -> str:
+        """What became of a report on its way to one address: ``sent``, ``refused``, or nothing yet."""
+        found = self._database.execute(
+            "SELECT state FROM sent WHERE day = ? AND record = ? AND uri = ?", (day, record, uri)
+        ).fetchone()
+        return "" if found is None else str(found[0])
+
+    def set_state(self, day: int, record: int, uri: str, state: str) -> None:
+        """Note what became of it, for good."""
+        self._database.execute("INSERT OR REPLACE INTO sent VALUES (?, ?, ?, ?)", (day, record, uri, state))
+        self._database.commit()
+
+    @property
+    def address(self) -> str:
+        """The address that reports are sent from; what arrives there is in no report."""
+        found = self._database.execute("SELECT value FROM setting WHERE name = 'address'").fetchone()
+        return "" if found is None else str(found[0])
+
+    @address.setter
+    def address(self, value: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO setting VALUES ('address', ?)", (value,))
+        self._database.commit()
+
+
+def open_store(path: str, *, create: bool = True) -> Store:
+    """Open the file, made with mode 0600 if need be. Raises StoreError."""
+    try:
+        os.close(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | os.O_CLOEXEC, 0o600))
+        database = sqlite3.connect(path, timeout=_PATIENCE)
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_SCHEMA)
+        except sqlite3.Error:
+            database.close()
+            raise
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path}: {reason(error)}") from None
+    return Store(database)

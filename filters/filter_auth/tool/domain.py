@@ -1,0 +1,81 @@
+"""``filterctl auth domain``: what the world would do with mail of a domain, by its DMARC and SPF records."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from filter_api.dkim.syntax import is_name
+from filter_api.dmarc.record import Record, parse_record
+from filter_api.dmarc.walk import Doubt, Records, Walk, is_below, walk
+from filter_api.errors import UsageError
+from filter_api.net.dns import Resolver, Status
+from filter_api.text.escape import printable
+from filter_api.text.idn import a_labels
+from filter_auth.tool.arguments import TEMPFAIL, options_of, resolver_of, show_records
+
+SECONDS: Final = 30.0
+
+
+def domain(arguments: list[str], resolver: Resolver | None = None) -> int:
+    """The verb. Raises UsageError; `resolver` is for tests."""
+    options, names = options_of(arguments, "n:v")
+    if len(names) != 1:
+        raise UsageError("domain takes one name")
+    name = a_labels(names[0].encode("utf-8", "surrogateescape")).removesuffix(b".")
+    if not is_name(name):
+        raise UsageError(f"not a domain name: '{printable(names[0], 40)}'")
+    return asyncio.run(_domain(name.decode("ascii"), resolver or resolver_of(options)))
+
+
+async def _domain(name: str, resolver: Resolver) -> int:
+    records = Records(resolver, asyncio.get_running_loop().time() + SECONDS)
+    try:
+        found = await walk(records, name)
+    except Doubt as doubt:
+        show_records(records)
+        print(f"unknown: {doubt}")
+        return TEMPFAIL
+    show_records(records)
+    print(f"organisation     {found.organization}")
+    status = await _policy(found, resolver)
+    answer = await resolver.resolve(name, "TXT")
+    spf = [text for text in answer.texts() if text.lower() == b"v=spf1" or text[:7].lower() == b"v=spf1 "]
+    unknown = answer.status is Status.TEMPFAIL
+    print(f"SPF              {'unknown: ' + answer.why if unknown else '; '.join(map(printable, spf)) or 'no record'}")
+    return status
+
+
+async def _policy(found: Walk, resolver: Resolver) -> int:
+    place = found.domain if found.domain in found.records else found.above
+    if not place:
+        print("policy           none: there is no DMARC record, anybody may write in its name")
+        return 1
+    record = found.records[place]
+    if not record.usable:
+        print(f"policy           none: the record of {place} has no valid policy")
+        return 1
+    own = place == found.domain
+    asked = record.policy(own=own, exists=True)
+    print(f"policy           {asked} (record of {place}{', in test: one step weaker' if record.testing else ''})")
+    if own:
+        print(f"names below      {record.sp}; those that do not exist {record.np}")
+    await _reports(record, place, found.organization, resolver)
+    return 0
+
+
+async def _reports(record: Record, place: str, organization: str, resolver: Resolver) -> None:
+    """Where reports go; a host outside must say that it wants them (RFC 9990 §4)."""
+    if not record.reports:
+        print("reports          nobody gets any")
+    for uri in record.reports:
+        host = a_labels(uri.rpartition("@")[2].partition("!")[0].encode("latin-1")).decode("ascii", "replace")
+        note = ""
+        if not is_below(host, organization):
+            answer = await resolver.resolve(f"{place}._report._dmarc.{host}", "TXT")
+            wanted = any(parse_record(text) is not None for text in answer.texts())
+            if answer.status is Status.TEMPFAIL:
+                note = " (unknown whether it wants them)"
+            elif not wanted:
+                note = " (it has not said that it wants them)"
+        print(f"reports          {printable(uri)}{note}")

@@ -1,0 +1,98 @@
+"""filterctl auth: what it tells of a message and of a domain, and its exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from filter_api.errors import ConfigError, UsageError
+from filter_api.net.dns import Resolver, Status
+from filter_api.testing.dns import FakeZone
+from filter_auth.ctl import run
+from filter_auth.tool.domain import domain
+from filter_auth.tool.explain import explain
+from tests.filter_auth.mail import PLAIN, dmarc, keys, signed
+
+
+@pytest.fixture
+def mail(tmp_path: Path) -> str:
+    (tmp_path / "mail.eml").write_bytes(PLAIN.replace(b"\r\n", b"\n"))
+    return str(tmp_path / "mail.eml")
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+def test_explain_shows_what_each_policy_would_do(mail: str, capsys: pytest.CaptureFixture[str]) -> None:
+    zone = {
+        **dmarc("p=reject; sp=none"),
+        ("192.0.2.1", "PTR"): ["mx.esp.example"],
+        ("mx.esp.example", "A"): ["192.0.2.1"],
+    }
+    status = explain(["-a", "mx.us", "-i", "192.0.2.1", "-f", "x@esp.example", mail], Resolver(backend=FakeZone(zone)))
+    assert status == 1
+    lines = told(capsys)
+    assert "SPF        none of esp.example" in lines
+    assert "author     example.org" in lines
+    assert "  _dmarc.example.org: p=reject; sp=none" in lines
+    assert "DMARC      fail of example.org" in lines
+    assert "-p mark    mark" in lines
+    assert "-p reject  550 5.7.26 mail of example.org that fails DMARC is not accepted" in lines
+    assert "Authentication-Results: mx.us;" in lines
+    assert "\tiprev=pass policy.iprev=192.0.2.1;" in lines
+
+
+def test_explain_of_a_message_that_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "signed.eml").write_bytes(signed())
+    zone = FakeZone({**dmarc("p=reject"), **keys()})
+    assert explain(["-i", "2001:db8::1", str(tmp_path / "signed.eml")], Resolver(backend=zone)) == 0
+    assert "aligned    dkim:example.org" in told(capsys)
+
+
+def test_explain_of_a_silent_dns(mail: str, capsys: pytest.CaptureFixture[str]) -> None:
+    zone = FakeZone({("_dmarc.example.org", "TXT"): Status.TEMPFAIL})
+    assert explain(["-i", "192.0.2.1", mail], Resolver(backend=zone)) == 75
+    assert any("DNS does not answer for _dmarc.example.org" in line for line in told(capsys))
+
+
+def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]) -> None:
+    rua = "rua=mailto:d@mail.example.org,mailto:d@wants.example,mailto:d@no.example"
+    content = {
+        **dmarc(f"p=quarantine; np=reject; {rua}"),
+        ("example.org._report._dmarc.wants.example", "TXT"): [b"v=DMARC1"],
+        ("example.org", "TXT"): [b"v=spf1 mx -all", b"other"],
+    }
+    assert domain(["example.org"], Resolver(backend=FakeZone(content))) == 0
+    assert told(capsys) == [
+        "  _dmarc.example.org: p=quarantine; np=reject",
+        "  _dmarc.org: no record",
+        "organisation     example.org",
+        "policy           quarantine (record of example.org)",
+        "names below      quarantine; those that do not exist reject",
+        "reports          mailto:d@mail.example.org",
+        "reports          mailto:d@wants.example",
+        "reports          mailto:d@no.example (it has not said that it wants them)",
+        "SPF              v=spf1 mx -all",
+    ]
+
+
+def test_domain_without_a_record_and_with_a_silent_dns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert domain(["none.example"], Resolver(backend=FakeZone({}))) == 1
+    silent = FakeZone({("_dmarc.example", "TXT"): Status.TEMPFAIL})
+    assert domain(["none.example"], Resolver(backend=silent)) == 75
+    assert told(capsys)[-1].startswith("unknown: DNS does not answer for _dmarc.example")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nosuch"], ["explain"], ["explain", "-i", "x"], ["domain"], ["domain", "a..b"], ["domain", "-x"]]
+)
+def test_wrong_arguments_are_usage_errors(arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        run(arguments)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.eml"):
+        run(["explain", "-i", "192.0.2.1", str(tmp_path / "gone.eml")])

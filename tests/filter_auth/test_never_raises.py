@@ -1,0 +1,67 @@
+"""Whatever stands in the fields a stranger writes: the message is judged, and another reader can read what is said."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+
+import authres
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from filter_api.dkim.fields import split
+from filter_api.dmarc.walk import Records
+from filter_api.net.dns import Resolver
+from filter_api.session import Transaction
+from filter_api.testing.dns import FakeZone
+from filter_api.trust import client_at
+from filter_auth.checks import Mail
+from filter_auth.field import field_value, forged
+from filter_auth.filter import build
+from filter_auth.options import Options
+from filter_auth.policy import Facts, rule
+from tests.filter_auth.mail import dmarc, keys
+
+NAMES = (
+    b"From",
+    b"DKIM-Signature",
+    b"ARC-Seal",
+    b"ARC-Message-Signature",
+    b"ARC-Authentication-Results",
+    b"Authentication-Results",
+)
+PIECES = [
+    b"i=1; ", b"i=2; ", b"a=rsa-sha256; ", b"cv=none; ", b"cv=pass; ", b"d=example.org; ", b"s=rsa; ", b"h=from; ",
+    b"b=AAAA; ", b"bh=AAAA; ", b"v=1; ", b"c=relaxed/relaxed; ", b"l=0; ", b"t=99999999999999999999; ", b"x=1; ",
+    b"mx.example.org; ", b"dmarc=pass ", b"header.from=example.org", b'"', b"(", b")", b"\\", b"<", b">", b"@", b",",
+    b"jane@example.org", b"\xff", b"\xc3\xbc.example", b"=", b";", b"\r\n ", b"\r\n\t", b"=?utf-8?q?x?=", b":",
+]  # fmt: skip
+VALUE = st.one_of(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join), st.binary(max_size=60))
+FIELD = st.tuples(st.sampled_from(NAMES), VALUE)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(FIELD, max_size=7), st.binary(max_size=20), st.binary(max_size=20))
+def test_any_header_is_judged_and_what_is_said_can_be_read(
+    fields: list[tuple[bytes, bytes]], sender: bytes, helo: bytes
+) -> None:
+    header = b"".join(name + b": " + value.replace(b"\r\n\r\n", b"") + b"\r\n" for name, value in fields)
+    raws, _ = split(header + b"\r\nhello\r\n")
+    session = client_at(ip_address("192.0.2.1"))
+    session.identity = helo
+    session.transaction = Transaction()
+    session.transaction.sender = sender
+    resolver = Resolver(backend=FakeZone({**dmarc("p=reject"), **keys()}))
+
+    async def inside() -> str:
+        filter_ = build([], resolver)
+        until = asyncio.get_running_loop().time() + 5
+        checked = await filter_.look(session, Mail(raws, [b"hello\r\n"]), until, Records(resolver, until))
+        return field_value("mx.example.org", checked, rule(Facts(checked.found), Options()))
+
+    written = asyncio.run(inside())
+    assert written.isascii()
+    read = authres.AuthenticationResultsHeader.parse("Authentication-Results: " + written.replace("\n", "\r\n"))
+    assert [each.method for each in read.results if each.method != "dkim"] == ["spf", "arc", "dmarc"]
+    for _, value in fields:
+        forged(["mx.example.org"])(value)
