@@ -337,3 +337,17 @@ LEAST_SECONDS: Final = 1.0
 
 #: Bytes set aside for when memory runs out: enough to answer and to refuse what is held. Address space only.
 MEMORY_RESERVE: Final = 1_048_576
+
+# --- lists that are asked through the DNS ----------------------------------------------------------------------------
+
+#: Lists of one filter: each costs a question a session; postscreen's users have a dozen. More are refused at start.
+MAX_DNS_LISTS: Final = 64
+
+#: Characters of a list's domain: the 64 of an IPv6 address by nibbles stand in front, and a name has 253.
+MAX_LIST_DOMAIN: Final = 189
+
+#: Bytes of a file of keys; a larger one is refused: it is something else.
+MAX_KEY_FILE: Final = 65_536
+
+#: Characters of a list's own text (%T) in a reply; the rest is cut, and of the whole reply as well.
+MAX_LIST_TEXT: Final = 300

@@ -107,6 +107,10 @@ class Resolver:
         except TimeoutError:
             return Answer(Status.TEMPFAIL, why="no answer before the deadline")
 
+    def known(self, name: str, kind: str) -> Answer | None:
+        """The answer that is in the cache, for a canonical name; nobody is asked."""
+        return self._cache.get((name, kind))
+
     def forget(self) -> None:
         """Drop every cached answer."""
         self._cache.clear()

@@ -1,0 +1,143 @@
+"""filter-dnsbl and names: of the client, of HELO, of senders and authors; welcome lists want proof, marks their mail."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.net.dns import Status
+from tests.filter_dnsbl.listed import BL, CLIENT, listing, passing, player, told
+
+SENDER = "joe@sender.example"
+BAD = listing("dbl.test", label="sender.example")
+
+
+def test_a_listed_sender_is_refused() -> None:
+    assert told("-b", "dbl.test/s", zone=BAD, sender=SENDER) == "550 5.7.1 192.0.2.5 is listed by dbl.test"
+    assert told("-b", "dbl.test/s", zone=BAD, sender="joe@other.example") == ""
+
+
+def test_a_list_of_domains_passes_its_own_self_test() -> None:
+    zone = dict(BAD)
+    del zone["test.dbl.test", "A"]
+    assert told("-b", "dbl.test/s", zone=zone, sender=SENDER) == ""
+    assert told("-b", "dbl.test/s", zone=BAD | {("invalid.dbl.test", "A"): ["127.0.0.2"]}, sender=SENDER) == ""
+
+
+@pytest.mark.parametrize("helo", ["[192.0.2.5]", "localhost", "x" * 64 + ".example.net", "192.0.2.5"])
+def test_what_no_list_can_know_is_not_asked(helo: str) -> None:
+    smtpd, dns = player("-b", "dbl.test/h", "-b", "bl.test", zone=BL | BAD)
+    with smtpd:
+        client = smtpd.connect(CLIENT)
+        client.helo(helo)
+        assert not client.mail_from().ok  # the other list counts
+    assert not [
+        name for name, _ in dns.asked if name.endswith("dbl.test") and name.split(".")[0] not in {"test", "invalid"}
+    ]
+
+
+def test_a_name_that_would_be_too_long_with_the_list_is_left_out() -> None:
+    helo = ".".join(["x" * 60] * 4) + ".net"
+    smtpd, dns = player("-b", "dbl.test/h", "-b", "bl.test", zone=BL | BAD)
+    with smtpd:
+        client = smtpd.connect(CLIENT)
+        client.helo(helo)
+        assert not client.mail_from().ok
+    assert not [name for name, _ in dns.asked if "xxx" in name]
+
+
+def test_a_listed_helo_name_is_refused() -> None:
+    zone = listing("dbl.test", label="client.example.net")
+    assert told("-b", "dbl.test/h", zone=zone) == "550 5.7.1 192.0.2.5 is listed by dbl.test"
+
+
+def test_nothing_is_asked_about_the_null_sender() -> None:
+    smtpd, dns = player("-b", "dbl.test/s", zone=BAD)
+    with smtpd:
+        client = smtpd.connect(CLIENT)
+        client.helo("sender.example")
+        assert client.mail_from("").ok
+    assert dns.asked == []
+
+
+@pytest.mark.parametrize("rdns", [None, "<unknown>", "127.0.1.16", ""])
+def test_a_client_without_a_name_is_not_asked_for_it(rdns: str | None) -> None:
+    smtpd, dns = player("-b", "dbl.test/p", zone=BAD)
+    with smtpd:
+        assert smtpd.connect(CLIENT, rdns=rdns, fcrdns="fail").mail_from().ok
+    assert dns.asked == []
+
+
+GOOD_NAME = BL | listing("wl.test", label="mx.example.net")
+
+
+@pytest.mark.parametrize(("fcrdns", "accepted"), [("pass", True), ("fail", False)])
+def test_a_name_is_welcome_only_if_it_leads_back(fcrdns: str, accepted: bool) -> None:
+    smtpd, _ = player("-b", "bl.test", "-b", "wl.test*-1/p", zone=GOOD_NAME)
+    with smtpd:
+        assert smtpd.connect(CLIENT, rdns="mx.example.net", fcrdns=fcrdns).mail_from().ok is accepted
+
+
+IN_DOUBT = "451 4.7.1 a list that may welcome you does not answer, try again later"
+
+
+@pytest.mark.parametrize(
+    ("record", "reply"),
+    [
+        (["v=spf1 ip4:192.0.2.5 -all"], ""),
+        (["v=spf1 -all"], "550 5.7.1 192.0.2.5 is listed by bl.test"),
+        ([], "550 5.7.1 192.0.2.5 is listed by bl.test"),
+        (Status.TEMPFAIL, IN_DOUBT),
+    ],
+)
+def test_a_sender_is_welcome_only_if_spf_vouches_for_it(record: list[str] | Status, reply: str) -> None:
+    zone = BL | listing("wl.test", label="sender.example") | {("sender.example", "TXT"): record}
+    assert told("-b", "bl.test", "-b", "wl.test*-1/s", zone=zone, sender=SENDER) == reply
+
+
+def test_a_client_between_the_thresholds_is_marked_and_said_to_be_grey() -> None:
+    smtpd, _ = player("-b", "bl.test*2", "-s", "1:2:3")
+    with smtpd:
+        client = smtpd.connect(CLIENT)
+        assert client.mail_from().verdict == "junk"
+        assert client.rcpt_to().ok
+        assert any("action=junk" in line and "grey=yes" in line for line in smtpd.log)
+
+
+def test_a_grey_client_passes_with_a_hint_in_the_log() -> None:
+    smtpd, _ = player("-b", "bl.test*1", "-s", "1:2:3")
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail_from().verdict == "proceed"
+        assert any("points=1" in line and "grey=yes" in line for line in smtpd.log)
+
+
+def test_a_listed_sender_marks_its_own_mail_only() -> None:
+    smtpd, _ = player("-m", "-b", "dbl.test/s", "-b", "bl.test", zone=BAD | passing("bl.test"))
+    with smtpd:
+        client = smtpd.connect(CLIENT)
+        verdicts = []
+        for sender in (SENDER, "joe@other.example"):
+            verdicts += [client.mail_from(sender).verdict, client.rcpt_to().verdict, client.data().verdict]
+            client.rset()
+    assert verdicts == ["proceed", "proceed", "junk", "proceed", "proceed", "proceed"]
+
+
+def test_a_listed_client_marks_all_of_its_mails() -> None:
+    assert told("-m", "-b", "bl.test") == "junk"
+
+
+MAIL = b"From: Joe <joe@%s>\r\nSubject: x\r\n\r\nx\r\n"
+
+
+def test_a_listed_author_is_refused_at_the_end_of_the_message() -> None:
+    smtpd, _ = player("-a", "-b", "dbl.test/a", zone=BAD)
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail(MAIL % b"other.example").ok
+        refused = smtpd.connect(CLIENT).mail(MAIL % b"sender.example")
+        assert refused.reply == "550 5.7.1 192.0.2.5 is listed by dbl.test"
+
+
+def test_a_listed_author_marks_his_mail() -> None:
+    smtpd, _ = player("-am", "-b", "dbl.test/a", zone=BAD)
+    with smtpd:
+        assert b"X-Spam: Yes" not in smtpd.connect(CLIENT).mail(MAIL % b"other.example").text
+        assert b"X-Spam: Yes" in smtpd.connect(CLIENT).mail(MAIL % b"sender.example").text
