@@ -1,4 +1,4 @@
-"""filter-dnsbl and names: of the client, of HELO, of senders and authors; welcome lists want proof, marks their mail."""
+"""filter-dnsbl and names: of clients, HELO, senders, authors; a welcome wants proof, a sender marks its mail only."""
 
 from __future__ import annotations
 

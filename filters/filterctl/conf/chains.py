@@ -18,13 +18,14 @@ PHASES = ("connect", "helo", "ehlo", "starttls", "auth", "mail-from", "rcpt-to",
 
 LETTERS = {
     "filter-rdns": "fHmp:r:S",
+    "filter-dnsbl": "ab:f:k:mp:qr:s:",
     "filter-dyndns": "e:f:j:mp:r:s:x",
     "filter-lists": "5c:d:mp:",
     "filter-greylist": "5a:b:c:f:G:k:M:os:t:uwx",
 }
 """Filters of this suite whose options matter here, with their own letters."""
 
-MARKS_WITH = {"filter-rdns": "m", "filter-dyndns": "mj", "filter-lists": "m"}
+MARKS_WITH = {"filter-rdns": "m", "filter-dnsbl": "m", "filter-dyndns": "mj", "filter-lists": "m"}
 """Letters that make a filter answer junk, which these do at mail-from."""
 
 _LOOKS_AT_NO_MESSAGE = {"filter-rdns", "filter-dyndns", "filter-lists", "filter-greylist"}
