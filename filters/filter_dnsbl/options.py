@@ -104,6 +104,6 @@ def _thresholds(values: Mapping[str, str]) -> Thresholds:
 
 
 def _text(value: str) -> str:
-    if re.search(r"%(?![ALT%])", value):
+    if "%" in re.sub("%[ALT%]", "", value):
         raise UsageError(f"-r {printable(value, 40)}: after % stands A, L, T or another %")
     return parse_reply_text(value, enhanced="5.7.1")

@@ -6,6 +6,7 @@ from filter_api.errors import UsageError
 from filterctl.__main__ import load
 
 SUBJECTS = {
+    "dnsbl": "filter_dnsbl.ctl",
     "dyndns": "filter_dyndns.ctl",
     "greylist": "filter_greylist.ctl",
     "rdns": "filter_rdns.ctl",

@@ -6,7 +6,7 @@ Answers that are in the cache are there at once, so that mostly nobody waits and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from filter_api.net.dns import Resolver
@@ -60,6 +60,12 @@ class Inquiry:
     def tally(self) -> Tally:
         """What is known now."""
         return add_up(self._questions.values(), self.proven)
+
+    def readings(self) -> Iterator[tuple[Entry, Subject, Reading | None]]:
+        """Each list with whom it was asked about and what it said; None if it has not answered. To explain verdicts."""
+        for question in self._questions.values():
+            for entry, subjects in question.entries.items():
+                yield entry, subjects[0], question.reading
 
     @property
     def wants_proof(self) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from filter_api.errors import ConfigError, UsageError
 from filter_api.text.escape import printable
 from filterctl.conf.chains import Member, remarks
+from filterctl.conf.deadlists import dead_lists
 from filterctl.conf.lexer import Place
 from filterctl.conf.members import commands
 from filterctl.conf.shellwords import split
@@ -152,6 +153,8 @@ def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) ->
         yield "error", f"{program} {outcome.problem}"
     for line in outcome.complaints:
         yield "error" if outcome.problem else "warning", line
+    for command in [words, *commands(words)]:
+        yield from (("warning", f"{name} has ended: ask it no more") for name in dead_lists(command))
     if outcome.problem or not outcome.as_user:
         named = dict.fromkeys(word for command in [words, *commands(words)] for word in command[1:])
         yield from (("error", reason) for path in _paths(named) if (reason := why_not(path, who)))
