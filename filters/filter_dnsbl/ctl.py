@@ -47,7 +47,7 @@ _KINDS = {"4": "IPv4", "6": "IPv6", "d": "domains"}
 
 def run(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError and ConfigError; `resolver` is for tests."""
-    verbs = {"explain": explain, "test": test, "own": own}
+    verbs = {"explain": explain, "test": check_lists, "own": own}
     if not arguments or arguments[0] not in verbs:
         raise UsageError("explain, test or own?")
     return verbs[arguments[0]](arguments[1:], resolver)
@@ -92,7 +92,7 @@ def _line(entry: Entry, reading: Reading | None) -> str:
     return f"{points:>4}  {entry.zone.shown:<32} {printable(said, 300)}"
 
 
-def test(arguments: list[str], resolver: Resolver | None = None) -> int:
+def check_lists(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The self tests of all lists (RFC 5782, section 5)."""
     options, rest = _split(arguments)
     if rest:
@@ -166,5 +166,3 @@ def _address(text: str) -> Address:
         return plain_address(ipaddress.ip_address(text))
     except ValueError:
         raise UsageError(f"not an address: {printable(text, 80)}") from None
-
-

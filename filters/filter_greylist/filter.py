@@ -22,6 +22,7 @@ from filter_api.errors import CannotCheck
 from filter_api.message.message import Message
 from filter_api.net.breaker import Breaker
 from filter_api.net.dns import Resolver
+from filter_api.net.dnsbl import SelfTests
 from filter_api.net.vouching import Vouching
 from filter_api.session import PerTransaction, Session
 from filter_api.text.addresses import Address, is_role_address, parse_source
@@ -29,6 +30,7 @@ from filter_api.wanted import Wanted
 from filter_greylist.deciding.clock import CurrentClock, SteadyClock
 from filter_greylist.deciding.judge import Case, Judge
 from filter_greylist.deciding.learner import Learner
+from filter_greylist.deciding.listed import ListedClients
 from filter_greylist.deciding.tarpit import Tarpit
 from filter_greylist.deciding.trap import LowPriorityMx, SeenClients, Traps
 from filter_greylist.deciding.upkeep import Upkeep
@@ -112,6 +114,16 @@ class Greylist(TrustingFilter):
     def judge(self) -> Judge:
         """Decides."""
         return Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
+
+    @cached_property
+    def listed(self) -> ListedClients:
+        """Asks the lists of -l."""
+        made = (self.resolver, self.monotonic)
+        tests = SelfTests(*made) if self._own_resolver else self.context.shared(SelfTests, *made)
+        return ListedClients(self.own.lists, self.resolver, tests, self._list_says, self.monotonic)
+
+    def _list_says(self, shown: str, why: str) -> None:
+        self.log.warning(None, "list", list=shown, why=why)
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +239,7 @@ class Greylist(TrustingFilter):
             null_sender=sender == b"",
             trap=trap,
             trap_settled=self.traps.is_settled(trap),
-            suspicious=not self.own.suspicious_only or _suspicious(session),
+            suspicious=await self._is_suspicious(session, address, case.deadline),
             low_mx=self.own.low_mx is not None
             and not self.seen.has(self._network(address), self.monotonic())
             and self.low_mx.out_of_order(
@@ -237,6 +249,12 @@ class Greylist(TrustingFilter):
         outcome = await self.judge.judge(case, facts)
         self._keep(session, outcome, case.now)
         return outcome
+
+    async def _is_suspicious(self, session: Session, address: Address, deadline: float) -> bool:
+        """Options -l and -u: whether this client waits; without them everybody does."""
+        if self.own.lists and (waits := await self.listed.waits(address, deadline)) is not None:
+            return waits
+        return _suspicious(session) if self.own.suspicious_only else not self.own.lists
 
     def _keep(self, session: Session, outcome: Outcome, now: int) -> None:
         """Note what a commit will make white; nothing for all the others, of whom there are many."""

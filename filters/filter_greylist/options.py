@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
+from filter_api.bounds import MAX_DNS_LISTS
 from filter_api.errors import UsageError
 from filter_api.files.tables import AddressTable, DomainTable
+from filter_api.net.dnsbl import Entry
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_seconds
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
+from filter_greylist.deciding.listed import parse_client_list
 from filter_greylist.deciding.tarpit import LONGEST
 from filter_greylist.rules.key import Prefixes
 from filter_greylist.rules.records import Timers
@@ -20,9 +23,9 @@ from filter_greylist.store.target import parse_target
 
 USAGE = (
     "filter-greylist [-5oux] [-a file] [-b network:tuples:hosts] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6]"
-    f" [-M address] [-s seconds] [-t file] {COMMON_USAGE}"
+    f" [-l list] ... [-M address] [-s seconds] [-t file] {COMMON_USAGE}"
 )
-LETTERS = "5a:b:c:f:G:k:M:os:t:uwx"
+LETTERS = "5a:b:c:f:G:k:l:M:os:t:uwx"
 
 YEAR_HOURS = 24 * 366
 
@@ -38,6 +41,7 @@ class Options(NamedTuple):
     store: Spec = Spec(DEFAULT_PATH, DEFAULT_PATH)
     timers: Timers = Timers()
     prefixes: Prefixes = Prefixes()
+    lists: tuple[Entry, ...] = ()
     low_mx: Address | None = None
     learn: bool = False
     tarpit: float = 0.0
@@ -58,6 +62,9 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
             raise UsageError(_NO_WINDOW)
         name, read = _READ[option]
         values[name] = read(value)
+    values["lists"] = tuple(_list(value) for option, value in own if option == "-l")
+    if len(values["lists"]) > MAX_DNS_LISTS:
+        raise UsageError(f"-l: more than {MAX_DNS_LISTS} lists; ask fewer")
     return Options(**values), common
 
 
@@ -105,6 +112,13 @@ def _low_mx(value: str) -> Address:
     return address
 
 
+def _list(value: str) -> Entry:
+    try:
+        return parse_client_list(value)
+    except ValueError as error:
+        raise UsageError(f"-l: {error}") from None
+
+
 def _store(value: str) -> Spec:
     spec = parse_spec(value)
     if not spec.is_path:
@@ -124,6 +138,7 @@ _READ: dict[str, tuple[str, Callable[[str], object]]] = {
     "-f": ("store", _store),
     "-G": ("timers", parse_timers),
     "-k": ("prefixes", parse_prefixes),
+    "-l": ("lists", lambda _: ()),
     "-M": ("low_mx", _low_mx),
     "-o": ("learn", lambda _: True),
     "-s": ("tarpit", lambda value: parse_seconds("-s", value, LONGEST)),

@@ -21,7 +21,7 @@ LETTERS = {
     "filter-dnsbl": "ab:f:k:mp:qr:s:",
     "filter-dyndns": "e:f:j:mp:r:s:x",
     "filter-lists": "5c:d:mp:",
-    "filter-greylist": "5a:b:c:f:G:k:M:os:t:uwx",
+    "filter-greylist": "5a:b:c:f:G:k:l:M:os:t:uwx",
 }
 """Filters of this suite whose options matter here, with their own letters."""
 

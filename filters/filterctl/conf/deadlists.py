@@ -7,13 +7,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from filter_api.bounds import MAX_KEY_FILE
 from filter_api.net.dnsbl.answers import is_dead
 from filter_api.options import COMMON_LETTERS
 from filter_api.text.lines import content_lines
 from filterctl.conf.chains import LETTERS
 
 _GIVEN = {"filter-dnsbl": "-b", "filter-greylist": "-l"}
+_FILE_BYTES = 65_536
 _FILES = {"filter-dnsbl": "-f"}
 
 
@@ -40,7 +40,7 @@ def _words(command: Sequence[str]) -> Iterator[str]:
 def _lines(path: str) -> list[str]:
     try:
         with open(path, "rb") as file:
-            return [line.text.decode("latin-1") for line in content_lines(file.read(MAX_KEY_FILE))]
+            return [line.text.decode("latin-1") for line in content_lines(file.read(_FILE_BYTES))]
     except OSError:
         return []  # the dry run tells
 

@@ -212,3 +212,13 @@ def test_names_without_definition_and_chroots(run: Check) -> None:
     assert status == 1
     assert "smtpd.conf:2: error: filter b is not defined" in lines
     assert "smtpd.conf:1: note: filter a: not started, as it runs in a chroot" in lines
+
+
+def test_lists_that_have_ended_are_named(make: Make, run: Check) -> None:
+    path = make("filter-dnsbl", "mail-from")
+    path.write_text(path.read_text().replace('"f:mr:"', '"b:"'))
+    status, lines = run(
+        f'filter "f" proc-exec "filter-dnsbl -b \'dnsbl.sorbs.net*2\'" user "{USER}"\nlisten on lo0 filter "f"\n'
+    )
+    assert status == 0, lines
+    assert "smtpd.conf:1: warning: filter f: dnsbl.sorbs.net has ended: ask it no more" in lines
