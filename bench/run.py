@@ -38,6 +38,7 @@ PARTS = {
     "endtoend": ("Under a real smtpd", "endtoend:figures"),
     "dyndns": ("Residential clients by name", "dyndns:figures"),
     "lists": ("Lists of addresses", "lists:figures"),
+    "dnsbl": ("Lists in the DNS", "dnsbl:figures"),
     "clamav": ("filter-clamav", "scanners:clamav"),
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "auth": ("filter-auth", "auth:figures"),
