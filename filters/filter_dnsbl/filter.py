@@ -50,6 +50,7 @@ class DnsLists(JudgingFilter):
     name: ClassVar[str] = "filter-dnsbl"
     default_failure: ClassVar[Failure] = Failure.ACCEPT
     command_deadline: ClassVar[float] = 4.0
+    later: ClassVar[tuple[str, ...]] = (*JudgingFilter.later, "filter_api.dkim.mailboxes")
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "no list of senders can be asked, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.1", "no list of senders can be asked")
 
@@ -176,8 +177,7 @@ class DnsLists(JudgingFilter):
     def _decide(self, session: Session, phase: Phase, tally: Tally, said: str = "") -> Decision:
         """What the options make of a tally. Raises CannotCheck where no list has answered."""
         thresholds, action = self.own.thresholds, policy.level(tally.points, self.own.thresholds)
-        if tally.all_failed:
-            raise CannotCheck("no list answers")
+        self._check_answered(tally)
         facts = policy.facts_of(tally, action)
         if action is Action.REFUSE and phase in {self.own.phase, _later(self.own.phase)}:
             if policy.is_doubtful(tally, thresholds):
@@ -187,6 +187,11 @@ class DnsLists(JudgingFilter):
         if action is Action.MARK and phase is Phase.MAIL_FROM and self._client_level(session) is Action.MARK:
             return Junk(facts=facts)
         return Proceed(facts=facts) if tally.hits else Proceed()
+
+    def _check_answered(self, tally: Tally) -> None:
+        """Raises CannotCheck where no list has answered, and an answer could have mattered."""
+        if tally.all_failed and not policy.is_settled(tally, self.own.thresholds):
+            raise CannotCheck("no list answers")
 
     def _client_level(self, session: Session) -> Action:
         """What the client is worth alone: a mark at mail-from holds for all of its mails."""
@@ -227,6 +232,7 @@ class DnsLists(JudgingFilter):
             return Verdict()
         self._ask(self.mails[session], [subject_of_domain("a", domain) for domain in _author_domains(message)])
         tally = await self._wait(session, session.sender, deadline)
+        self._check_answered(tally)
         action = policy.level(tally.points, self.own.thresholds)
         facts = policy.facts_of(tally, action) if tally.hits else {}
         if action is Action.REFUSE:

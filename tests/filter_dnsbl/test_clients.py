@@ -189,6 +189,12 @@ def test_if_no_list_answers_the_failure_policy_does(options: tuple[str, ...], re
     assert told("-b", "bl.test", "-b", "other.test", *options, zone=half) == ""
 
 
+def test_lists_that_have_not_answered_yet_and_cannot_matter_are_no_failure() -> None:
+    """Nothing is waited for, as one point is below all thresholds; so nothing has failed, either."""
+    zone: Entries = passing("bl.test") | {(f"{BACKWARDS}.bl.test", "A"): Slow(60.0)}
+    assert told("-b", "bl.test", "-s", "-:-:3", "-F", "tempfail", zone=zone) == ""
+
+
 def test_who_has_authenticated_is_accepted_and_his_sender_not_asked() -> None:
     smtpd, dns = player("-b", "bl.test", "-b", "bl.test/s")
     with smtpd:

@@ -136,6 +136,14 @@ def test_a_listed_author_is_refused_at_the_end_of_the_message() -> None:
         assert refused.reply == "550 5.7.1 192.0.2.5 is listed by dbl.test"
 
 
+@pytest.mark.parametrize(("options", "code"), [(("-F", "tempfail"), "451"), ((), "")])
+def test_authors_of_whom_no_list_answers_are_left_to_the_failure_policy(options: tuple[str, ...], code: str) -> None:
+    zone = {("sender.example.dbl.test", "A"): Status.TEMPFAIL}
+    smtpd, _ = player("-a", "-b", "dbl.test/a", *options, zone=zone)
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail(MAIL % b"sender.example").reply[:3] == code
+
+
 def test_a_listed_author_marks_his_mail() -> None:
     smtpd, _ = player("-am", "-b", "dbl.test/a", zone=BAD)
     with smtpd:

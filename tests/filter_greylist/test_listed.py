@@ -50,6 +50,13 @@ def test_a_list_that_fails_its_self_test_makes_nobody_wait(tmp_path: Path) -> No
         assert any("list=bl.test" in line for line in smtpd.log)
 
 
+def test_if_the_only_list_is_broken_nobody_waits(tmp_path: Path) -> None:
+    zone = {("1.2.0.192.bl.test", "A"): ["127.0.0.2"]}
+    with Smtpd(tmp_path, "-l", "bl.test", zone=zone) as smtpd:
+        assert smtpd.offer("192.0.2.1") == ""
+        assert smtpd.offer("192.0.2.1") == ""
+
+
 def test_with_u_suspicious_clients_wait_as_well(tmp_path: Path) -> None:
     with Smtpd(tmp_path, "-u", *OPTIONS, zone=LISTS) as smtpd:
         assert smtpd.offer("192.0.2.3", rdns=None) == GREYLISTED

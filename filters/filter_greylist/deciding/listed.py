@@ -35,7 +35,7 @@ class ListedClients:
             tally = inquiry.tally()
         finally:
             inquiry.close()
-        if tally.all_failed:
+        if tally.all_failed and tally.low != tally.high:
             return True
         return tally.points > 0 if tally.points else None
 
