@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.net.dns import Resolver, Status
+from filter_api.net.dns import Answer, Resolver, Status
 from filter_api.testing import FakeZone, Player
 from filter_dnsbl.filter import build
 from filter_dnsbl.options import Thresholds, parse
@@ -76,6 +77,14 @@ def test_a_bad_file_at_run_time_leaves_the_old_one_in_use(tmp_path: Path, caplog
 KEY = "abcdefghij0123456789"
 
 
+class Telltale(FakeZone):
+    """Its trouble names the question, as that of real resolvers does."""
+
+    async def query(self, name: str, kind: str, timeout: float) -> Answer:
+        answer = await super().query(name, kind, timeout)
+        return replace(answer, why=f"no answer to {name}") if answer.status is Status.TEMPFAIL else answer
+
+
 @pytest.mark.parametrize("trouble", [False, True])
 def test_a_key_is_in_no_reply_no_log_and_no_error(tmp_path: Path, trouble: bool) -> None:
     keys = tmp_path / "keys"
@@ -87,7 +96,7 @@ def test_a_key_is_in_no_reply_no_log_and_no_error(tmp_path: Path, trouble: bool)
         zone[f"{BACKWARDS}.{KEY}.zen.test", "A"] = Status.TEMPFAIL
     built = build(
         ["-v", "-k", str(keys), "-b", "@dqs@.zen.test", "-r", "%L says %T", "-F", "tempfail"],
-        Resolver(backend=FakeZone(zone)),
+        Resolver(backend=Telltale(zone)),
     )
     with Player(built) as smtpd:
         reply = smtpd.connect(CLIENT).mail_from().reply
