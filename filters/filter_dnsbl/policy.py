@@ -51,7 +51,7 @@ def is_doubtful(tally: Tally, thresholds: Thresholds) -> bool:
 
 def facts_of(tally: Tally, action: Action) -> dict[str, object]:
     """For the log: the points, and the lists with their answers and weights."""
-    facts: dict[str, object] = {"reason": "listed", "points": tally.points, "lists": ",".join(map(str, tally.hits))}
+    facts: dict[str, object] = {"reason": "dnsbl", "points": tally.points, "lists": ",".join(map(str, tally.hits))}
     return facts | {"grey": True} if action >= Action.GREY else facts
 
 

@@ -137,7 +137,7 @@ def test_a_welcome_list_outweighs_and_the_log_shows_both() -> None:
     smtpd, _ = player("-b", "bl.test*3", "-b", "wl.test*-2", "-s", "-:-:3", zone=WELCOME)
     with smtpd:
         assert smtpd.connect(CLIENT).mail_from().ok
-        assert any("points=1 lists=bl.test=127.0.0.2*3,wl.test=127.0.5.1*-2" in line for line in smtpd.log)
+        assert any("reason=dnsbl points=1 lists=bl.test=127.0.0.2*3,wl.test=127.0.5.1*-2" in line for line in smtpd.log)
 
 
 def test_the_verdict_waits_for_a_welcome_list() -> None:

@@ -69,6 +69,12 @@ REASONS: Final[dict[str, Remedy]] = {
         f"an entry in a white list that follows it in lists.conf, or {_EXEMPTED}",
         ("filterctl lists test {client}", _EXEMPT),
     ),
+    "dnsbl": Remedy(
+        "lists in the DNS know the client, its sender or its author, or a welcome list does not answer",
+        "the lists of -b and -f, the points of -s",
+        f"the client's removal from the lists, or {_EXEMPTED}",
+        ("filterctl dnsbl explain -f /etc/mail/dnsbl {client}", _EXEMPT),
+    ),
     "new": Remedy("sender, recipient and client are seen for the first time", "the greylist", _LATER, _WHITE),
     "early": Remedy("it came back before its time was over", "the greylist", _LATER, _WHITE),
     "full": Remedy("the greylist has no room to remember it", "the greylist", "it is tried again later", _WHITE),
