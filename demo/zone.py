@@ -21,6 +21,9 @@ LISTED: Final = "198.51.100.200"
 """In examples/tables/blacklist."""
 SPARED: Final = "198.51.100.201"
 """There, too, and in examples/tables/nospamd."""
+IN_A_DNS_LIST: Final = "192.0.2.210"
+WELCOMED: Final = "192.0.2.211"
+"""In the same list of the DNS, and in one that welcomes it."""
 POOL: Final = ("192.0.2.130", "198.51.100.130")
 """Two of the many servers of a large sender, which its SPF record names."""
 LARGE: Final = "192.0.2.180"
@@ -34,6 +37,8 @@ _SERVERS: Final[dict[str, str]] = {
     GOOD: "mx1.good.example",
     MISMATCH: "mail.bank.example",
     SPARED: "mx.spared.example",
+    IN_A_DNS_LIST: "mx.onlist.example",
+    WELCOMED: "mx.welcomed.example",
     SERVER_AT_DSL_FORUM: "mail.dslreports.example",
     POOL[0]: "out1.pool.example",
     POOL[1]: "out2.pool.example",
@@ -47,6 +52,10 @@ ZONE: Final[dict[str, str | list[str] | Trouble | Slow]] = {
     **_SERVERS,
     **{name: [f"A {address}"] for address, name in _SERVERS.items()},
     **{name.partition(".")[2]: [f"MX 10 {name}."] for name in _SERVERS.values()},
+    **{f"2.0.0.127.{kind}.lists.example": ["A 127.0.0.2"] for kind in ("bl", "welcome")},
+    "210.2.0.192.bl.lists.example": ["A 127.0.0.2"],
+    "211.2.0.192.bl.lists.example": ["A 127.0.0.2"],
+    "211.2.0.192.welcome.lists.example": ["A 127.0.5.1"],
     GOOD_IPV6: "mx1.good.example",
     "mx1.good.example": [f"A {GOOD}", f"AAAA {GOOD_IPV6}"],
     "mail.bank.example": ["A 192.0.2.99"],

@@ -1,4 +1,4 @@
-"""Clients judged by who they are: the builtin blocklist, filter-lists, filter-rdns and filter-dyndns."""
+"""Clients judged by who they are: the builtin blocklist, filter-lists, filter-rdns, filter-dyndns, filter-dnsbl."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ CLIENTS: Final = (
     visit("address as its name", zone.NAME_IS_ADDRESS, 550),
     visit("residential line", zone.RESIDENTIAL, 550),
     visit("residential line", zone.RESIDENTIAL_IPV6, 550),
+    visit("in a list of the DNS", zone.IN_A_DNS_LIST, 550, helo="mx.onlist.example", sender="a@onlist.example"),
+    visit("in it, but welcomed", zone.WELCOMED, 250, helo="mx.welcomed.example", sender="a@welcomed.example"),
     visit("DNS broken", zone.BROKEN, 451),
     visit("good server", zone.GOOD, 550, helo="localhost", what='says "EHLO localhost"'),
     visit("good server", zone.GOOD, 550, helo="mx.example.org", what="says it is us"),

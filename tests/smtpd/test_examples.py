@@ -50,6 +50,7 @@ def files() -> dict[str, str | bytes]:
         "/etc/mail/arc-sealers": (EXAMPLES / "tables" / "arc-sealers").read_bytes(),
         "/etc/mail/our_domains": (EXAMPLES / "tables" / "our_domains").read_bytes(),
         "/etc/mail/filters": (EXAMPLES / "tables" / "filters").read_bytes(),
+        "/etc/mail/dnsbl": (EXAMPLES / "tables" / "dnsbl").read_bytes(),
         "/etc/mail/traps": (EXAMPLES / "tables" / "traps").read_bytes(),
         "/etc/mail/exempt": (EXAMPLES / "tables" / "exempt").read_bytes(),
         "/etc/mail/our-networks": (EXAMPLES / "tables" / "our-networks").read_bytes(),
