@@ -16,7 +16,7 @@ from filter_chain.options import parse
 
 NAME: Final = "filter-chain"
 
-MEMBERS: Final = ("rdns", "dyndns", "lists", "greylist", "auth", "clamav", "spamassassin", "dkimsign")
+MEMBERS: Final = ("rdns", "dyndns", "lists", "dnsbl", "greylist", "auth", "clamav", "spamassassin", "dkimsign")
 """What may be a member: filter-NAME(8), in package ``filter_NAME``."""
 
 _SIGNER: Final = "dkimsign"

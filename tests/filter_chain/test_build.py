@@ -156,7 +156,7 @@ def test_the_program_ends_with_status_1_before_it_registers_and_shows_how_it_is_
     assert done.stdout == b""
     first, second = done.stderr.decode().splitlines()
     assert first.endswith(
-        "nosuch is no member: there are rdns, dyndns, lists, greylist, auth, clamav, spamassassin, dkimsign"
+        "nosuch is no member: there are rdns, dyndns, lists, dnsbl, greylist, auth, clamav, spamassassin, dkimsign"
     )
     assert second.startswith("usage: filter-chain [-LnpvV] [-f file] [-N networks] [-W file] [member [options]")
 
