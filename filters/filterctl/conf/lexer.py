@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 from filter_api.errors import ConfigError
 
+MAX_STRING = 8094
+"""Characters in quotes: what fits into the buffer of smtpd's lexer (``buf`` in yylex, 8096 bytes)."""
+
 _TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r]+|\\\n|\#(?:\\.|[^\\\n])*)
+    r"""(?P<blank>[ \t]+|\\\n|\#(?:\\.|[^\\\n])*)
       | (?P<newline>\n)
       | (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
       | \$(?P<macro>\w+)
-      | (?P<mark>[{}()!=,<>])
+      | (?P<mark>[{}()!=,<>\r])
       | (?P<word>(?:\\[^\n]|[^\s{}()!=\#,<>"'\\])+)
       | (?P<bad>.)
     """,
@@ -82,7 +85,10 @@ def _tokens(text: str, path: str, macros: dict[str, str]) -> Iterator[Token]:
         if kind == "bad":
             raise ConfigError(f"{place}: the quote is not closed" if value in "\"'" else f"{place}: stray {value!r}")
         if kind == "quoted":
-            yield Token(_ESCAPE.sub(_escaped(value[0]), value[1:-1]).replace("\n", ""), True, place)
+            string = _ESCAPE.sub(_escaped(value[0]), value[1:-1]).replace("\n", "")
+            if len(string) > MAX_STRING:
+                raise ConfigError(f"{place}: a string of more than {MAX_STRING} characters: put options into a file")
+            yield Token(string, True, place)
         elif kind == "macro":
             yield from _expanded(found["macro"], place, macros)
         elif kind == "word":

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, named
+from filterctl.conf.grammar import faults, is_old
 from filterctl.conf.lexer import Place, Token, statements
 
 MAX_INCLUDES = 64
@@ -67,6 +68,7 @@ class Configuration:
     problems: list[tuple[Place, str]] = field(default_factory=list)
     missing: list[tuple[Place, str, str]] = field(default_factory=list)
     relative: list[tuple[Place, str]] = field(default_factory=list)
+    socket: Place | None = None
     max_message_size: int = 35 * 1024 * 1024
 
     def chain(self, use: Use) -> list[FilterDefinition]:
@@ -133,6 +135,9 @@ def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[l
 
 def _take(configuration: Configuration, statement: list[Token]) -> None:
     keyword, place = statement[0].text, statement[0].place
+    configuration.problems += [(place, why) for why in faults(statement)]
+    if keyword == "filter" and is_old(statement):
+        return
     if keyword == "proc" and len(statement) >= 3:
         if configuration.processes.setdefault(statement[1].text, (place, _command(statement[2:])))[0] != place:
             configuration.problems.append((place, f"proc {statement[1].text} is defined twice"))
@@ -143,6 +148,12 @@ def _take(configuration: Configuration, statement: list[Token]) -> None:
     elif keyword == "include" and len(statement) > 1 and not os.path.isabs(statement[1].text):
         configuration.relative.append((place, statement[1].text))
     elif keyword == "listen":
+        if len(statement) > 2 and statement[2].text == "socket" and not statement[2].quoted:
+            if configuration.socket is not None:
+                configuration.problems.append(
+                    (place, f"a second listener on the socket: join it with {configuration.socket}")
+                )
+            configuration.socket = place
         _use(configuration, statement, outgoing=False)
     elif keyword == "action":
         _use(configuration, statement, outgoing=True)

@@ -70,14 +70,14 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 TEXT = """\
 libexec = "/usr/local/libexec/smtpd"
 proc shared "filter-greylist -f /var/db/greylist" user _greylist
-filter rdns proc-exec "filter-rdns -r \\"no \\\\o/\\"" user _a group _b
+filter "rdns" proc-exec "filter-rdns -r \\"no \\\\o/\\"" user _a group _b
 filter grey proc shared
-filter dkim proc-exec "/opt/filter-dkimsign -d x" chroot /var/empty
+filter dkim proc-exec "/opt/filter-dkimsign -d x" chroot "/var/empty"
 filter dyn phase connect match rdns regex <dynamic> junk
 filter txt phase connect match !fcrdns disconnect "550 junk and bypass"
-filter mx chain { rdns, grey,
+filter "mx" chain { "rdns", grey,
     dyn }
-listen on egress port 25 tls pki x filter mx
+listen on egress port 25 tls pki x filter "mx"
 listen on lo0 port 10025 masquerade <senders> filter { dkim, "rdns" } hostname y
 listen on socket
 action out relay helo x filter grey
