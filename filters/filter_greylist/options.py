@@ -31,6 +31,16 @@ YEAR_HOURS = 24 * 366
 
 _NO_WINDOW = "-w: there is no window trick, smtpd speaks with greylisted clients itself; see docs/migrating.md"
 
+_OF_SPAMD = {
+    "y": "hosts share one store, with -f redis://host",
+    "Y": "hosts share one store, with -f redis://host",
+    "4": "trapped clients get 450 unless -5 is given",
+    "S": "nobody is stuttered at",
+    "h": "smtpd has the host name",
+    "C": "smtpd has the certificates",
+}
+"""Options of spamd(8) that mean nothing here, and why."""
+
 
 class Options(NamedTuple):
     """The filter's own options, with their defaults."""
@@ -55,6 +65,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read the command line. Raises UsageError, ConfigError and VersionWanted."""
     if any(word.startswith("-w") for word in arguments):  # before its argument is found to be one too many
         raise UsageError(_NO_WINDOW)
+    _refuse_spamds(arguments)
     own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True)
     values: dict[str, Any] = {}
     for option, value in own:
@@ -66,6 +77,16 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     if len(values["lists"]) > MAX_DNS_LISTS:
         raise UsageError(f"-l: more than {MAX_DNS_LISTS} lists; ask fewer")
     return Options(**values), common
+
+
+def _refuse_spamds(arguments: Sequence[str]) -> None:
+    """UsageError for the options of a spamd(8) line that was copied."""
+    for word, following in zip(arguments, [*arguments, "-"][1:], strict=True):
+        why = _OF_SPAMD.get(word[1:2]) if word.startswith("-") else None
+        if why is not None:
+            raise UsageError(f"{word[:2]} is spamd's: {why}; see docs/migrating.md")
+        if word == "-n" and not following.startswith("-"):
+            raise UsageError("-n takes no name, it only observes: smtpd has the banner; see docs/migrating.md")
 
 
 def parse_timers(value: str) -> Timers:

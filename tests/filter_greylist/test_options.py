@@ -62,6 +62,13 @@ def test_a_bad_k_names_itself(value: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (["-y", "bge0"], r"^-y is spamd's: hosts share one store.*docs/migrating\.md"),
+        (["-Y", "mx2.example"], r"^-Y is spamd's: .*docs/migrating\.md"),
+        (["-4"], r"^-4 is spamd's: .*docs/migrating\.md"),
+        (["-S", "90"], r"^-S is spamd's: .*docs/migrating\.md"),
+        (["-o", "-hmx.example"], r"^-h is spamd's: .*docs/migrating\.md"),
+        (["-C", "/etc/ssl/mx.crt"], r"^-C is spamd's: .*docs/migrating\.md"),
+        (["-n", "Sendmail 8.11"], r"^-n takes no name, .*docs/migrating\.md"),
         (["-w"], r"-w: .*docs/migrating\.md"),
         (["-o", "-w", "1", "-x"], r"-w: .*docs/migrating\.md"),
         (["-w1"], r"-w: .*docs/migrating\.md"),

@@ -104,6 +104,8 @@ BAD = (
     "filter x proc-exec /bin/x",
     "filter x phase connect match rdns junk junk",
     'filter x phase connect match auth reject "550 no"',
+    "filter x proc",
+    "filter x phase",
     "filter x proc none",
     "filter x proc p user nobody",
     "filter a proc p",

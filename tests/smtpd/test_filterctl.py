@@ -62,3 +62,13 @@ def test_check_starts_the_filters_as_smtpds_user(version: str) -> None:
         assert code == 1
         assert "error: filter rdns: filter-rdns: /etc/shadow: Permission denied" in output
         assert "/etc/shadow cannot be read by opensmtpd" in output
+
+
+def test_check_tells_what_smtpd_says_before_its_own_remedy(version: str) -> None:
+    with Smtpd(version, CONFIG.format(rdns="filter-rdns -f"), zone=ZONE) as smtpd:
+        smtpd.room.write("/etc/bad.conf", CONFIG.format(rdns="filter-rdns -f").replace('"rdns"', "rdns"), 0o600)
+        code, output = smtpd.room.run([f"{LIBEXEC}/filterctl", "check", "/etc/bad.conf"])
+    lines = output.splitlines()
+    assert code == 1
+    assert lines[0] == "smtpd: /etc/bad.conf:2: syntax error", output
+    assert any(line.startswith("/etc/bad.conf:2: error: rdns is a word of smtpd.conf") for line in lines), output

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getopt
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from filterctl.conf.smtpdconf import Command, Configuration, FilterDefinition, r
 from filterctl.programs.access import SMTPD_USERS, Identity, identity, why_not
 from filterctl.programs.command import libexec_directories
 from filterctl.programs.dryrun import DryRun, dry_run
+from filterctl.programs.smtpd import refusals
 
 
 class Finding(NamedTuple):
@@ -35,6 +37,7 @@ class Finding(NamedTuple):
 def run(arguments: list[str]) -> int:
     """0 if there is no error; raises UsageError, ConfigError."""
     folders, path = options(arguments)
+    refused = _ask_smtpd(path)
     configuration = read(path)
     checker = Checker(configuration, folders)
     findings = [*checker.definitions(), *checker.chains()]
@@ -42,7 +45,17 @@ def run(arguments: list[str]) -> int:
         print(f"{finding.place}: {finding.severity}: {printable(finding.text, 1000)}")
     if not configuration.filters:
         print(f"{path}: note: no filter lines")
-    return 1 if any(finding.severity == "error" for finding in findings) else 0
+    return 1 if refused or any(finding.severity == "error" for finding in findings) else 0
+
+
+def _ask_smtpd(path: str) -> bool:
+    """Tell what smtpd says, before anything else is told; whether it refuses the file."""
+    lines = refusals(path)
+    if lines is None:
+        print(f"{path}: note: no smtpd is installed here, so smtpd -n was not asked", file=sys.stderr)
+    for line in lines or ():
+        print(f"smtpd: {printable(line, 1000)}", flush=True)
+    return bool(lines)
 
 
 def options(arguments: list[str]) -> tuple[list[str], str]:
@@ -149,10 +162,10 @@ class Checker:
 
 def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) -> Iterator[tuple[str, str]]:
     """Severity and text of what a dry run showed."""
-    if outcome.problem:
-        yield "error", f"{program} {outcome.problem}"
     for line in outcome.complaints:
         yield "error" if outcome.problem else "warning", line
+    if outcome.problem:
+        yield "error", f"{program} {outcome.problem}"
     for command in [words, *commands(words)]:
         yield from (("warning", f"{name} has ended: ask it no more") for name in dead_lists(command))
     if outcome.problem or not outcome.as_user:

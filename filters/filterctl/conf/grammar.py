@@ -52,9 +52,11 @@ def faults(statement: Sequence[Token]) -> Iterator[str]:
         yield from _use(statement)
 
 
-def is_old(statement: Sequence[Token]) -> bool:
-    """Whether a ``filter`` line is of a grammar that smtpd no longer reads, so that nothing more is known of it."""
-    return len(statement) < 3 or statement[2].quoted or statement[2].text in _BEFORE_6_6
+def defines_nothing(statement: Sequence[Token]) -> bool:
+    """Whether a ``filter`` line is cut short or of a grammar that smtpd no longer reads: `faults` tells which."""
+    if len(statement) < 3 or statement[2].quoted or statement[2].text in _BEFORE_6_6:
+        return True
+    return len(statement) == 3 and statement[2].text in ("proc", "proc-exec", "phase")
 
 
 def _unquoted(statement: Sequence[Token]) -> Iterator[str]:
@@ -83,13 +85,16 @@ def _filter(name: str, kind: Token, rest: Sequence[Token]) -> Iterator[str]:
         yield f"filter {name}: {kind.text} is of the grammar before OpenSMTPD 6.6, phase and proc-exec now: {MIGRATING}"
     elif kind.text == "proc-exec":
         yield from _process(rest)
+    elif kind.text in ("proc", "phase") and not rest:
+        wanted = "the name of a proc" if kind.text == "proc" else "the name of a phase"
+        yield f"filter {name}: {kind.text} wants {wanted} behind it"
     elif kind.text == "proc":
         yield from (fault for token in rest[:1] for fault in _name(token))
         if len(rest) > 1:
             yield f"filter {name}: {rest[1].text} behind the name of a proc: its options stand on the proc line"
     elif kind.text == "chain":
         yield from _chain(rest, f"filter {name}")
-    elif kind.text == "phase" and rest:
+    elif kind.text == "phase":
         yield from _phase(name, rest)
 
 

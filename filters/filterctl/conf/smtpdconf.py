@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, named
-from filterctl.conf.grammar import faults, is_old
+from filterctl.conf.grammar import defines_nothing, faults
 from filterctl.conf.lexer import Place, Token, statements
 
 MAX_INCLUDES = 64
@@ -136,7 +136,7 @@ def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[l
 def _take(configuration: Configuration, statement: list[Token]) -> None:
     keyword, place = statement[0].text, statement[0].place
     configuration.problems += [(place, why) for why in faults(statement)]
-    if keyword == "filter" and is_old(statement):
+    if keyword == "filter" and defines_nothing(statement):
         return
     if keyword == "proc" and len(statement) >= 3:
         if configuration.processes.setdefault(statement[1].text, (place, _command(statement[2:])))[0] != place:
