@@ -1,8 +1,8 @@
 """Read the filter lines of an smtpd.conf(5), as smtpd's own parser would: quoting, macros, includes, line numbers.
 
 Only what concerns filters is understood: ``proc``, ``filter``, and the ``filter`` and ``masquerade`` options of
-listeners and relay actions. Everything else is stepped over, so that a new keyword of smtpd's is no error here;
-``smtpd -n`` judges the grammar.
+listeners and relay actions; what the grammar refuses of these is grammar.py's. Everything else is stepped over, so that
+a new keyword of smtpd's is no error here; ``smtpd -n`` judges the rest.
 """
 
 from __future__ import annotations
