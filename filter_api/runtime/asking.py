@@ -7,15 +7,17 @@ asked. One filter is a chain of one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from filter_api import facts
 from filter_api.bounds import LEAST_SECONDS
 from filter_api.decision import NO_FACTS, Decision, Disconnect, Junk, Proceed, Reject, Rewrite
+from filter_api.log import Logger
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
+from filter_api.runtime import stall
 from filter_api.runtime.guard import Ask, Guarded, is_late
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Asked, Ledger
@@ -58,15 +60,21 @@ class Calls:
         return _PROCEED
 
 
-def unmeasured(calls: Mapping[bytes, Calls], lines: Iterable[bytes]) -> dict[Guarded, list[str]]:
-    """Who was asked in these lines with nobody looking at the clock, and at which phases: who is alone at one."""
-    parts = (line.split(b"|", 5) for line in lines)
-    asked: dict[Guarded, list[str]] = {}
-    for phase in dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter"):
-        members = calls[phase].members if phase in calls else []
-        if len(members) == 1:
-            asked.setdefault(members[0], []).append(phase.decode("ascii"))
-    return asked
+def tell_slow_read(calls: Mapping[bytes, Calls], lines: Sequence[bytes], seconds: float, log: Logger) -> None:
+    """These lines took long, and no hook has its line in the log yet: say whose they were.
+
+    Who is alone at a phase is asked without a look at the clock, and is named; else all of them together took so long.
+    """
+    alone: dict[Guarded, list[bytes]] = {}
+    asked = {phase: each for phase, each in calls.items() if each.members}
+    phases = stall.phases_in(lines, asked)
+    for phase in phases:
+        if len(asked[phase].members) == 1:
+            alone.setdefault(asked[phase].members[0], []).append(phase)
+    for member, at in alone.items():
+        member.stalled(None, stall.shown(at), seconds)
+    if phases and not alone:
+        stall.tell(log, None, stall.shown(phases), seconds)
 
 
 class Stop:

@@ -20,8 +20,8 @@ from filter_api.decision import NO_FACTS, Disconnect, Proceed, Reject
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.parser import Parser
-from filter_api.runtime import decision_log, stall
-from filter_api.runtime.asking import Asking, Calls, Question, unmeasured
+from filter_api.runtime import decision_log
+from filter_api.runtime.asking import Asking, Calls, Question, tell_slow_read
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.examining import Examining
 from filter_api.runtime.guard import Guarded
@@ -148,15 +148,10 @@ class Dispatcher:
             self.broke(worse)
 
     def _after_trouble(self, took: float) -> None:
-        """A read took long, or memory: said of those whose hooks were not measured, or of all of them together."""
+        """A read took long, or memory."""
         self._reserve.restore()
         if took > STALL and not self._watch.told:
-            alone = unmeasured(self._calls, self._parser.lines)
-            for member, at in alone.items():
-                member.stalled(None, ",".join(at), took)
-            asked = {phase: calls for phase, calls in self._calls.items() if calls.members}
-            if not alone and (phases := stall.phases_in(self._parser.lines, asked)):
-                stall.tell(self.context.log, None, phases, took)
+            tell_slow_read(self._calls, self._parser.lines, took, self.context.log)
 
     def register(self) -> None:
         """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""

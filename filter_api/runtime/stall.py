@@ -73,8 +73,12 @@ def tell(log: Logger, session: Session | None, hook: str, seconds: float) -> Non
         return
 
 
-def phases_in(lines: Sequence[bytes], asked: Mapping[bytes, object]) -> str:
-    """The phases in these lines at which somebody is asked, for the log: mostly one."""
+def phases_in(lines: Sequence[bytes], asked: Mapping[bytes, object]) -> list[bytes]:
+    """The phases in these lines at which somebody is asked: mostly one."""
     parts = (line.split(b"|", 5) for line in lines)
-    phases = dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter" and each[4] in asked)
-    return ",".join([phase.decode("ascii") for phase in phases][:_MOST])
+    return list(dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter" and each[4] in asked))
+
+
+def shown(phases: Sequence[bytes]) -> str:
+    """Some phases, for the log."""
+    return ",".join(phase.decode("ascii") for phase in phases[:_MOST])
