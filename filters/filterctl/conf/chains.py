@@ -102,8 +102,13 @@ def _ending(member: Member, phase: str) -> str:
         return _ENDING.get(member.decision, "")
     if phase != "mail-from":
         return ""
-    marks = any(_given(command) & set(MARKS_WITH.get(_name(command), "")) for command in member.commands)
-    return "mark" if marks else ""
+    return "mark" if any(map(_marks, member.commands)) else ""
+
+
+def _marks(command: Sequence[str]) -> bool:
+    """Whether this filter marks clients; one that observes (-n) marks none."""
+    given = _given(command)
+    return "n" not in given and bool(given & set(MARKS_WITH.get(_name(command), "")))
 
 
 def _given(command: Sequence[str]) -> set[str]:

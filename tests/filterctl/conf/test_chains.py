@@ -42,6 +42,8 @@ def warnings(*chain: Member, masquerade: bool = False) -> list[str]:
             ["filter-clamav may change what m judges: put filter-auth before"],
         ),
         ((DKIM, SPAM), ["spam may change what dkim signed: put it last"]),
+        ((Member("rdns", [["filter-rdns", "-mn"]], frozenset({"mail-from"})), DYNDNS), []),
+        ((Member("mail", [["filter-rdns", "-n", "-m"]], frozenset({"mail-from"})), DYNDNS), []),
         ((ONE,), []),
         ((ONE, RDNS), [f"at mail-from a mark by mail hides the client from rdns: {BEHIND}"]),
         ((ONE, SIGNING), []),
