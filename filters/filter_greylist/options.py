@@ -22,8 +22,8 @@ from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.store.target import parse_target
 
 USAGE = (
-    "filter-greylist [-5oux] [-a file] [-b network:tuples:hosts] [-c file] [-f store] [-G pass:grey:white] [-k v4:v6]"
-    f" [-l list] ... [-M address] [-s seconds] [-t file] {COMMON_USAGE}"
+    "filter-greylist [-5oux] [-a file] [-b network:tuples:hosts[:learned]] [-c file] [-f store] [-G pass:grey:white]"
+    f" [-k v4:v6] [-l list] ... [-M address] [-s seconds] [-t file] {COMMON_USAGE}"
 )
 LETTERS = "5a:b:c:f:G:k:l:M:os:t:uwx"
 
@@ -109,17 +109,19 @@ def parse_prefixes(value: str) -> Prefixes:
 
 
 def parse_bounds(value: str) -> Bounds:
-    """``network:tuples:hosts``, see `Bounds`. Raises UsageError."""
-    bounds = Bounds(*_numbers("-b", value, 3))
+    """``network:tuples:hosts[:learned]``, see `Bounds`. Raises UsageError."""
+    bounds = Bounds(*_numbers("-b", value, 3, 4))
     if min(bounds) < 1:
         raise UsageError(f"-b {value}: at least 1 of each")
     return bounds
 
 
-def _numbers(option: str, value: str, count: int) -> list[int]:
+def _numbers(option: str, value: str, *counts: int) -> list[int]:
     pieces = value.split(":")
-    if len(pieces) != count or not all(piece.isascii() and piece.isdigit() and len(piece) < 10 for piece in pieces):
-        raise UsageError(f"{option} {printable(value)}: {count} whole numbers with colons between them")
+    good = all(piece.isascii() and piece.isdigit() and len(piece) < 10 for piece in pieces)
+    if len(pieces) not in counts or not good:
+        wanted = " or ".join(str(count) for count in counts)
+        raise UsageError(f"{option} {printable(value)}: {wanted} whole numbers with colons between them")
     return [int(piece) for piece in pieces]
 
 

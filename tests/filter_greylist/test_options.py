@@ -8,8 +8,9 @@ import pytest
 
 from filter_api import ConfigError, UsageError
 from filter_greylist.filter import build
-from filter_greylist.options import parse, parse_prefixes, parse_timers
+from filter_greylist.options import parse, parse_bounds, parse_prefixes, parse_timers
 from filter_greylist.rules.records import Timers
+from filter_greylist.store.base import Bounds
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import DEFAULT_FALLBACK, parse_target
 
@@ -51,6 +52,26 @@ def test_only_what_is_needed_is_registered(tmp_path: Path, options: list[str], p
 def test_a_bad_g_names_itself(value: str) -> None:
     with pytest.raises(UsageError, match=r"^-G "):
         parse_timers(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds"),
+    [
+        ("500:100000:20000", Bounds(500, 100_000, 20_000, 500_000)),
+        ("500:100000:20000:50000", Bounds(500, 100_000, 20_000, 50_000)),
+        ("1:1:1:1", Bounds(1, 1, 1, 1)),
+    ],
+)
+def test_bounds_may_leave_out_the_last(value: str, bounds: Bounds) -> None:
+    assert parse_bounds(value) == bounds
+
+
+@pytest.mark.parametrize(
+    "value", ["", "1", "1:2", "1:2:3:4:5", "0:1:1", "1:1:1:0", "1:1:x", "1:1:1:", "1:1:9999999999"]
+)
+def test_a_bad_b_names_itself(value: str) -> None:
+    with pytest.raises(UsageError, match=r"^-b "):
+        parse_bounds(value)
 
 
 @pytest.mark.parametrize("value", ["", "24", "33:64", "24:129", "0:64", "24:0", "x:y"])

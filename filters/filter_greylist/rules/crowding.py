@@ -9,6 +9,11 @@ never one that waits alone. A newcomer that belongs to the most crowded prefix i
     for member in crowd.give_way(b"192.0.2.1"):
         ...                                      # remove it
 
+Pairs and domains that are learned belong to no prefix. They are written by our own users, of whom each teaches 200 new
+pairs a day at most, so that a stolen account is a small part of what comes in a day: of them, the least recently
+renewed give way (`OLDEST_GO`). Were it the user with the most, whoever writes to many would be forgotten by a mate who
+writes as little; were it chance, so would those who write daily.
+
 A sample is enough: who holds a large part of the store is a large part of the sample, and who holds one entry in a
 million is not in it twice.
 """
@@ -21,6 +26,8 @@ from ipaddress import ip_network
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import NamedTuple
 
+from filter_greylist.rules.records import Kind
+
 SAMPLE = 256
 """Members of a sample of a large store."""
 
@@ -29,6 +36,9 @@ SMALL = 512
 
 AT_ONCE = 16
 """Members that give way at a time, at most: the next newcomers find room."""
+
+OLDEST_GO = (Kind.PAIR, Kind.DOMAIN)
+"""Kinds of which the least recently renewed give way."""
 
 _LEVELS = range(3)
 _BYTES = {AF_INET: (2, 3, 4), AF_INET6: (4, 6, 8)}
@@ -95,6 +105,12 @@ class Crowd:
             among = among and top == own[level]
             inside = [each for each in inside if each[0][level] == top]
         return [] if among else inside
+
+
+def full_of(kind: Kind, limit: int) -> str:
+    """For the log: there are as many of a kind of `OLDEST_GO` as may be."""
+    what = "pairs" if kind is Kind.PAIR else "domains"
+    return f"there are {limit} learned {what}, as many as may be: the least recently renewed give way"
 
 
 def prefixes_of(address: bytes) -> _Prefixes:

@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from filter_api.bounds import MAX_HOSTS, MAX_NETWORK_TUPLES, MAX_TUPLES
+from filter_api.bounds import MAX_HOSTS, MAX_LEARNED, MAX_NETWORK_TUPLES, MAX_TUPLES
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
 
@@ -69,11 +69,14 @@ HOST_CLOCK = HostClock()
 
 
 class Bounds(NamedTuple):
-    """How many records are kept (option -b): tuples of a client network, tuples in all, white and trapped addresses."""
+    """How many records are kept (option -b): tuples of a client network, tuples in all, white addresses and as many
+    trapped ones, learned pairs and as many learned domains.
+    """
 
     network: int = MAX_NETWORK_TUPLES
     total: int = MAX_TUPLES
     hosts: int = MAX_HOSTS
+    learned: int = MAX_LEARNED
 
 
 DEFAULT_BOUNDS = Bounds()

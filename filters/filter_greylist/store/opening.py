@@ -26,7 +26,7 @@ def open_spec(spec: Spec, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, alone: b
     is not bounded.
     """
     if alone:
-        bounds = bounds._replace(hosts=UNBOUNDED)
+        bounds = bounds._replace(hosts=UNBOUNDED, learned=UNBOUNDED)
     if spec.is_path:
         return _open_file(spec, log, bounds, copies=False)
     target = parse_target(spec)

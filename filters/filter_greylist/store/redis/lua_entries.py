@@ -28,15 +28,15 @@ local function tell(kind, name)
   end
 end
 
--- Whether there is room for one more white or trapped address.
+-- Whether there is room for one more of what is bounded by its kind.
 local function has_room(kind)
   local set = P .. 'x:' .. kind
   local size = redis.call('ZCARD', set)
-  if size >= HOSTS or size % 64 == 63 then
+  if size >= BOUNDED[kind] or size % 64 == 63 then
     redis.call('ZREMRANGEBYSCORE', set, '-inf', NOW)
     size = redis.call('ZCARD', set)
   end
-  return size < HOSTS
+  return size < BOUNDED[kind]
 end
 
 -- Two accounts of a record as one: the counters are added, or the higher one counts.

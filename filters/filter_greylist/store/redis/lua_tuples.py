@@ -16,11 +16,11 @@ LONGEST: Final = 400 * 86_400
 """Seconds for which Redis is asked to keep anything that ends."""
 
 PRELUDE: Final = f"""
-local P, LIMIT, ROOM, NOW, HOSTS = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local AGAIN = ARGV[6] == '1'
+local P, LIMIT, ROOM, NOW = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local HOSTS, LEARNED, AGAIN = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
 local FOREVER, SLACK, GRACE, SPAN, LONGEST = {FOREVER}, {SLACK}, {GRACE}, {SPAN}, {LONGEST}
 local change, grown, healed = {{}}, 0, 0
-local BOUNDED = {{w = true, t = true}}
+local BOUNDED = {{w = HOSTS, t = HOSTS, p = LEARNED, d = LEARNED}}
 
 local function parse(value)
   if not value then return nil end

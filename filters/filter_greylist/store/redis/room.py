@@ -2,6 +2,7 @@
 
 Tuples are looked at where a scan that goes on and on has come to; their names are digests, so those are tuples chosen
 by chance. Of a client network, and of white and trapped addresses, Redis chooses some by chance itself.
+Of learned pairs and domains it knows the least recently renewed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from filter_greylist.rules.crowding import SAMPLE, SMALL, Crowd, Member
+from filter_greylist.rules.crowding import OLDEST_GO, SAMPLE, SMALL, Crowd, Member, full_of
 from filter_greylist.rules.records import Details, Kind, Record
 from filter_greylist.store.base import Bounds, Log
 from filter_greylist.store.redis.link import Link
@@ -52,10 +53,12 @@ class Room:
         return room
 
     async def make_for(self, why: bytes, record: Record, tuples: int) -> bool:
-        """The same for a record of any kind. why: ``#h`` for an address, else as above."""
+        """The same for a record of any kind. why: ``#h`` for what is no tuple, else as above."""
         if why != b"#h":
             return record.details is not None and await self.make(why, record.details, tuples)
         kind = record.kind
+        if kind in OLDEST_GO:
+            return await self._in_learned(kind)
         async with self._alone:
             crowd = self._crowds.get(kind)
             if crowd is None or crowd.worn:
@@ -65,6 +68,16 @@ class Room:
         what = "white" if kind is Kind.WHITE else "trapped"
         self._say(kind, f"there are {self._bounds.hosts} {what} addresses, as many as may be", crowd)
         return room
+
+    async def _in_learned(self, kind: Kind) -> bool:
+        """One goes for each that comes: those who wait for room together each take their own."""
+        async with self._alone:
+            oldest: list[bytes] = await self._link.command("ZRANGE", self._key(b"x", kind.value.encode()), 0, 0)
+            await asyncio.gather(*(self._pump.submit("e", kind.value, name) for name in oldest))
+        if kind not in self._said:
+            self._said.add(kind)
+            self._log(full_of(kind, self._bounds.learned))
+        return bool(oldest)
 
     def counted(self, tuples: int) -> None:
         """There are so many now."""

@@ -2,18 +2,18 @@
 
 KEYS is empty: the names are made in the script, which is fine for a single server with replicas and not for a cluster.
 ARGV is the prefix of all names, how many tuples a network may have, for how many there is room, the time, how many
-addresses may be white or trapped, and whether the same was sent before without a reply (1, else 0): what may have been
-carried out already is then not counted twice. Then the operations one after the other, each with its fixed number of
-arguments.
+addresses may be white or trapped, how many pairs or domains learned, and whether the same was sent before without a
+reply (1, else 0): what may have been carried out already is then not counted twice. Then the operations one after the
+other, each with its fixed number of arguments.
 
 The reply is one string. Its first line has the server's time, by how many tuples the greylist grew, how many keys had
 to be removed because they were of a wrong type, and the name of this set of data. Then a line per operation: ``!`` and
 a text where one failed, which fails no other, ``#`` and a letter where there is no room.
 
 Names below the prefix: ``g:`` tuples, ``n:`` the tuples of a client network (sorted by their end), ``c:`` how many
-tuples end in a span of five minutes, ``w: t: s: p: d:`` the other kinds, ``x:w`` and ``x:t`` the names of white and
-trapped addresses, by which they are counted, ``z:`` what was removed on purpose, ``log`` the latest changes of what is
-no tuple, ``id`` a name given by chance (a server that lost its data has another one), ``note:`` notes. A record is
+tuples end in a span of five minutes, ``w: t: s: p: d:`` the other kinds, ``x:`` and a letter the names of one of these
+kinds but trap addresses, sorted by their end, by which they are counted, ``z:`` what was removed on purpose, ``log``
+the latest changes of what is no tuple, ``id`` a name given by chance (a server that lost its data has another one), ``note:`` notes. A record is
 ``first passes expires blocked passed`` in decimal, for a tuple with its details behind.
 
 All times are of the server's clock as `clock.ServerClock` follows it, and Redis is only told for how long to keep a
@@ -67,7 +67,7 @@ _LENGTHS: Final = ", ".join(f"{name} = {count}" for name, count in ARGUMENTS.ite
 
 _LOOP: Final = """
 local time = redis.pcall('TIME')
-local out, i = {''}, 7
+local out, i = {''}, 8
 while i <= #ARGV do
   local op = ARGV[i]
   local ok, line = pcall(run[op], i + 1)

@@ -224,8 +224,8 @@ class RedisStore(Store):
         if not self._clock.known(self.clock):
             await self._know_time()
         await self._count()
-        bounds, now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
-        head: list[Argument] = [0, self._prefix, bounds.network, bounds.total - self._total, now, bounds.hosts]
+        (network, total, *kinds), now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
+        head: list[Argument] = [0, self._prefix, network, total - self._total, now, *kinds]
         sent_before = False
 
         def arguments(again: bool) -> list[Argument]:

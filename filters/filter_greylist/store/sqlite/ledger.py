@@ -7,9 +7,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from filter_greylist.rules.crowding import OLDEST_GO
 from filter_greylist.rules.records import NO_DETAILS, Kind, Life, Record, merged
 from filter_greylist.store.base import Bounds, Log
 from filter_greylist.store.sqlite.bulk import LIFE, tuples_of, write_tuples
+from filter_greylist.store.sqlite.learned import Learned
 from filter_greylist.store.sqlite.room import Census, Room, Tally
 from filter_greylist.store.sqlite.rows import Name, read
 
@@ -29,7 +31,10 @@ class Ledger:
         self._tally = tally
         self._room = room
         self._copies = copies
-        self._census = {kind: Census(kind.value, bounds.hosts, log) for kind in (Kind.WHITE, Kind.TRAPPED)}
+        self._census: dict[Kind, Census | Learned] = {
+            **{kind: Census(kind.value, bounds.hosts, log) for kind in (Kind.WHITE, Kind.TRAPPED)},
+            **{kind: Learned(kind, bounds.learned, log) for kind in OLDEST_GO},
+        }
         self._swept = 0
         self._entry: tuple[str, bytes] | None = None
 

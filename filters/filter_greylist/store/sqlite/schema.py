@@ -46,6 +46,9 @@ CREATE TABLE tally (one INTEGER PRIMARY KEY CHECK (one = 1), tuples INTEGER NOT 
 INSERT INTO tally VALUES (1, 0);
 """
 
+_LEARNED = "CREATE INDEX IF NOT EXISTS entry_learned ON entry (kind, expires) WHERE kind IN ('p', 'd')"
+"""Who was renewed least recently; files of earlier releases get it when they are opened."""
+
 
 class DatabaseFile:
     """The file at `path`; a `worker.Connector`."""
@@ -140,6 +143,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
     elif made_by != (APPLICATION_ID, VERSION):
         raise OSError(0, f"a database, but not one of this greylist (application and version {made_by})")
+    connection.execute(_LEARNED)
 
 
 def _made_by(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import parse_target
 from tests.filter_greylist.servers import RedisServer, used
+from tests.filter_greylist.store.learned import LIMIT, check_who_gives_way, learned
 from tests.filter_greylist.store.sqlite.test_sqlite_bounds import FLOODS, HONEST, of_prefix, offer
 
 pytestmark = pytest.mark.daemon
@@ -141,3 +142,27 @@ def test_a_refusal_in_a_full_store_is_cheap(redis_server: RedisServer) -> None:
         assert (time.process_time() - begun) / 2000 < 0.001
 
     with_redis(redis_server, Bounds(total=2000), use)
+
+
+@pytest.mark.parametrize("kind", [Kind.PAIR, Kind.DOMAIN])
+def test_of_pairs_and_domains_the_least_recently_renewed_give_way(redis_server: RedisServer, kind: Kind) -> None:
+    said: list[str] = []
+
+    async def use(store: RedisStore) -> None:
+        await check_who_gives_way(store, kind, NOW)
+
+    with_redis(redis_server, Bounds(hosts=5, learned=LIMIT), use, said)
+    assert len([line for line in said if "60 learned" in line and "the least recently renewed give way" in line]) == 1
+
+
+def test_pairs_that_expired_or_were_removed_by_somebody_else_make_room(redis_server: RedisServer) -> None:
+    async def use(store: RedisStore) -> None:
+        old = learned(Kind.PAIR, b"old", range(20), NOW)
+        await store.merge([old[0]])
+        await store._link.command("DEL", store._prefix + b"p:" + old[0].name)
+        await store.merge(old[1:])
+        new = learned(Kind.PAIR, b"new", range(20), NOW + 1)
+        await store.merge(new)
+        assert await names(store, Kind.PAIR) == {record.name for record in new}
+
+    with_redis(redis_server, Bounds(learned=20), use)

@@ -15,6 +15,7 @@ from filter_greylist.rules.key import Prefixes, details_of, group_of, network_na
 from filter_greylist.rules.records import TRAP_SECONDS, Kind, Life, Record, Timers, Tuple, address_name
 from filter_greylist.store.base import Bounds
 from filter_greylist.store.sqlite.store import SqliteStore
+from tests.filter_greylist.store.learned import LIMIT, check_who_gives_way, learned, names
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import NOW, keys_of, with_store
 
 TIMERS = Timers()
@@ -200,3 +201,43 @@ def test_a_full_store_costs_the_crowd_more_than_the_others(tmp_path: Path) -> No
 
     growth = min(with_store(tmp_path / f"{number}.db", use, bounds=Bounds(total=3000)) for number in range(3))
     assert growth < 13
+
+
+@pytest.mark.parametrize("kind", [Kind.PAIR, Kind.DOMAIN])
+def test_of_pairs_and_domains_the_least_recently_renewed_give_way(tmp_path: Path, kind: Kind) -> None:
+    said: list[str] = []
+
+    async def use(store: SqliteStore) -> None:
+        await check_who_gives_way(store, kind, NOW)
+        while await store.sweep(NOW):
+            pass
+        await store.merge(learned(kind, b"last", range(30), NOW + 200))
+        there = await names(store, kind)
+        assert {record.name for record in learned(kind, b"last", range(30), NOW)} <= there
+        assert len(there) == LIMIT, "the sweep counted what an operator had added"
+        await asyncio.sleep(0.01)
+
+    with_store(tmp_path / "greylist.db", use, bounds=Bounds(hosts=5, learned=LIMIT), log=said.append)
+    assert len([line for line in said if "60 learned" in line and "the least recently renewed give way" in line]) == 1
+
+
+def test_a_file_of_an_earlier_release_with_more_pairs_than_may_be_comes_down_to_the_bound(tmp_path: Path) -> None:
+    path = tmp_path / "greylist.db"
+
+    async def fill(store: SqliteStore) -> None:
+        await store.merge(learned(Kind.PAIR, b"old", range(200), NOW))
+
+    async def use(store: SqliteStore) -> None:
+        await store.merge(learned(Kind.PAIR, b"new", range(30), NOW + 1))
+        there = await names(store, Kind.PAIR)
+        assert len(there) == LIMIT
+        assert {record.name for record in learned(Kind.PAIR, b"new", range(30), NOW)} <= there
+
+    with_store(path, fill)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX entry_learned")
+    with_store(path, use, bounds=Bounds(learned=LIMIT))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        query = "EXPLAIN QUERY PLAN SELECT name FROM entry WHERE kind = 'p' ORDER BY expires LIMIT 1"
+        (*_, plan) = connection.execute(query).fetchone()
+    assert "entry_learned" in plan, "who gives way is found without going through all of them"
