@@ -13,8 +13,8 @@ a text where one failed, which fails no other, ``#`` and a letter where there is
 Names below the prefix: ``g:`` tuples, ``n:`` the tuples of a client network (sorted by their end), ``c:`` how many
 tuples end in a span of five minutes, ``w: t: s: p: d:`` the other kinds, ``x:`` and a letter the names of one of these
 kinds but trap addresses, sorted by their end, by which they are counted, ``z:`` what was removed on purpose, ``log``
-the latest changes of what is no tuple, ``id`` a name given by chance (a server that lost its data has another one), ``note:`` notes. A record is
-``first passes expires blocked passed`` in decimal, for a tuple with its details behind.
+the latest changes of what is no tuple, ``id`` a name given by chance (a server that lost its data has another one),
+``note:`` notes. A record is ``first passes expires blocked passed`` in decimal, for a tuple with its details behind.
 
 All times are of the server's clock as `clock.ServerClock` follows it, and Redis is only told for how long to keep a
 record: until it expired, and `GRACE` more. Until then `expires` decides.

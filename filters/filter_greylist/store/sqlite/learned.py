@@ -9,6 +9,9 @@ from filter_greylist.rules.crowding import AT_ONCE, full_of
 from filter_greylist.rules.records import Kind
 from filter_greylist.store.base import Log
 
+OLDEST = "SELECT name FROM entry WHERE kind = ? AND kind IN ('p', 'd') ORDER BY expires LIMIT ?"
+"""SQLite takes a partial index only where its condition stands in the query word by word: see `schema`."""
+
 
 class Learned:
     """How many there are of one kind: exact when it is counted, which each sweep does anew, and kept up to date since.
@@ -54,7 +57,6 @@ class Learned:
         if not self._said:
             self._said = True
             self._log(full_of(self.kind, self._limit))
-        oldest = "SELECT name FROM entry WHERE kind = ? ORDER BY expires LIMIT ?"
-        for (each,) in connection.execute(oldest, (self.kind.value, min(over, AT_ONCE))).fetchall():
+        for (each,) in connection.execute(OLDEST, (self.kind.value, min(over, AT_ONCE))).fetchall():
             delete(each)
         return True
