@@ -72,12 +72,19 @@ def test_one_recipient_that_smtpd_does_not_report_and_nobody_is_exempt(tmp_path:
         assert reply(client, "a@example.org", BOB) == "", "the next message is another"
 
 
-def test_more_recipients_than_are_kept_and_nobody_is_exempt(tmp_path: Path) -> None:
-    many = [b"r%d@example.com" % number for number in range(1_001)]
+STRANGER = b"somebody@elsewhere.example"
+
+
+@pytest.mark.parametrize("beyond", [[b"r@example.com"], [STRANGER], [b"r@example.com"] * 3, [b"r@example.com"] * 1_000])
+def test_more_recipients_than_are_kept_and_nobody_is_exempt(tmp_path: Path, beyond: list[bytes]) -> None:
+    many = [b"r%d@example.com" % number for number in range(1_000)]
     with smtpd(tmp_path, "to:example.com") as player:
         client = player.connect()
-        assert reply(client, "a@example.org", *many[:1_000]) == ""
-        assert reply(client, "a@example.org", *many) == VIRUS
+        assert reply(client, "a@example.org", *many) == ""
+        assert reply(client, "a@example.org", *many, *beyond) == VIRUS
+        assert reply(client, "a@example.org", *beyond, *many) == VIRUS
+        assert reply(client, "a@example.org", *many[:-1], STRANGER) == VIRUS
+        assert reply(client, "a@example.org", *many) == "", "the next message is another"
 
 
 def test_recipients_whose_requests_another_filter_answered(tmp_path: Path) -> None:

@@ -57,17 +57,27 @@ def test_a_hundred_megabytes_are_not_read(scanner: Scanner, tmp_path: Path) -> N
 
 
 @each_scanner
-def test_what_a_daemon_says_is_escaped_once_in_the_log(scanner: Scanner, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (b"foo\\bar\r\n\x1b[2J \xff", r"foo\\bar\x0d\x0a\x1b[2J \xff"),
+        (rb"C:\\x0a\n is text", r"C:\\\\x0a\\n is text"),
+        (b"result=clean \xe2\x80\xa8 action=proceed", r"result=clean \xe2\x80\xa8 action=proceed"),
+        (b"tab\there \x7f \x85 caf\xe9", r"tab\x09here \x7f \x85 caf\xe9"),
+    ],
+)
+def test_what_a_daemon_says_is_escaped_once_in_the_log(
+    scanner: Scanner, tmp_path: Path, said: bytes, shown: str
+) -> None:
     async def scenario(smtpd: Smtpd) -> None:
         await smtpd.send(MAIL)
         (line,) = smtpd.messages()
-        assert line["reason"].endswith(r": foo\\bar\x0d\x0a\x1b[2J \xff")
-        assert unescape(line["reason"]).endswith(SAID)
+        assert line["result"] == "failed"
+        assert line["reason"].endswith(": " + shown)
+        assert unescape(line["reason"]).endswith(said)
 
-    with_server(scanner, say(SAID), tmp_path, scenario)
+    with_server(scanner, say(said), tmp_path, scenario)
 
-
-SAID = b"foo\\bar\r\n\x1b[2J \xff"
 
 HOSTILE = b"A\r\nBcc: all@example.com\r\n\r\nbody\n.\r\n\x1b[31m\0caf\xe9 %s " + b"x" * 3000
 

@@ -201,6 +201,22 @@ def test_logins_sign_for_their_domains_only(tmp_path: Path) -> None:
         assert not signatures(submit(smtpd, MAIL, user="bob"))
 
 
+@pytest.mark.parametrize("user", ["alice", "ALICE", "Alice", "aLiCe"])
+@pytest.mark.parametrize("listed", ["alice", "ALICE", "Alice"])
+def test_a_login_is_the_same_in_any_case(tmp_path: Path, user: str, listed: str) -> None:
+    """smtpd compares logins in lower case; the line for all others must not be that of ALICE."""
+    users = tmp_path / "users"
+    users.write_text(f"{listed} example.com\n* example.org\n")
+    with Player(one_key(tmp_path, "-m", str(users))) as smtpd:
+        assert not signatures(submit(smtpd, MAIL, user=user))
+        assert "reason=domain-not-allowed-for-login" in smtpd.log[-1]
+        assert signatures(submit(smtpd, MAIL, user=user + "2")), "another login"
+    users.write_text(f"{listed} example.org\n* example.com\n")
+    with Player(one_key(tmp_path, "-m", str(users))) as smtpd:
+        assert signatures(submit(smtpd, MAIL, user=user))
+        assert not signatures(submit(smtpd, MAIL, user=user + "2"))
+
+
 def test_exempt_clients_are_left_alone(tmp_path: Path) -> None:
     listed = tmp_path / "exempt"
     listed.write_text("192.0.2.1\n")

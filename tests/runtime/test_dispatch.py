@@ -206,6 +206,22 @@ def test_a_hook_that_blocks_is_told_of_and_overdue_answers_go_first() -> None:
         assert order == ["helo asked"]
 
 
+@pytest.mark.parametrize("hook", ["on_helo", "on_mail_from", "on_rcpt_to", "on_data", "on_message", "on_commit"])
+@pytest.mark.parametrize("late", [False, True], ids=["sync", "async"])
+def test_a_hook_that_returns_nothing_is_told_what_it_may_have_forgotten(hook: str, late: bool) -> None:
+    async def later(*_arguments: object) -> None:
+        return None
+
+    forgetful = type("Forgetful", (Filter,), {hook: later if late else lambda *_arguments: None})
+    with Player(forgetful()) as smtpd:
+        client = smtpd.connect()
+        client.helo()
+        client.mail()
+        told = [line for line in smtpd.log if "illegal decision" in line]
+    assert len(told) == 1
+    assert "None; did a branch forget to return?" in told[0]
+
+
 def test_a_client_that_goes_cancels_its_question() -> None:
     cancelled: list[bool] = []
 
