@@ -53,7 +53,7 @@ def domains(path: str, clock: Clock) -> Look:
 
 def values(path: str, clock: Clock) -> Look:
     table = KeyValueTable(path, int, clock=clock)
-    return lambda: table.find(b"x@y.example")
+    return lambda: table.find_address(b"x@y.example")
 
 
 @pytest.mark.parametrize(

@@ -278,13 +278,26 @@ def test_a_store_is_not_made_where_no_filter_could_use_it(of_the_filter: Path) -
     assert "no such directory: install -d -m 700 -o _greylist" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "old",
+    [
+        f"WHITE|192.0.2.1|||{NOW - 9}|{NOW - 8}|{NOW - 1}|1|7\n",
+        f"GREY|192.0.2.3|mx|<a@b.example>|<c@d.example>|{NOW - 10}|{NOW - 5}|{NOW - 2}|1|0\n",
+        f"TRAPPED|192.0.2.4|{NOW - 60}\n",
+        f"WHITE|2001:db8::1|||{NOW - 9}|{NOW - 8}|{NOW}|1|7\n",
+    ],
+)
 def test_an_import_of_nothing_but_the_past_says_so(
-    where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    where: str, tmp_path: Path, old: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listing = tmp_path / "old"
-    listing.write_text("".join(f"WHITE|192.0.2.{n}|||{NOW - 9}|{NOW - 8}|{NOW - n}|1|7\n" for n in (1, 2, 3)))
+    listing.write_text(old * 3)
     assert ctl(where, "import", str(listing)) == 0
     assert capsys.readouterr().out == "0 entries imported, 3 left out: expired\n"
+    listing.write_text(f"{old}TRAPPED|192.0.2.9|{NOW + 600}\n")
+    assert ctl(where, "import", str(listing)) == 0
+    assert capsys.readouterr().out == "1 entries imported, 1 left out: expired\n"
+    assert lines_of_listing(where, capsys) == [f"TRAPPED|192.0.2.9|{NOW + 600}"]
 
 
 def test_a_running_filter_sees_a_change_at_once(tmp_path: Path) -> None:

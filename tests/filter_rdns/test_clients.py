@@ -190,6 +190,15 @@ def test_among_many_names_the_one_that_smtpd_or_helo_gives_is_found(rdns: str, h
         assert client.mail_from().ok
 
 
+@pytest.mark.parametrize("count", [10, 11, 50, 99])
+@pytest.mark.parametrize("arguments", [(), ("-f",), ("-f", "-p", "rcpt-to")])
+def test_a_name_behind_many_addresses_in_the_reverse_dns_is_found(count: int, arguments: tuple[str, ...]) -> None:
+    literal = [f"10.1.{n}.1" for n in range(count)]
+    zone: Zone = {(BARE, "PTR"): [*literal, "mx.example.org"], ("mx.example.org", "A"): [BARE]}
+    assert refusal(*arguments, address=BARE, rdns=None, zone=zone) == ("proceed", "")
+    assert refusal(*arguments, address=BARE, rdns=None, zone={(BARE, "PTR"): literal})[1].startswith("550 5.7.25")
+
+
 @pytest.mark.parametrize("arguments", [(), ("-p", "connect"), ("-p", "rcpt-to")])
 def test_among_more_names_than_are_looked_up_nobody_is_refused_for_good(arguments: tuple[str, ...]) -> None:
     verdict, reply = refusal("-f", *arguments, address=BARE, rdns="www1.example", zone=MANY)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from filter_greylist.rules.learn import DAY, NEW_PAIRS, QUEUED, OurMessages, Quota, lesson
 from filter_greylist.rules.records import Kind, pair_name
 from tests.filter_greylist.smtp import Smtpd
@@ -69,11 +71,36 @@ def test_an_answer_that_is_signed_by_batv_is_known(tmp_path: Path) -> None:
         assert smtpd.offer("192.0.2.1", sender="prvs=0123abcdef=they@example.net") != ""
 
 
-def test_a_sender_of_ours_that_is_signed_by_batv_teaches_for_its_mailbox(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "ours",
+    [
+        "prvs=0123abcdef=us@example.org",
+        "prvs=us=0123abcdef@example.org",
+        "prvs=us/0123abcdef@example.org",
+        "msprvs1=18500abcdef=us@example.org",
+        "btv1==123abc==us@example.org",
+        "US+tag@Example.org",
+    ],
+)
+def test_a_sender_of_ours_that_is_signed_by_batv_teaches_for_its_mailbox(tmp_path: Path, ours: str) -> None:
     with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
-        write(smtpd, "them@example.net", ours="prvs=0123abcdef=us@example.org")
+        write(smtpd, "them@example.net", ours=ours)
         assert smtpd.offer("192.0.2.1", recipient="us@example.org") == ""
         assert smtpd.offer("192.0.2.1", recipient="other@example.org") != ""
+        assert smtpd.offer("192.0.2.1", recipient="0123abcdef@example.org") != ""
+        assert [record.name for record in smtpd.records(Kind.PAIR)] == [
+            pair_name(b"them@example.net", b"us@example.org")
+        ]
+
+
+@pytest.mark.parametrize("one", ["joe", "bob", "a.b"])
+@pytest.mark.parametrize("shape", ["prvs={}=123@example.net", "prvs={}/x@example.net", "bounce-{}-7@example.net"])
+def test_what_is_no_signature_teaches_one_mailbox_alone(tmp_path: Path, shape: str, one: str) -> None:
+    with Smtpd(tmp_path, "-o", zone=ZONE) as smtpd:
+        write(smtpd, shape.format(one))
+        assert smtpd.offer("192.0.2.1", sender=shape.format(one)) == ""
+        for other in {"joe", "bob", "a.b", "eve"} - {one}:
+            assert smtpd.offer("192.0.2.1", sender=shape.format(other)) != ""
 
 
 def test_a_signature_that_changes_daily_gives_no_second_quota(tmp_path: Path) -> None:

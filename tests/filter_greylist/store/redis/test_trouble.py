@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -208,8 +209,35 @@ async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
         await asyncio.sleep(0.02)
 
 
+def directory_there(file: Path) -> None:
+    file.mkdir()
+
+
+def link_there(file: Path) -> None:
+    (file.parent / "real").touch(mode=0o600)
+    file.symlink_to(file.parent / "real")
+
+
+def foreign_database(file: Path) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    file.chmod(0o600)
+
+
+def open_to_all(file: Path) -> None:
+    file.touch()
+    file.chmod(0o666)
+
+
+def directory_gone(file: Path) -> None:
+    file.parent.rmdir()
+
+
 @pytest.mark.parametrize("when", ["at start", "later"])
-def test_trouble_with_the_local_file_leaves_redis_in_use(server: RedisServer, tmp_path: Path, when: str) -> None:
+@pytest.mark.parametrize("trouble", [directory_there, link_there, foreign_database, open_to_all, directory_gone])
+def test_trouble_with_the_local_file_leaves_redis_in_use(
+    server: RedisServer, tmp_path: Path, when: str, trouble: Callable[[Path], None]
+) -> None:
     said: list[str] = []
     local = tmp_path / "local"
     local.mkdir()
@@ -217,7 +245,7 @@ def test_trouble_with_the_local_file_leaves_redis_in_use(server: RedisServer, tm
     def spoil() -> None:
         for file in local.iterdir():
             file.unlink()
-        (local / "fallback.db").mkdir()
+        trouble(local / "fallback.db")
 
     async def inside() -> None:
         store = open_spec(parse_spec(server.url("mx", local / "fallback.db")), said.append)
