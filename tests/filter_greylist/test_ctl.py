@@ -384,6 +384,21 @@ def test_it_explains_what_would_happen(where: str, capsys: pytest.CaptureFixture
     assert explained(where, "203.0.113.1", "x@y.example", "postmaster@example.org") == 0
 
 
+@pytest.mark.parametrize("scope", ["%em0", "%1", "%vlan.100", ""])
+def test_a_link_local_client_is_explained_without_its_link(
+    where: str, scope: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = ("fe80::1" + scope, "them@example.net", "us@example.org")
+    assert explained(where, *case) == 1
+    assert lines(capsys)[-1] == "outcome  451, come back in 25 minutes (new)"
+    zone = {("example.net", "TXT"): [b"v=spf1 ip6:fe80::1 -all"]}
+    assert explained(where, *case, zone=zone) == 1
+    assert "spf      pass by ip6:fe80::1 of example.net, which vouches for the client" in lines(capsys)
+    ctl(where, "-a", "fe80::1")
+    assert explained(where, *case) == 0
+    assert lines(capsys)[-1] == "outcome  let in (white)"
+
+
 def test_it_names_the_common_domain(where: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "common").write_text("other.example\nbig.example\n")
     zone = {("big.example", "TXT"): [b"v=spf1 ip4:192.0.2.0/24 -all"]}

@@ -73,6 +73,17 @@ def test_who_is_never_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert told(capsys, "-W", str(file), BARE) == (0, [f"{BARE} is exempt (-W): never refused"])
 
 
+@pytest.mark.parametrize("scope", ["%em0", "%1", "%vlan.100", ""])
+def test_a_link_local_client_is_told_of_without_its_link(capsys: pytest.CaptureFixture[str], scope: str) -> None:
+    zone = FakeZone({("fe80::1", "PTR"): ["mx.example.org"], ("mx.example.org", "AAAA"): ["fe80::1"]})
+    assert explain(["fe80::1" + scope], Resolver(backend=zone)) == 0
+    assert "confirmed name (-f)   mx.example.org" in capsys.readouterr().out
+    assert explain(["fe80::2" + scope], Resolver(backend=zone)) == 1
+    out = capsys.readouterr().out
+    assert "no reverse DNS for fe80::2 (" in out
+    assert "%" not in out
+
+
 @pytest.mark.parametrize("arguments", [[], ["mx.example.org"], [GOOD, "a", "b", "c"], ["-x", GOOD], ["-p", "x", GOOD]])
 def test_a_bad_command_line(arguments: list[str]) -> None:
     with pytest.raises(UsageError):

@@ -137,7 +137,8 @@ def test_eight_includes_of_wide_networks_are_weak(count: int, prefix: int) -> No
 
 
 def test_eight_includes_of_512_of_them_are_more_than_a_record_may_have() -> None:
-    found = check(eight(55, 12) | {("i0.evil.example", "TXT"): [f"v=spf1 {networks(512, 12)} -all"]}, "16.0.0.66")
+    zone: Zone = {**eight(55, 12), ("i0.evil.example", "TXT"): [f"v=spf1 {networks(512, 12)} -all"]}
+    found = check(zone, "16.0.0.66")
     assert (found.result, found.strong) == (Result.PERMERROR, False)
 
 
