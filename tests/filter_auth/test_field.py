@@ -134,3 +134,12 @@ def test_a_message_that_passes_says_by_what() -> None:
 
 def test_the_id_is_the_one_of_option_a() -> None:
     assert results(sent({}, PLAIN, options=["-a", "mail.example.com"]))[0].startswith("mail.example.com; ")
+
+
+@pytest.mark.parametrize("address", ["fe80::1%em0", "fe80::1%2", "fe80::1%vlan.100", "fe80::1"])
+def test_a_link_local_client_is_judged_and_named_without_its_link(address: str) -> None:
+    log: list[str] = []
+    outcome = sent({("evil.example", "TXT"): [b"v=spf1 ip6:fe80::1 -all"]}, address=address, log=log)
+    (field,) = results(outcome)
+    assert 'policy.iprev="fe80::1"; spf=pass smtp.mailfrom=evil.example;' in field
+    assert "%" not in field + "".join(log)

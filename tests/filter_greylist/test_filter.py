@@ -132,6 +132,28 @@ def test_a_null_sender_to_a_recipient_that_smtpd_does_not_report_waits(
         assert offer() == "", "an honest server comes back"
 
 
+@pytest.mark.parametrize("beyond", [["us@example.org"], ["abuse@example.org"], ["us@example.org"] * 50])
+@pytest.mark.parametrize("spared", ["abuse@example.org", "open@example.org"], ids=["role", "exempt"])
+def test_a_null_sender_to_more_recipients_than_are_kept_waits(tmp_path: Path, spared: str, beyond: list[str]) -> None:
+    """Nobody knows any more whether all of them are spared."""
+    (tmp_path / "exempt").write_text("to:open@example.org\n")
+    with Smtpd(tmp_path, "-W", str(tmp_path / "exempt")) as smtpd:
+
+        def offer(recipients: list[str]) -> str:
+            client = smtpd.client()
+            client.mail_from("")
+            for recipient in recipients:
+                assert client.rcpt_to(recipient).ok
+            said = client.data().reply
+            client.vanish()
+            return said
+
+        assert offer([spared] * 1_000) == "", "all are known, and all are spared"
+        assert offer([spared] * 1_000 + beyond) == GREYLISTED
+        smtpd.hands.advance(1500)
+        assert offer([spared] * 1_000 + beyond) == "", "an honest server comes back"
+
+
 def test_a_null_sender_waits_if_the_request_of_a_recipient_was_answered_by_another_filter(tmp_path: Path) -> None:
     with Smtpd(tmp_path) as smtpd:
         client = smtpd.client()

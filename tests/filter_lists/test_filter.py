@@ -49,6 +49,14 @@ def test_a_listed_client_is_told_so_and_others_are_not(site: Site) -> None:
     assert [line for line in smtpd.log if "reason=listed lists=drop" in line]
 
 
+@pytest.mark.parametrize("client", ["fe80::7%em0", "fe80::7%2", "fe80::7%vlan.100", "fe80::7"])
+def test_a_link_local_client_is_found_whatever_link_it_comes_by(site: Site, client: str) -> None:
+    site.write(f'links black {site.text("links", "fe80::7")} msg="%A is listed"', "order links")
+    with player(site) as smtpd:
+        assert mail_from(smtpd, client) == "450 4.7.1 fe80::7 is listed"
+        assert smtpd.connect(client.replace("::7", "::8")).mail().ok
+
+
 def test_for_good_with_5(site: Site) -> None:
     simple(site)
     with player(site, "-5") as smtpd:

@@ -223,3 +223,17 @@ def test_a_user_has_one_quota_in_whatever_case_the_login_is_written(tmp_path: Pa
             write(smtpd, *(f"them{number}x{each}@example.net" for each in range(NEW_PAIRS // 2)), user=user)
         assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS
         assert any("learned user=alice pairs=0 refused=100" in line for line in smtpd.log)
+
+
+def test_with_a_small_bound_the_latest_pairs_and_domains_are_known(tmp_path: Path) -> None:
+    with Smtpd(tmp_path, "-o", "-b", "1000:1000:1000:5", zone=ZONE) as smtpd:
+        for number in range(12):
+            write(smtpd, f"them@d{number}.example")
+            write(smtpd, "them@example.net")
+            smtpd.hands.advance(60)
+        assert len(smtpd.records(Kind.PAIR)) == len(smtpd.records(Kind.DOMAIN)) == 5
+        latest = {b"d%d.example" % number for number in (8, 9, 10, 11)} | {b"example.net"}
+        assert {record.name for record in smtpd.records(Kind.DOMAIN)} == latest
+        assert smtpd.offer("192.0.2.1", sender="them@example.net") == "", "a pair in use stays, old as it is"
+        assert sum("learned pairs, as many as may be" in line for line in smtpd.log) == 1
+        assert sum("learned domains, as many as may be" in line for line in smtpd.log) == 1
