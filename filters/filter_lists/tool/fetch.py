@@ -24,8 +24,9 @@ from filter_api.text.escape import printable
 from filter_api.version import VERSION
 from filter_lists.tool.published import ListRefused
 
-FETCH_ERRORS: Final = (OSError, HTTPException)
-"""What fetching may raise beside ListRefused: no connection, no certificate, no protocol, no time."""
+FETCH_ERRORS: Final = (OSError, HTTPException, ValueError, OverflowError)
+"""What fetching may raise beside ListRefused: no connection, no certificate, no protocol, no time; and what the
+standard library raises for an address that is none, as a server may redirect to it: a port or a host name too large."""
 
 _READ_SECONDS: Final = 30.0
 _STEPS: Final = {("http", "http"), ("http", "https"), ("https", "https")}
@@ -65,9 +66,12 @@ def open_url(url: str, etag: str = "", modified: str = "") -> Answer | None:
         response = _opener().open(request, timeout=_READ_SECONDS)
     except HTTPError as error:
         with error:
-            if error.code == 304:
+            if error.code == 304 and (etag or modified):  # unasked, it says nothing of what we have
                 return None
             raise ListRefused(f"the server says {error.code} {printable(str(error.reason), 60)}") from None
+    if getattr(response, "status", None) not in {200, None}:  # 206 is a part; ftp has no status
+        with response:
+            raise ListRefused(f"the server says {response.status} {printable(str(response.reason), 60)}")
     headers = response.headers
     return Answer(_blocks(response, headers.get("Content-Length")), _header(headers, "ETag"), _date(headers))
 
@@ -97,7 +101,7 @@ def _blocks(response: HTTPResponse, length: str | None) -> Generator[bytes, None
         while block := read(BLOCK):
             got += len(block)
             yield block
-    if length is not None and length.isdigit() and got < int(length[:18]):
+    if length is not None and length.isascii() and length.isdigit() and got < int(length[:18]):
         raise ListRefused(f"cut short: {got} bytes came of {length[:18]}")
 
 

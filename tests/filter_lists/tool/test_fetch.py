@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.text.lines import content_lines
+from filter_lists.conf import parse_conf
+from filter_lists.tool.update import Job, update
+from filterctl.lists import output_of
 from tests.filter_lists.tool.updating import FEW, HTML, LIST, Lists
 from tests.filter_lists.web import Request, Web, ftp, redirect, slow, text, web
 from tools.private_smtpd.tls import certificate
@@ -23,6 +27,10 @@ def cut_chunks(request: Request) -> None:
     request.send_header("Transfer-Encoding", "chunked")
     request.end_headers()
     request.wfile.write(b"100\r\n" + LIST[:100])
+
+
+def a_part(request: Request) -> None:
+    request.tell(206, LIST[:600], Content_Range=f"bytes 0-599/{len(LIST)}")
 
 
 BAD = {
@@ -41,6 +49,12 @@ BAD = {
     "slow": (slow, "not done within 1 seconds"),
     "round": (redirect("/round"), "redirect"),
     "down": (redirect("ftp://127.0.0.1/list"), "redirected from http to ftp://127.0.0.1/list"),
+    "part": (a_part, "the server says 206"),
+    "accepted": (lambda request: request.tell(202, LIST), "the server says 202"),
+    "bracket": (redirect("http://[::1/list"), "Invalid IPv6 URL"),
+    "label": (redirect(f"http://{'a' * 70}.example/list"), "label"),
+    "letters": (redirect("http://\u00e4\u00ff/\u00e4"), "encode"),
+    "port": (redirect("http://127.0.0.1:port/list"), "nonnumeric port"),
     "file": (redirect("file:///etc/passwd"), "file:///etc/passwd' is not al"),
 }
 
@@ -64,6 +78,34 @@ def test_what_is_wrong_is_said_in_a_line_and_the_old_list_stays(
     assert re.search(r"; the version of 19(69-12-31|70-01-01) ..:.. stays in use\n\Z", told)
     assert told.count("\n") == 1
     assert lists.ranges.read_bytes() == before
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "-5", "1e3", "\u00bc"])
+def test_a_length_that_is_no_number_is_none(lists: Lists, server: Web, length: str) -> None:
+    server.answers["/list"] = text(LIST, Content_Length=length)
+    assert lists.update(server.url("/list")) == 0
+    assert lists.holds("203.0.113.2")
+
+
+def test_one_list_that_leads_nowhere_keeps_none_of_the_others(lists: Lists, server: Web) -> None:
+    server.answers["/bad"], server.answers["/good"] = redirect("http://[::1/"), text(LIST)
+    lines = f"bad black {server.url('/bad')}\npub black {server.url('/good')}\norder bad pub\n"
+    conf = parse_conf(content_lines(lines.encode()))
+    assert update(conf.used, Job(str(lists.path), output_of)) == 1
+    assert lists.holds("203.0.113.2")
+
+
+def test_that_nothing_is_new_counts_only_where_it_was_asked(lists: Lists, server: Web) -> None:
+    server.answers["/list"] = text(LIST, ETag='"1"')
+    assert lists.update(server.url("/list")) == 0
+    server.answers["/list"] = lambda request: request.tell(304)
+    for force, damage in ((True, False), (False, True), (True, True)):
+        if damage:
+            lists.ranges.write_bytes(lists.ranges.read_bytes()[:-1])
+        lists.told  # noqa: B018
+        assert lists.update(server.url("/list"), force=force) == 1
+        assert "the server says 304" in lists.told
+    assert (lists.path / "pub.json").read_text().count(server.url("/list")) == 1  # what is known of it is not lost
 
 
 def test_redirects_are_followed(lists: Lists, server: Web) -> None:
