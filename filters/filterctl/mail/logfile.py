@@ -127,10 +127,13 @@ def rotated(path: str, span: Span) -> list[str]:
 
 
 def in_order(paths: Sequence[str]) -> list[str]:
-    """Logs by the time of their first line, whatever order a shell listed them in; what has none stays behind."""
+    """Logs by the time of their first line, whatever order a shell listed them in; what has none stays behind.
+
+    So do pipes: what is read of them to know their time would be gone.
+    """
 
     def first(path: str) -> str:
-        if path == "-":
+        if read_once(path):
             return "~"
         try:
             return next((line.when for line in _lines_of(path, ANY_TIME)), "~")
@@ -138,6 +141,11 @@ def in_order(paths: Sequence[str]) -> list[str]:
             return "~"  # whoever reads it says why
 
     return sorted(paths, key=first)
+
+
+def read_once(path: str) -> bool:
+    """Whether a log is gone when it was read: standard input, or a pipe that a shell named, ``<(zstdcat LOG)``."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path))
 
 
 def _raw_lines(path: str) -> Iterator[str]:

@@ -60,10 +60,9 @@ class Calendar:
 @lru_cache(maxsize=1024)
 def _local(text: str) -> str:
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
+        return datetime.fromisoformat(text).astimezone().replace(tzinfo=None).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):  # the latter is for what local time has no year for
         return ""
-    return parsed.astimezone().replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _checked(text: str) -> str:

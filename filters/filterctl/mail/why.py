@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from filter_api.errors import UsageError
-from filterctl.mail.logfile import Complain, default_logs, in_order, lines
+from filterctl.mail.logfile import Complain, default_logs, in_order, lines, read_once
 from filterctl.mail.mails import mails, visit
 from filterctl.mail.mailtext import shown
 from filterctl.mail.near import Near
@@ -71,7 +71,7 @@ def ask(what: What, paths: Sequence[str], span: Span, complain: Complain) -> Ans
     found = find(lines(paths, complain, span), what.in_line, near.take)
     stories = _stories(what, found.sessions)
     senders = _senders(what, stories)
-    if senders and "-" not in paths:
+    if senders and not any(map(read_once, paths)):
         around = find(
             lines(paths, lambda _: None, span),
             lambda line: any(sender in line for sender in senders),

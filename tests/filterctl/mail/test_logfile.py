@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from filterctl.mail import logfile
-from filterctl.mail.logfile import default_logs, in_order, lines
+from filterctl.mail.logfile import default_logs, in_order, lines, read_once
 from filterctl.mail.timestamps import ANY_TIME, Calendar, Span
 
 LINE = "{} mx smtpd[8]: 0000000000000001 smtp connected address=192.0.2.1 host=x\n"
@@ -60,3 +61,31 @@ def test_a_line_is_from_the_latest_year_that_is_not_after_the_log(latest: str, l
 def test_what_an_address_of_a_line_says_is_no_line_of_its_own(tmp_path: Path) -> None:
     path = touched(tmp_path / "log", "2026-11-28T12:00", LINE.format("Nov 27 09:00:00") + "rdns: 0000000000000001 x\n")
     assert [line.text for line in lines([path], pytest.fail)] == ["smtp connected address=192.0.2.1 host=x"]
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00.0+00:01", "2026-02-30T00:00:00Z"],
+)
+def test_a_line_of_no_time_is_passed_over(tmp_path: Path, when: str) -> None:
+    path = touched(tmp_path / "log", "2026-11-28T12:00", LINE.format(when) + LINE.format("Nov 27 09:00:00"))
+    assert [line.when for line in lines([path], pytest.fail)] == ["2026-11-27T09:00:00"]
+
+
+@pytest.mark.parametrize("kind", ["named", "descriptor"])
+def test_a_pipe_is_read_once_and_whole(tmp_path: Path, kind: str) -> None:
+    text = LINE.format("Nov 27 09:00:00") * 2
+    file = touched(tmp_path / "log", "2026-11-28T12:00", LINE.format("Nov 27 10:00:00"))
+    if kind == "named":
+        path = str(tmp_path / "fifo")
+        os.mkfifo(path)
+        writer = threading.Thread(target=Path(path).write_text, args=(text,), daemon=True)
+        writer.start()
+    else:
+        end, other = os.pipe()
+        os.write(other, text.encode())
+        os.close(other)
+        path = f"/dev/fd/{end}"
+    assert read_once(path)
+    assert in_order([path, file]) == [file, path]
+    assert len(list(lines([path], pytest.fail))) == 2

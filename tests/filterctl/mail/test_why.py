@@ -229,6 +229,15 @@ def test_standard_input() -> None:
     assert b"joe@good.example -> bob@example.org: delivered\n" in done.stdout
 
 
+def test_a_pipe_that_a_shell_named(capsys: pytest.CaptureFixture[str]) -> None:
+    end, other = os.pipe()
+    os.write(other, LOG.encode())
+    os.close(other)
+    (mail,) = json.loads(why(capsys, "-j", "<1@good.example>", f"/dev/fd/{end}"))["mails"]  # would look for the sender
+    os.close(end)
+    assert mail["outcome"] == "delivered"
+
+
 def test_a_log_that_begins_after_the_mail_was_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "maillog", LOG.splitlines(keepends=True)[-1].encode())
     (mail,) = json.loads(why(capsys, "-j", "x@far.example", path))["mails"]
