@@ -28,7 +28,7 @@ from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError
 
 _OF_NETWORKS = frozenset("0123456789ABCDEFabcdef.:/%[]<>-")
-_DASH = re.compile(r"\s*-\s*")
+_DASH = re.compile(r"(?<!\s)\s*-\s*")  # tried once in a run of blanks, not at each of them
 _MAPPED = int(IPv6Address("::ffff:0:0")) >> 32
 
 

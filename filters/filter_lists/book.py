@@ -50,21 +50,20 @@ class Judgement:
 class OpenList:
     """One list. `known(now)` gives its addresses, or None while they are not known or too old to count."""
 
-    def __init__(self, source: Source, compiled: CompiledFile | None, clock: Clock) -> None:
-        """Raises ConfigError for a file of text that cannot be used, the list's or its message's."""
+    def __init__(self, source: Source, file: CompiledFile | ReloadingFile[Ranges], clock: Clock) -> None:
+        """Raises ConfigError for a message's file that cannot be used."""
         self.source = source
-        self.compiled = compiled
-        self._text = None if source.compiled else ReloadingFile(source.target, parse_list, clock=clock)
+        self.compiled = file if isinstance(file, CompiledFile) else None
+        self._file = file
         path = source.message.path
         self._message = ReloadingFile(path, message_of_file, clock=clock) if path else None
         self._told = False
 
     def known(self, now: float) -> Ranges | None:
         """The addresses that count at a time (seconds since 1970)."""
-        if self._text is not None:
-            return self._text.current()
-        assert self.compiled is not None  # noqa: S101 - one of the two is there
-        found = self.compiled.current()
+        found = self._file.current()
+        if self.compiled is None:
+            return found
         age = now - self.compiled.confirmed
         # A white list goes on: without it more clients would be refused.
         stale = found is not None and self.source.black and age > self.source.expire
@@ -114,24 +113,32 @@ def read_book(path: str, directory: str, *, clock: Clock = time.monotonic) -> Re
 
 
 def book_parser(directory: str, clock: Clock) -> Callable[[Sequence[Line]], Book]:
-    """What makes lists of the lines of a lists.conf; a compiled list stays open from one version to the next."""
-    kept: dict[str, CompiledFile] = {}
+    """What makes lists of the lines of a lists.conf; a list's file stays open from one version to the next.
+
+    So none is read on the event loop but those that are new.
+    """
+    kept: dict[tuple[str, bool], CompiledFile | ReloadingFile[Ranges]] = {}
+
+    def place(source: Source) -> tuple[str, bool]:
+        return (compiled_path(directory, source) if source.compiled else source.target), source.compiled
+
+    def opened(source: Source) -> OpenList:
+        path, compiled = key = place(source)
+        try:
+            if key not in kept:
+                kept[key] = (
+                    CompiledFile(path, clock=clock) if compiled else ReloadingFile(path, parse_list, clock=clock)
+                )
+            return OpenList(source, kept[key], clock)
+        except ConfigError as error:
+            raise LineError(source.line, f"{source.name}: {error}") from None
 
     def parse(lines: Sequence[Line]) -> Book:
         conf = parse_conf(lines)
-        opened: dict[str, OpenList] = {}
-        for source in conf.used:
-            place = compiled_path(directory, source)
-            if source.compiled and place not in kept:
-                kept[place] = CompiledFile(place, clock=clock)
-            try:
-                opened[source.name] = OpenList(source, kept.get(place), clock)
-            except ConfigError as error:
-                raise LineError(source.line, f"{source.name}: {error}") from None
-        wanted = {compiled_path(directory, source) for source in conf.used}
-        for place in set(kept) - wanted:
-            del kept[place]
-        return Book(conf, opened)
+        lists = {source.name: opened(source) for source in conf.used}
+        for key in set(kept) - set(map(place, conf.used)):
+            del kept[key]
+        return Book(conf, lists)
 
     return parse
 

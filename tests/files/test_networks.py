@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter_api.errors import ConfigError
-from filter_api.files.networks import Networks, NetworkSet, parse_network
+from filter_api.files.networks import Networks, NetworkSet, items_of, parse_network
 from filter_api.text.addresses import Address, Network, plain_address
 
 ADDRESSES = st.ip_addresses()
@@ -137,6 +137,19 @@ def test_a_bad_file_is_told_of_in_one_short_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Networks(str(path))
     assert len(str(caught.value)) < 900
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", " \x0b", "\u3000"])
+def test_a_run_of_blanks_costs_no_more_than_its_length(blank: str) -> None:
+    def cost(length: int) -> float:
+        began = time.process_time()
+        assert items_of("192.0.2.1" + blank * length + "192.0.2.9 - 192.0.2.11") == [
+            "192.0.2.1",
+            "192.0.2.9-192.0.2.11",
+        ]
+        return time.process_time() - began
+
+    assert min(cost(40_000) for _ in range(3)) < 8 * min(cost(10_000) for _ in range(3)) + 0.01
 
 
 def test_a_lookup_does_not_grow_with_the_number_of_networks() -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from filter_api.files.compiled import replace_file
+from filter_api.files.reloading import open_regular
 from filter_lists.conf import Source
 
 _LARGEST = 1_000_000
@@ -45,7 +46,7 @@ def state_path(directory: str, source: Source) -> str:
 def read_state(directory: str, source: Source) -> State:
     """What is remembered; nothing if there is nothing, or if the list now comes from elsewhere."""
     try:
-        with open(state_path(directory, source), "rb") as file:
+        with open(open_regular(state_path(directory, source)), "rb") as file:
             found: Any = json.loads(file.read(_LARGEST))
     except (OSError, ValueError, RecursionError):
         return State()
