@@ -73,6 +73,13 @@ class Ranges:
         """How many ranges there are; neighbours are one."""
         return len(self._v6[0]) + len(self._firsts) + len(self._singles)
 
+    def addresses(self, version: int) -> int:
+        """How many addresses of one IP version it holds."""
+        if version == 4:
+            return len(self._singles) + sum(self._lasts) - sum(self._firsts) + len(self._firsts)
+        first_high, first_low, last_high, last_low = map(sum, self._v6)
+        return (last_high - first_high << 64) + last_low - first_low + len(self._v6[0])
+
 
 class Built(NamedTuple):
     """A set, and how many ranges lost something to what no list may hold."""

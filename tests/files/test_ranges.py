@@ -150,3 +150,21 @@ def test_the_ends_of_all_addresses_are_addresses_too() -> None:
         assert ip_address(inside) in subject
     for outside in ("0.0.0.1", "255.255.255.254", "::1", "fffe::"):
         assert ip_address(outside) not in subject
+
+
+@pytest.mark.parametrize(
+    ("entries", "of_4", "of_6"),
+    [
+        ([], 0, 0),
+        (["192.0.2.1", "192.0.2.1", "192.0.2.3-192.0.2.5"], 4, 0),
+        (["0.0.0.0/0", "::/0"], 2**32, 2**128),
+        (["2001:db8::/64", "2001:db8:0:1::/64", "2001:db9::1"], 0, 2**65 + 1),
+        (["2001:db8::ffff:ffff:ffff:ffff-2001:db8:0:1::"], 0, 2),
+    ],
+)
+def test_how_many_addresses_there_are(entries: list[str], of_4: int, of_6: int) -> None:
+    builder = RangeBuilder()
+    for entry in entries:
+        builder.add_text(entry)
+    ranges = builder.build().ranges
+    assert (ranges.addresses(4), ranges.addresses(6)) == (of_4, of_6)

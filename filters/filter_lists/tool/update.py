@@ -35,6 +35,9 @@ Runner = Callable[[Sequence[str]], Blocks]
 SMALL: Final = 50
 """Up to so many entries a list may shrink and grow as it likes."""
 
+MOST: Final = {4: (1 << 31, "half of all addresses"), 6: (1 << 116, "a /12")}
+"""How much of the internet a list may hold in all, by IP version: more than any country has, much less than all."""
+
 
 class Job(NamedTuple):
     """One run. force: whatever is due, and whatever the sizes are. own: networks that no list may hold (-N)."""
@@ -144,6 +147,9 @@ def _check_size(source: Source, built: Built, count: int, before: int) -> None:
     """Raise ListRefused for a list that is empty, or of quite another size than it was."""
     if not built.ranges and not source.empty_ok:
         raise ListRefused("empty (empty=ok in lists.conf takes it, and -f does once)")
+    for version, (most, in_words) in MOST.items():
+        if built.ranges.addresses(version) > most:
+            raise ListRefused(f"in all it holds more than {in_words} of IPv{version}; -f takes it")
     if before > SMALL and count * 2 < before and (count or not source.empty_ok):
         raise ListRefused(f"it shrank from {before} entries to {count}; -f takes it")
     if before > 0 and count > max(10 * before, SMALL):

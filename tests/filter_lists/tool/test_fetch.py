@@ -41,6 +41,15 @@ BAD = {
     "comments": (text(b"# nothing today\n"), "empty (empty=ok"),
     "nonsense": (text(LIST + b"x\n" * 5), '5 lines of 105 are no addresses; the first is line 101, "x"'),
     "world": (text(LIST + b"0.0.0.0/0\n"), "line 101 holds more addresses than a /8"),
+    "pieces": (text(b"".join(b"%d.0.0.0/8\n" % n for n in range(1, 224))), "more than half of all addresses of IPv4"),
+    "ranges": (
+        text(b"".join(b"%d.0.0.0-%d.127.255.255\n%d.128.0.0/9\n" % (n, n, n) for n in range(20, 200))),
+        "more than half of all addresses of IPv4",
+    ),
+    "six": (
+        text(LIST + b"".join(b"2a%02x:%x000::/20\n" % (n, m) for n in range(20) for m in range(16))),
+        "a /12 of IPv6",
+    ),
     "shrunk": (text(FEW), "it shrank from 100 entries to"),
     "grown": (text(b"".join(b"11.%d.%d.2\n" % (n // 200, n % 200) for n in range(2_000))), "it grew from 100"),
     "short": (cut_short, "cut short"),

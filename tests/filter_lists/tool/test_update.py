@@ -16,7 +16,7 @@ from filter_api.errors import ConfigError
 from filter_api.files.compiled import read_compiled
 from filter_api.text.lines import content_lines
 from filter_lists.conf import parse_conf
-from filter_lists.tool.state import read_state
+from filter_lists.tool.state import State, read_state
 from filter_lists.tool.update import Job, own_networks, update
 from filterctl.lists import output_of
 from tests.filter_lists.tool.updating import FEW, HTML, LIST, Lists
@@ -163,3 +163,29 @@ def test_own_networks(tmp_path: Path) -> None:
     path.write_text("\n192.0.2.1/24\n")
     with pytest.raises(ConfigError, match="ours:2: "):
         own_networks(str(path))
+
+
+def test_half_of_the_internet_is_taken_by_force_only(lists: Lists, tmp_path: Path) -> None:
+    path = tmp_path / "world"
+    path.write_text("".join(f"{number}.0.0.0/8\n" for number in range(1, 224)))
+    assert lists.update(f"file:{path}") == 1
+    assert lists.update(f"file:{path}", force=True) == 0
+    assert lists.holds("8.8.8.8")
+    path.write_text("".join(f"{number}.0.0.0/8\n" for number in range(20, 140)))  # 119 of 256 after what is cut out
+    assert lists.update(f"file:{path}") == 0
+
+
+@pytest.mark.parametrize("what", ["fifo", "folder", "link to a fifo", "loop"])
+def test_what_is_remembered_is_read_from_a_file_only(lists: Lists, tmp_path: Path, what: str) -> None:
+    """Whoever runs `filterctl lists show` need not be the user who may write there."""
+    (tmp_path / "list").write_bytes(LIST)
+    state = lists.path / "pub.json"
+    if what == "folder":
+        state.mkdir()
+    elif what == "fifo":
+        os.mkfifo(state)
+    else:
+        os.mkfifo(tmp_path / "other")
+        state.symlink_to(tmp_path / "other" if "fifo" in what else state)
+    source = parse_conf(content_lines(f"pub black file:{tmp_path}/list every=1h\norder pub\n".encode())).used[0]
+    assert read_state(str(lists.path), source) == State()
