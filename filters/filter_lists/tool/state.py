@@ -23,7 +23,7 @@ class State:
     """source: where it was fetched from. etag, modified: what the server called it. asked, changed: seconds since 1970.
 
     entries: how many it has, previous: those of the version before. loose, bad, cut: lines with host bits, those that
-    were not understood, ranges that lost what no list may hold.
+    were not understood, ranges that lost what no list may hold. own: a digest of the networks of -N.
     """
 
     source: str = ""
@@ -36,6 +36,7 @@ class State:
     loose: int = 0
     bad: int = 0
     cut: int = 0
+    own: str = ""
 
 
 def state_path(directory: str, source: Source) -> str:

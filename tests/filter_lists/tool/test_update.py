@@ -189,3 +189,34 @@ def test_what_is_remembered_is_read_from_a_file_only(lists: Lists, tmp_path: Pat
         state.symlink_to(tmp_path / "other" if "fifo" in what else state)
     source = parse_conf(content_lines(f"pub black file:{tmp_path}/list every=1h\norder pub\n".encode())).used[0]
     assert read_state(str(lists.path), source) == State()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_other_networks_of_ours_are_taken_out_of_a_list_that_is_as_it_was(
+    lists: Lists, server: Web, tmp_path: Path, scheme: str
+) -> None:
+    def answer(request: Request) -> None:
+        if request.headers.get("If-None-Match") == '"1"':
+            request.tell(304)
+        else:
+            request.tell(200, LIST, ETag='"1"')
+
+    server.answers["/list"] = answer
+    (tmp_path / "list").write_bytes(LIST)
+    url = server.url("/list") if scheme == "http" else f"file:{tmp_path}/list"
+    sources = parse_conf(content_lines(f"pub black {url} every=1s\norder pub\n".encode())).used
+    job = Job(str(lists.path), output_of, verbose=True)
+
+    def told(*own: str) -> str:
+        lists.age(60)
+        assert update(sources, job._replace(own=tuple(map(ip_network, own)))) == 0
+        return lists.told.partition("(")[0]
+
+    assert told() == "pub: 100 entries "
+    assert lists.holds("203.0.113.2")
+    assert told("203.0.113.2/32") == "pub: 100 entries "
+    assert not lists.holds("203.0.113.2")
+    assert told("203.0.113.2/32") == "pub: as it was\n"
+    assert told("203.0.113.2/32", "2001:db8::/32") == "pub: 100 entries "
+    assert told() == "pub: 100 entries "
+    assert lists.holds("203.0.113.2")

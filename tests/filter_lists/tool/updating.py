@@ -30,11 +30,12 @@ class Lists:
     def update(self, source: str, options: str = "every=1h", *, force: bool = False, age: float = 7_200) -> int:
         """Update from a source, two hours after the last time."""
         conf = parse_conf(content_lines(f"pub black {source} {options}\norder pub\n".encode()))
-        self._age(age)
+        self.age(age)
         job = Job(str(self.path), output_of, force=force, verbose=True, own=(ip_network("203.0.113.4/31"),))
         return update(conf.used, job)
 
-    def _age(self, seconds: float) -> None:
+    def age(self, seconds: float) -> None:
+        """So long ago was the last update."""
         state = self.path / "pub.json"
         if state.exists():
             words = state.read_text().split('"asked": ')
