@@ -25,6 +25,7 @@ WIDEST: Final = {4: 1 << 24, 6: 1 << 109}
 _SPACED: Final = re.compile(r"([0-9A-Fa-f.:]+)\s*-\s*([0-9A-Fa-f.:]+)")
 _SHIELD: Final = re.compile(r"([0-9.]+)\s+([0-9.]+)\s+[0-9]{1,2}(?:\s|\Z)")
 _FIRST: Final = re.compile(r"[^\s;,#]+")
+_MARK: Final = "\ufeff"  # of UTF-8, as editors leave it; where files were joined in any line
 _PAGE: Final = re.compile(r"<[A-Za-z!?]")
 
 
@@ -47,7 +48,7 @@ class Reading:
         self.lines += 1
         if self.lines > MAX_LIST_LINES:
             raise ListRefused(f"more than {MAX_LIST_LINES} lines")
-        text = line.strip()
+        text = line.removeprefix(_MARK).strip()
         if not text or text[0] in "#;$" or (text[0] == ":" and text[1:2] != ":"):
             return
         try:

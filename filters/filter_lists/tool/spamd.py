@@ -75,6 +75,8 @@ def _take(made: _Import, old: str, record: Record, *, programs: bool, dead: Mapp
     if black:
         words += _message(made, old, record)
     line = " ".join(words)
+    if not line.isprintable():  # it goes to a terminal
+        line, reason = printable(line, 2_000), reason or "it has control characters"
     reason = reason or _mistake(line)
     made.names[old], made.black[old] = name, black
     if reason:

@@ -69,11 +69,11 @@ def lines_of(blocks: Iterable[bytes]) -> Iterator[str | None]:
                 skipping = False
                 yield None
             else:
-                yield line.decode("ascii", "replace")
+                yield line.decode("utf-8", "replace")
         if skipping or len(rest) > MAX_LIST_LINE:
             skipping, rest = True, b""
         pending = rest
     if skipping:
         yield None
     elif pending:
-        yield pending.decode("ascii", "replace")
+        yield pending.decode("utf-8", "replace")

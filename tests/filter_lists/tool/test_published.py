@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from filter_api.files.ranges import UNROUTABLE, Ranges
 from filter_lists.tool.published import ListRefused, Reading, read_published
+from filter_lists.tool.streams import lines_of
 
 
 def read(*lines: str | None) -> Reading:
@@ -46,6 +47,26 @@ def test_formats(line: str, inside: list[str], outside: list[str]) -> None:
     subject = reading.builder.build(UNROUTABLE).ranges
     assert all(holds(subject, *inside))
     assert not any(holds(subject, *outside))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xef\xbb\xbf203.0.113.7\n203.0.113.9\n",
+        b"203.0.113.7\n\xef\xbb\xbf203.0.113.9",
+        b"\xef\xbb\xbf# a list\n203.0.113.7\r\n\xef\xbb\xbf\r\n203.0.113.9\r\n",
+        b'\xef\xbb\xbf{"cidr":"203.0.113.7"}\n203.0.113.9',
+    ],
+)
+def test_a_byte_order_mark_is_no_part_of_an_entry(data: bytes) -> None:
+    reading = read_published(lines_of([data]))
+    assert (reading.bad, reading.builder.entries) == (0, 2)
+    assert holds(reading.builder.build().ranges, "203.0.113.7", "203.0.113.9") == [True, True]
+
+
+def test_a_byte_order_mark_hides_no_page() -> None:
+    with pytest.raises(ListRefused, match="a web page"):
+        read_published(lines_of([b"\xef\xbb\xbf<!DOCTYPE html>\n"]))
 
 
 def test_comments_and_metadata_are_no_entries_and_no_mistakes() -> None:

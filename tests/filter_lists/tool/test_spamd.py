@@ -195,3 +195,16 @@ def test_records_of_getcap() -> None:
     assert unescaped(first.values["two"]) == "a:b"
     assert (last.names, last.fields) == (("last",), ("flag",))
     assert unescaped(r"a\nb\072c\Cd\"e") == 'a\nb:c:d"e'
+
+
+@pytest.mark.parametrize("odd", ["/etc/\x1b[2J", "/etc/a\u202eb", "/etc/a\x7f", "/etc/a\x00"])
+def test_what_would_drive_a_terminal_is_a_comment_and_escaped(tmp_path: Path, odd: str) -> None:
+    """The text goes to a terminal as well as to a file."""
+    text, warnings, conf = converted(
+        tmp_path,
+        f"all:\\\n\t:bad:good:\nbad:\\\n\t:black:\\\n\t:method=file:\\\n\t:file={odd}:\n"
+        "good:\\\n\t:black:\\\n\t:method=file:\\\n\t:file=/etc/good:\n",
+    )
+    assert warnings == ["bad: it has control characters"]
+    assert order(conf) == [("good", [])]
+    assert all(line.isprintable() for line in text.splitlines())
