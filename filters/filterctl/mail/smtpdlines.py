@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from filter_api.text.escape import printable
+
 _FAILED: Final = re.compile(r'smtp (?:failed-command command="(.*)"|bad-input) result="(.*?)"?$')
 _ARGUMENT: Final = re.compile(r"[^:]*:\s*(?:<([^>]*)>|(\S+))")
 _ENVELOPE: Final = re.compile(r"smtp envelope evpid=([0-9a-f]{16}) from=<(.*?)> to=<(.*)>$")
@@ -22,7 +24,10 @@ _PHASES: Final = {"mail": "mail-from", "rcpt": "rcpt-to", "data": "message", "eh
 
 
 class Failed(NamedTuple):
-    """A command that was refused. phase: as filters name it; argument: the address, None if there is none."""
+    """A command that was refused. phase: as filters name it; argument: the address, None if there is none.
+
+    reply: escaped, as the reply stands in a filter's line, so that the two can be told to be one.
+    """
 
     phase: str
     argument: str | None
@@ -59,12 +64,13 @@ def failed_command(text: str) -> Failed | None:
     found = _FAILED.match(text) if text.startswith(("smtp f", "smtp b")) else None
     if found is None:
         return None
+    reply = printable(found[2], 4 * len(found[2]) + 4)
     if found[1] is None:
-        return Failed("input", None, found[2])
+        return Failed("input", None, reply)
     word = found[1][:4].lower()
     argument = _ARGUMENT.match(found[1]) if word in {"mail", "rcpt"} else None
     address = None if argument is None else argument[1] if argument[1] is not None else argument[2]
-    return Failed(_PHASES.get(word, word.rstrip() or "connect"), address, found[2])
+    return Failed(_PHASES.get(word, word.rstrip() or "connect"), address, reply)
 
 
 def envelope(text: str) -> Envelope | None:

@@ -91,7 +91,12 @@ def until(text: str) -> str:
     """When it ends: a day is meant to its end. Raises UsageError."""
     begin = _bound(text, "-u")
     whole_day = text in {"today", "yesterday"} or len(text) == len("2026-11-20")
-    return (datetime.fromisoformat(begin) + timedelta(days=1)).isoformat() if whole_day else begin
+    if not whole_day:
+        return begin
+    try:
+        return (datetime.fromisoformat(begin) + timedelta(days=1)).isoformat()
+    except OverflowError:  # of the last day that there is
+        return ANY_TIME.until
 
 
 def _bound(text: str, option: str) -> str:

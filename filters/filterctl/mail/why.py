@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from filter_api.errors import UsageError
 from filterctl.mail.logfile import Complain, default_logs, in_order, lines, read_once
 from filterctl.mail.mails import mails, visit
-from filterctl.mail.mailtext import shown
+from filterctl.mail.mailtext import logged, shown
 from filterctl.mail.near import Near
 from filterctl.mail.records import Mail
 from filterctl.mail.retries import joined
@@ -140,7 +140,7 @@ def _nothing(what: What, near: Near) -> Iterator[str]:
         times = "One mail was" if near.refusals == 1 else f"{near.refusals} mails were"
         yield f"{times} refused at MAIL FROM, before a recipient was named: if it is among them, ask for its sender."
         for each in near.early():
-            yield f"    {each.times} from {shown(each.sender, 100) or '<>'}: {shown(each.reply, 200)}"
+            yield f"    {each.times} from {shown(each.sender, 100) or '<>'}: {logged(each.reply, 200)}"
     yield "If it should be there: did it reach another server, another MX, or an older log?"
 
 

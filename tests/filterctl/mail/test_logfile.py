@@ -11,7 +11,7 @@ import pytest
 
 from filterctl.mail import logfile
 from filterctl.mail.logfile import default_logs, in_order, lines, read_once
-from filterctl.mail.timestamps import ANY_TIME, Calendar, Span
+from filterctl.mail.timestamps import ANY_TIME, Calendar, Span, until
 
 LINE = "{} mx smtpd[8]: 0000000000000001 smtp connected address=192.0.2.1 host=x\n"
 
@@ -89,3 +89,11 @@ def test_a_pipe_is_read_once_and_whole(tmp_path: Path, kind: str) -> None:
     assert read_once(path)
     assert in_order([path, file]) == [file, path]
     assert len(list(lines([path], pytest.fail))) == 2
+
+
+@pytest.mark.parametrize(
+    ("day", "end"),
+    [("9999-12-31", "~"), ("9999-12-30", "9999-12-31T00:00:00"), ("2024-02-28", "2024-02-29T00:00:00")],
+)
+def test_a_day_is_meant_to_its_end_even_the_last_one(day: str, end: str) -> None:
+    assert until(day) == end

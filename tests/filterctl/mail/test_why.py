@@ -271,3 +271,28 @@ def test_a_log_that_is_not_there(log: str, capsys: pytest.CaptureFixture[str]) -
 def test_a_line_without_a_time_is_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], when: str) -> None:
     text = f"{when} mx smtpd[8]: {S1} smtp connected address=192.0.2.10 host=x\n"
     assert "0 mails" in why(capsys, "192.0.2.10", written(tmp_path / "maillog", text.encode()), status=1)
+
+
+@pytest.mark.parametrize(
+    ("logged", "sent"),
+    [
+        (r"450 4.7.1 say \"no\" \\ it", r'450 4.7.1 say "no" \ it'),
+        (r"550 5.7.1 host a\\x1b[2J is none", r"550 5.7.1 host a\x1b[2J is none"),
+        (r"550 5.7.1 caf\xc3\xa9", "550 5.7.1 caf\u00e9"),
+        ("550 5.7.1 " + "\\\\" * 40 + "...", "550 5.7.1 " + "\\" * 90),
+    ],
+)
+def test_a_reply_with_something_to_escape_is_one_refusal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], logged: str, sent: str
+) -> None:
+    lines = (
+        f"Nov 27 09:00:00 mx smtpd[8]: {S1} smtp connected address=192.0.2.1 host=x\n"
+        f'Nov 27 09:00:01 mx smtpd[8]: lists: {S1} mail-from action=reject reply="{logged}" reason=listed lists=a '
+        f"client=192.0.2.1 from=<a@b.example>\n"
+        f'Nov 27 09:00:01 mx smtpd[8]: {S1} smtp failed-command command="MAIL FROM:<a@b.example>" result="{sent}"\n'
+    )
+    path = written(tmp_path / "maillog", lines.encode())
+    (mail,) = json.loads(why(capsys, "-j", "a@b.example", path))["mails"]
+    assert (len(mail["attempts"]), mail["attempts"][0]["refused"]["by"]) == (1, "lists")
+    assert main(["report", "decisions", "-j", path]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["totals"].values()) == 1
