@@ -25,6 +25,8 @@ from filter_api.net.dnsbl import (
     Tally,
     subject_of_address,
     subject_of_domain,
+    tally_of,
+    wait_for,
 )
 from filter_api.session import PerSession, PerTransaction, Session
 from filter_api.text.addresses import domain_of, strip_source_route
@@ -147,14 +149,13 @@ class DnsLists(JudgingFilter):
         return [each.inquiry for each in asked if each.inquiry is not None]
 
     def _tally(self, session: Session) -> Tally:
-        return sum((inquiry.tally() for inquiry in self._inquiries(session)), Tally())
+        return tally_of(self._inquiries(session))
 
     async def _wait(self, session: Session, sender: bytes | None, deadline: float) -> Tally:
         """The tally, when nothing that is still open can change the outcome, or at the deadline."""
         thresholds = self.own.thresholds
         inquiries = self._inquiries(session)
-        for inquiry in inquiries:
-            await inquiry.wait(lambda: policy.is_settled(self._tally(session), thresholds), deadline)
+        await wait_for(inquiries, lambda: policy.is_settled(self._tally(session), thresholds), deadline)
         for inquiry in inquiries:
             if inquiry.wants_proof and not policy.is_settled(self._tally(session), thresholds):
                 vouched = await self.vouched(session, sender, deadline)

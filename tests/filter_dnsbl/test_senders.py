@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from filter_api.net.dns import Status
-from tests.filter_dnsbl.listed import BL, CLIENT, listing, passing, player, told
+from filter_api.testing import Slow
+from tests.filter_dnsbl.listed import BACKWARDS, BL, CLIENT, listing, passing, player, told
 
 SENDER = "joe@sender.example"
 BAD = listing("dbl.test", label="sender.example")
@@ -149,3 +150,59 @@ def test_a_listed_author_marks_his_mail() -> None:
     with smtpd:
         assert b"X-Spam: Yes" not in smtpd.connect(CLIENT).mail(MAIL % b"other.example").text
         assert b"X-Spam: Yes" in smtpd.connect(CLIENT).mail(MAIL % b"sender.example").text
+
+
+def test_a_name_that_is_both_the_client_s_and_the_sender_s_counts_once() -> None:
+    smtpd, _ = player("-b", "dbl.test*2/ps", "-s", "-:-:3", zone=BAD)
+    with smtpd:
+        assert smtpd.connect(CLIENT, rdns="sender.example").mail_from(SENDER).ok
+
+
+@pytest.mark.parametrize(
+    ("lists", "rdns", "points"),
+    [
+        (["dbl.test*2/phs"], "sender.example", 2),
+        (["dbl.test*2/p", "dbl.test*2/s"], "sender.example", 4),
+        (["dbl.test*2/ps"], "other.example", 4),
+    ],
+    ids=["three places", "two lists", "two names"],
+)
+def test_each_list_counts_each_name_once(lists: list[str], rdns: str, points: int) -> None:
+    zone = BAD | listing("dbl.test", label="other.example")
+    smtpd, _ = player(*(word for each in lists for word in ("-b", each)), "-s", "1:-:-", zone=zone)
+    with smtpd:
+        client = smtpd.connect(CLIENT, rdns=rdns)
+        client.helo(rdns)
+        assert client.mail_from(SENDER).ok
+        assert f"points={points} " in smtpd.log[0]
+
+
+@pytest.mark.parametrize(("fcrdns", "points"), [("pass", -2), ("fail", -2)])
+def test_a_welcome_counts_once_by_whichever_proof_there_is(fcrdns: str, points: int) -> None:
+    zone = BAD | BL | {("sender.example", "TXT"): ["v=spf1 ip4:192.0.2.5 -all"]}
+    smtpd, _ = player("-b", "bl.test*9", "-b", "dbl.test*-2/ps", "-s", "-:-:8", zone=zone)
+    with smtpd:
+        assert smtpd.connect(CLIENT, rdns="sender.example", fcrdns=fcrdns).mail_from(SENDER).ok
+        assert f"points={9 + points} " in smtpd.log[0]
+
+
+@pytest.mark.parametrize("slow", ["bl.test", "dbl.test"])
+def test_nobody_waits_for_the_client_s_lists_when_those_of_the_sender_decide_or_the_other_way(slow: str) -> None:
+    zone = BL | BAD | {(f"{BACKWARDS}.bl.test", "A"): Slow(1.0, ["127.0.0.2"])}
+    zone["sender.example.dbl.test", "A"] = Slow(1.0, ["127.0.0.2"])
+    label = {"bl.test": BACKWARDS, "dbl.test": "sender.example"}[slow]
+    zone[f"{label}.{slow}", "A"] = Slow(60.0)
+    smtpd, _ = player("-b", "bl.test*3", "-b", "dbl.test*3/s", "-s", "-:-:3", zone=zone)
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail_from(SENDER).reply[:3] == "550"
+        assert smtpd.loop.time() < 1.5
+
+
+def test_a_list_that_proved_broken_by_one_name_is_not_waited_for_when_the_name_comes_again() -> None:
+    zone = listing("dbl.test", "203.0.113.9", label="sender.example")
+    smtpd, _ = player("-F", "tempfail", "-b", "dbl.test*2/ph", zone=zone)
+    with smtpd:
+        client = smtpd.connect(CLIENT, rdns="sender.example")
+        smtpd.advance(1)
+        client.helo("sender.example")
+        assert client.mail_from().ok

@@ -11,7 +11,7 @@ A list counts only while it passes its self test. What a broken, parked or refus
 """
 
 from filter_api.net.dnsbl.entries import Entry, Zone, parse_entry, parse_lists
-from filter_api.net.dnsbl.inquiry import Inquiry
+from filter_api.net.dnsbl.inquiry import Inquiry, tally_of, wait_for
 from filter_api.net.dnsbl.keys import read_keys
 from filter_api.net.dnsbl.lists import Lists
 from filter_api.net.dnsbl.names import Subject, subject_of_address, subject_of_domain
@@ -33,4 +33,6 @@ __all__ = [
     "read_keys",
     "subject_of_address",
     "subject_of_domain",
+    "tally_of",
+    "wait_for",
 ]

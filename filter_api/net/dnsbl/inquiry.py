@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from itertools import chain
 
 from filter_api.net.dns import Resolver
 from filter_api.net.dns.answer import canonical_name
@@ -59,7 +59,7 @@ class Inquiry:
 
     def tally(self) -> Tally:
         """What is known now."""
-        return add_up(self._questions.values(), self.proven)
+        return tally_of([self])
 
     def readings(self) -> Iterator[tuple[Entry, Subject, Reading | None]]:
         """Each list with whom it was asked about and what it said; None if it has not answered. To explain verdicts."""
@@ -74,9 +74,7 @@ class Inquiry:
 
     async def wait(self, decided: Callable[[], bool], deadline: float) -> None:
         """Until `decided` says so, nothing is open, or it is `deadline` (a time of the event loop)."""
-        loop = asyncio.get_running_loop()
-        while self._flying and not decided() and (left := deadline - loop.time()) > 0:
-            await asyncio.wait(self._flying, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        await wait_for([self], decided, deadline)
 
     def close(self) -> None:
         """Nobody waits any more. What was asked goes on into the cache."""
@@ -117,6 +115,20 @@ class Inquiry:
             reading = Reading(trouble=why, broken=standing is Standing.OFF)
         if reading.trouble and not (question.kind == IPV6 and standing is Standing.OFF):
             self._tell(zone, reading.trouble)
-        if reading.broken:  # it says nothing, now and later: nobody waits for its word
-            question.entries = {replace(entry, weight=0): whom for entry, whom in question.entries.items()}
         question.reading = reading
+
+
+def tally_of(inquiries: Sequence[Inquiry]) -> Tally:
+    """What is known now by several inquiries together; a name that more than one has asked counts once."""
+    proven = {where: proof for inquiry in inquiries for where, proof in inquiry.proven.items()}
+    return add_up(chain.from_iterable(inquiry._questions.values() for inquiry in inquiries), proven)
+
+
+async def wait_for(inquiries: Sequence[Inquiry], decided: Callable[[], bool], deadline: float) -> None:
+    """`Inquiry.wait` for several: any answer to one of them may decide."""
+    loop = asyncio.get_running_loop()
+    while not decided() and (left := deadline - loop.time()) > 0:
+        flying = set().union(*(inquiry._flying for inquiry in inquiries))
+        if not flying:
+            break
+        await asyncio.wait(flying, timeout=left, return_when=asyncio.FIRST_COMPLETED)

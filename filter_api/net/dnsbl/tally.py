@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -38,16 +38,6 @@ class Tally:
     asked: int = 0
     answered: int = 0
 
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.hits + other.hits,
-            self.points + other.points,
-            self.low + other.low,
-            self.high + other.high,
-            self.asked + other.asked,
-            self.answered + other.answered,
-        )
-
     @property
     def all_failed(self) -> bool:
         """Whether something was asked and nobody answered."""
@@ -67,29 +57,63 @@ class Question:
         self.reading: Reading | None = None
 
 
-def add_up(questions: Collection[Question], proven: dict[str, bool]) -> Tally:
-    """The tally of these questions. proven: by ``where``, what was found out of subjects whose proof was not known."""
-    hits: list[Hit] = []
-    points = low = high = answered = 0
-    for question in questions:
-        reading = question.reading
-        if reading is None or reading.trouble:
-            for entry in question.entries:
-                low += min(entry.weight, 0)
-                high += max(entry.weight, 0)
-            continue
-        answered += 1
-        for entry, subjects in question.entries.items() if reading.addresses else ():
-            codes = tuple(filter(entry.counts, reading.addresses))
+class _Sums:
+    """A tally under way. `counted`: names with the lists that have counted what was said of them."""
+
+    __slots__ = ("counted", "high", "hits", "low")
+
+    def __init__(self) -> None:
+        self.hits: list[Hit] = []
+        self.low = self.high = 0
+        self.counted: set[tuple[str, Entry]] = set()
+
+    def add_open(self, question: Question) -> None:
+        """A question without an answer: what it may still say. A broken list will say nothing."""
+        if question.reading is not None and question.reading.broken:
+            return
+        for entry in question.entries:
+            if self._is_new(question, entry):
+                self.low += min(entry.weight, 0)
+                self.high += max(entry.weight, 0)
+
+    def add_answer(self, question: Question, addresses: tuple[IPv4Address, ...], proven: dict[str, bool]) -> None:
+        """The hits, and welcomes whose proof is open."""
+        for entry, subjects in question.entries.items():
+            codes = tuple(filter(entry.counts, addresses))
             welcome = _welcome(subjects, proven) if entry.weight < 0 else True
-            if not codes:
+            if not codes or welcome is False or not self._is_new(question, entry):
                 continue
             if welcome:
-                hits.append(Hit(entry, subjects[0], codes))
-                points += entry.weight
-            elif welcome is None:
-                low += entry.weight
-    return Tally(tuple(hits), points, points + low, points + high, len(questions), answered)
+                self.hits.append(Hit(entry, subjects[0], codes))
+            else:
+                self.low += entry.weight
+
+    def _is_new(self, question: Question, entry: Entry) -> bool:
+        key = question.name, entry
+        if key in self.counted:
+            return False
+        self.counted.add(key)
+        return True
+
+
+def add_up(questions: Iterable[Question], proven: dict[str, bool]) -> Tally:
+    """The tally of these questions. proven: by ``where``, what was found out of subjects whose proof was not known.
+
+    A name may be in two questions, as that of a client and that of its mail; each list counts it once.
+    """
+    sums = _Sums()
+    asked = answered = 0
+    for question in questions:
+        asked += 1
+        reading = question.reading
+        if reading is None or reading.trouble:
+            sums.add_open(question)
+            continue
+        answered += 1
+        if reading.addresses:
+            sums.add_answer(question, reading.addresses, proven)
+    points = sum(hit.entry.weight for hit in sums.hits)
+    return Tally(tuple(sums.hits), points, points + sums.low, points + sums.high, asked, answered)
 
 
 def is_unproven(question: Question, proven: dict[str, bool]) -> bool:
