@@ -29,7 +29,7 @@ from filter_api.net.dnsbl import (
     wait_for,
 )
 from filter_api.session import PerSession, PerTransaction, Session
-from filter_api.text.addresses import domain_of, strip_source_route
+from filter_api.text.addresses import domain_of, is_role_address, strip_source_route
 from filter_api.wanted import Wanted
 from filter_dnsbl import policy
 from filter_dnsbl.options import Options, parse
@@ -37,13 +37,14 @@ from filter_dnsbl.policy import Action
 
 
 class Asked:
-    """What was asked about a client or a mail, and about which ``where`` of it."""
+    """What was asked about a client or a mail, about which ``where`` of it, and whether it has been marked."""
 
-    __slots__ = ("inquiry", "where")
+    __slots__ = ("inquiry", "marked", "where")
 
     def __init__(self) -> None:
         self.inquiry: Inquiry | None = None
         self.where = ""
+        self.marked = False
 
 
 class DnsLists(JudgingFilter):
@@ -170,6 +171,7 @@ class DnsLists(JudgingFilter):
         decision = self._decide(session, phase, tally, said)
         if sender and not isinstance(decision, Proceed) and self.exempt_if_vouched(sender):
             decision = await self.unless_vouched(session, sender, decision, phase, deadline)
+        self.clients[session].marked |= isinstance(decision, Junk)
         return decision
 
     def _refuses(self, tally: Tally) -> bool:
@@ -210,8 +212,8 @@ class DnsLists(JudgingFilter):
         return policy.list_text(zone, b" ".join(answer.texts()))
 
     def on_data(self, session: Session) -> Decision | Awaitable[Decision]:
-        """Mark this mail alone, where it is its sender that is listed."""
-        if self.left_alone(session) or session.transaction is None or self._client_level(session) >= Action.MARK:
+        """Mark this mail alone, where its client is not marked: its sender is listed, or an answer came late."""
+        if self.left_alone(session) or session.transaction is None or self.clients[session].marked:
             return Proceed()
         tally = self._tally(session)
         if policy.level(tally.points, self.own.thresholds) < Action.MARK:
@@ -219,17 +221,23 @@ class DnsLists(JudgingFilter):
         return self._mark_mail(session, Junk(facts=policy.facts_of(tally, Action.MARK)))
 
     async def _mark_mail(self, session: Session, mark: Junk) -> Decision:
-        sender = session.sender
-        if sender and self.exempt_if_vouched(sender) and await self.vouched(session, sender, self.deadline()):
+        if await self._is_let_through(session, self.deadline()):
             return Proceed()
+        self.mails[session].marked = True
         return mark
+
+    async def _is_let_through(self, session: Session, deadline: float) -> bool:
+        """Whether -W has this message, or -p rcpt-to let it pass because it is for postmaster or abuse."""
+        mail = session.transaction if self.own.phase is Phase.RCPT_TO else None
+        whom = mail.recipients if mail is not None and mail.recipients_complete else []
+        return (bool(whom) and all(map(is_role_address, whom))) or bool(await self.is_message_exempt(session, deadline))
 
     # --- option -a -----------------------------------------------------------------------------------------------
 
     async def on_message(self, session: Session, message: Message) -> Verdict:
         """Ask about the authors' domains, and decide with them at the end of the message."""
         deadline = self.deadline()
-        if self.left_alone(session) or await self.is_message_exempt(session, deadline):
+        if self.left_alone(session) or await self._is_let_through(session, deadline):
             return Verdict()
         self._ask(self.mails[session], [subject_of_domain("a", domain) for domain in _author_domains(message)])
         tally = await self._wait(session, session.sender, deadline)
@@ -243,7 +251,8 @@ class DnsLists(JudgingFilter):
             return Verdict(
                 Reject(550, "5.7.1", policy.reply_text(self.own.text, session.address, tally, said)), facts=facts
             )
-        return Verdict(edits=[AddHeader("X-Spam", "Yes")] if action is Action.MARK else [], facts=facts)
+        marked = self.clients[session].marked or self.mails[session].marked  # then smtpd adds the field
+        return Verdict(edits=[AddHeader("X-Spam", "Yes")] if action is Action.MARK and not marked else [], facts=facts)
 
 
 def _later(phase: Phase) -> Phase:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from filter_api.net.dns import Status
 from filter_api.testing import Slow
-from tests.filter_dnsbl.listed import BACKWARDS, BL, CLIENT, listing, passing, player, told
+from tests.filter_dnsbl.listed import BACKWARDS, BL, CLIENT, Zone, listing, passing, player, told
 
 SENDER = "joe@sender.example"
 BAD = listing("dbl.test", label="sender.example")
@@ -206,3 +208,62 @@ def test_a_list_that_proved_broken_by_one_name_is_not_waited_for_when_the_name_c
         smtpd.advance(1)
         client.helo("sender.example")
         assert client.mail_from().ok
+
+
+SPF = {("sender.example", "TXT"): ["v=spf1 ip4:192.0.2.5 -all"]}
+
+
+def marks(*arguments: str, zone: Zone, late: float = 0.0, recipient: str = "bob@example.org") -> list[str]:
+    """The verdicts on a mail of SENDER at MAIL FROM and at DATA; `late` seconds lie between them."""
+    smtpd, _ = player(*arguments, zone=zone)
+    with smtpd:
+        client = smtpd.connect(CLIENT)
+        said = [client.mail_from(SENDER).verdict]
+        smtpd.advance(late)
+        assert client.rcpt_to(recipient).ok
+        return [*said, client.data().verdict]
+
+
+def test_a_client_whose_listing_comes_after_mail_from_has_its_mail_marked() -> None:
+    zone = BL | {(f"{BACKWARDS}.bl.test", "A"): Slow(4.5, ["127.0.0.2"])}
+    assert marks("-m", "-b", "bl.test", zone=zone, late=3.0) == ["proceed", "junk"]
+    assert marks("-m", "-b", "bl.test", zone=zone) == ["proceed", "proceed"]
+
+
+@pytest.mark.parametrize(
+    ("weight", "verdicts"), [(2, ["junk", "proceed"]), (6, ["proceed", "junk"]), (4, ["proceed", "proceed"])]
+)
+def test_a_client_that_its_sender_saves_from_refusal_is_marked_by_the_sum(weight: int, verdicts: list[str]) -> None:
+    zone = BL | SPF | listing("wl.test", label="sender.example") | listing("dbl.test", label="sender.example")
+    lists = ["-b", f"bl.test*{weight}", "-b", "dbl.test*1/s", "-b", "wl.test*-4/s"]
+    if weight == 2:
+        lists = lists[:4]
+    assert marks("-s", "-:2:5", *lists, zone=zone) == verdicts
+
+
+@pytest.mark.parametrize(
+    ("lists", "by_us"),
+    [("bl.test", False), ("dbl.test/s", False), ("dbl.test/sa", False), ("dbl.test/a", True)],
+)
+def test_what_smtpd_marks_is_not_marked_again_at_the_end_of_the_message(lists: str, by_us: bool) -> None:
+    smtpd, _ = player("-am", "-b", lists, zone=BL | BAD)
+    with smtpd:
+        got = smtpd.connect(CLIENT).mail(MAIL % b"sender.example", sender=SENDER)
+        assert (b"X-Spam" in got.text) is by_us
+        assert any("action=junk" in line for line in smtpd.log) is not by_us
+
+
+@pytest.mark.parametrize("role", ["postmaster@example.org", "Abuse@example.org", "postmaster"])
+def test_at_rcpt_to_what_is_for_postmaster_alone_is_not_judged_at_the_end_either(role: str) -> None:
+    smtpd, _ = player("-a", "-p", "rcpt-to", "-b", "bl.test", "-b", "dbl.test/a", zone=BL | BAD)
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail(MAIL % b"sender.example", role).ok
+        assert not smtpd.connect("192.0.2.6").mail(MAIL % b"sender.example", role, "bob@example.org").ok
+
+
+def test_a_mail_to_an_exempt_recipient_is_not_marked(tmp_path: Path) -> None:
+    table = tmp_path / "exempt"
+    table.write_text("to:carol@example.org\n")
+    options = ("-s", "-:1:9", "-p", "rcpt-to", "-b", "dbl.test/s", "-W", str(table))
+    assert marks(*options, zone=BAD, recipient="carol@example.org") == ["proceed", "proceed"]
+    assert marks(*options, zone=BAD) == ["proceed", "junk"]
