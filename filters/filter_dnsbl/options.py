@@ -11,7 +11,7 @@ from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.bounds import MAX_DNS_LISTS
 from filter_api.errors import UsageError
 from filter_api.files.reloading import ReloadingFile
-from filter_api.net.dnsbl.entries import Entry, parse_entry, parse_lists
+from filter_api.net.dnsbl.entries import NO_AUTHORS, Entry, parse_entry, parse_lists
 from filter_api.net.dnsbl.keys import read_keys
 from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_whole
 from filter_api.text.escape import printable
@@ -66,7 +66,11 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         raise UsageError("no list to ask: name one with -b, or a file of them with -f")
     if len(given) > MAX_DNS_LISTS:
         raise UsageError(f"-b: more than {MAX_DNS_LISTS} lists; ask fewer")
-    file = ReloadingFile(values["-f"], lambda lines: parse_lists(lines, keys)) if "-f" in values else None
+    file = (
+        ReloadingFile(values["-f"], lambda lines: parse_lists(lines, keys, authors="-a" in values))
+        if "-f" in values
+        else None
+    )
     options = Options(
         author="-a" in values,
         given=given,
@@ -76,8 +80,10 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         text=_text(values["-r"]) if "-r" in values else DEFAULT_TEXT,
         thresholds=thresholds,
     )
-    if not options.author and any("a" in entry.where for entry in options.entries()):
-        raise UsageError("a list is asked about authors (/a): give -a, which reads the messages")
+    if not options.author and any("a" in entry.where for entry in given):
+        raise UsageError(NO_AUTHORS)
+    if not options.entries():
+        raise UsageError(f"-f {printable(values['-f'])}: no list stands there; write one a line, or name one with -b")
     return options, common
 
 

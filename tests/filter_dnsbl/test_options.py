@@ -53,6 +53,30 @@ def test_a_bad_line_of_the_file_stops_the_start(tmp_path: Path) -> None:
         parse(["-f", str(path)])
 
 
+@pytest.mark.parametrize("text", ["", "# none yet\n", "\n\n", "  # bl.test\n"])
+def test_a_file_without_a_list_stops_the_start_unless_another_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lists"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"lists: no list stands there; write one a line, or name one with -b"):
+        parse(["-f", str(path)])
+    assert len(parse(["-f", str(path), "-b", "bl.test"])[0].entries()) == 1
+
+
+@pytest.mark.parametrize("line", ["bl.test/a", "bl.test*3/sa", "bl.test=127.0.0.2/pa", "bl.test*2/phsa"])
+def test_a_file_never_asks_about_authors_where_no_message_is_read(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "lists"
+    path.write_text(f"bl.test\n{line}\n")
+    with pytest.raises(ConfigError, match=r"lists:2: bl\.test: a list is asked about authors \(/a\): give -a"):
+        parse(["-f", str(path)])
+    path.write_text("bl.test\n")
+    own, _ = parse(["-f", str(path)])
+    path.write_text(f"bl.test\n{line}\n")
+    os.utime(path, (1, 1))
+    assert own.file is not None
+    own.file._next_look = 0.0
+    assert [entry.where for entry in own.entries()] == ["c"]
+
+
 def test_a_bad_file_at_run_time_leaves_the_old_one_in_use(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "lists"
     path.write_text("bl.test\n")

@@ -69,6 +69,7 @@ def test_with_u_suspicious_clients_wait_as_well(tmp_path: Path) -> None:
     [
         ("zen..org", r"-l: zen\.\.org: no domain name"),
         ("bl.test/s", "-l: bl.test/s: lists are asked about the client's address here; leave /s away"),
+        ("@dqs@.zen.test", "-l: @dqs@.zen.test: no list with a key can be asked here; name one without"),
     ],
 )
 def test_a_list_that_cannot_be_asked_is_named(word: str, complaint: str) -> None:

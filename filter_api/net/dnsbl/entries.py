@@ -28,6 +28,9 @@ MOST_WEIGHT: Final = 99
 _PARTS: Final = r"(?P<domain>[^=*/\s]+)(?:=(?P<filter>[^*/\s]+))?(?:\*(?P<weight>[^/\s]+))?(?:/(?P<where>[^\s]*))?"
 _NUMBER: Final = r"\[[0-9.;]+\]|&?[0-9]{1,3}"
 _SHOWN: Final = 80
+_NO_KEYS: Final[Mapping[str, str]] = {}
+
+NO_AUTHORS: Final = "a list is asked about authors (/a): give -a, which reads the messages"
 
 AnswerFilter = tuple[frozenset[int], ...]
 """The values that each of the four numbers of an answer may have."""
@@ -61,8 +64,8 @@ class Entry:
         return all(number in values for number, values in zip(address.packed, self.answers, strict=True))
 
 
-def parse_entry(text: str, keys: Mapping[str, str] | None = None) -> Entry:
-    """Read one list. `keys`: by name, what ``@name@`` stands for. Raises ValueError."""
+def parse_entry(text: str, keys: Mapping[str, str] | None = _NO_KEYS) -> Entry:
+    """Read one list. `keys`: by name, what ``@name@`` stands for; None where there can be none. Raises ValueError."""
     word = printable(text, _SHOWN)
     found = re.fullmatch(_PARTS, text)
     if found is None:
@@ -71,37 +74,44 @@ def parse_entry(text: str, keys: Mapping[str, str] | None = None) -> Entry:
     weight = 1 if found["weight"] is None else _weight(found["weight"])
     _check_where(where, weight)
     answers = None if found["filter"] is None else _answers(found["filter"])
-    return Entry(_zone(found["domain"], keys or {}), answers, weight, where)
+    return Entry(_zone(found["domain"], keys), answers, weight, where)
 
 
-def parse_lists(lines: Sequence[Line], keys: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
-    """The lists of a file, one a line. Raises LineError."""
+def parse_lists(
+    lines: Sequence[Line], keys: Mapping[str, str] | None = _NO_KEYS, *, authors: bool = True
+) -> tuple[Entry, ...]:
+    """The lists of a file, one a line. authors: whether lists may be asked about them (/a). Raises LineError."""
     entries = []
     for line in lines:
         try:
-            entries.append(parse_entry(line.text.decode("latin-1"), keys))
+            entry = parse_entry(line.text.decode("latin-1"), keys)
         except ValueError as error:
             raise LineError(line.number, str(error)) from None
+        if "a" in entry.where and not authors:
+            raise LineError(line.number, f"{entry.zone.shown}: {NO_AUTHORS}")
+        entries.append(entry)
         if len(entries) > MAX_DNS_LISTS:
             raise LineError(line.number, f"more than {MAX_DNS_LISTS} lists; ask fewer")
     return tuple(entries)
 
 
-def _zone(domain: str, keys: Mapping[str, str]) -> Zone:
+def _zone(domain: str, keys: Mapping[str, str] | None) -> Zone:
     word = printable(domain, _SHOWN)
     pieces, key = domain.split("@"), ""
     if len(pieces) not in (1, 3):
         raise ValueError(f"{word}: a key is written @name@, once")
     if len(pieces) == 3:
+        if keys is None:
+            raise ValueError(f"{word}: no list with a key can be asked here; name one without")
         if pieces[1] not in keys:
             raise ValueError(f"{word}: no key is named {printable(pieces[1], 40)}; add it to the file of keys (-k)")
         key = keys[pieces[1]].lower()
         domain = pieces[0] + key + pieces[2]
-        shown = f"{pieces[0]}{pieces[2]}".lower().strip(".")
+        shown = re.sub(r"\.{2,}", ".", f"{pieces[0]}{pieces[2]}".lower()).strip(".")
     else:
         shown = domain.lower().removesuffix(".")
     name = canonical_name(domain)
-    if name is None or re.fullmatch(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+", name) is None:
+    if name is None or re.fullmatch(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.[a-z][a-z0-9-]*", name) is None:
         raise ValueError(f"{word}: no domain name; write it like zen.example.org")
     if len(name) > MAX_LIST_DOMAIN:
         raise ValueError(f"{word}: longer than {MAX_LIST_DOMAIN} characters, so no address fits in front of it")
@@ -130,6 +140,10 @@ def _answers(text: str) -> AnswerFilter:
     values = tuple(_values(number, word) for number in numbers)
     if 127 not in values[0]:
         raise ValueError(f"={word}: answers of lists begin with 127, so this never counts")
+    if not all(values):
+        raise ValueError(f"={word}: no number has any of the bits of 0; write &1 to &255")
+    if values[1] == values[2] == {255}:
+        raise ValueError(f"={word}: by these a list refuses questions, so they never count; leave the filter away")
     return values
 
 

@@ -42,7 +42,7 @@ class ListedClients:
 
 def parse_client_list(text: str) -> Entry:
     """A list of clients, as filter-dnsbl(8) writes it. Raises ValueError."""
-    entry = parse_entry(text)
+    entry = parse_entry(text, keys=None)
     if entry.where != "c":
         raise ValueError(f"{text}: lists are asked about the client's address here; leave /{entry.where} away")
     return entry

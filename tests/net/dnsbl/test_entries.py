@@ -53,6 +53,17 @@ def test_bits_are_any_of_them() -> None:
         ("zen.example.org=127.0.0.256", "=127.0.0.256: '256' is no number from 0 to 255"),
         ("zen.example.org=127.0.0.[2;]", "=127.0.0.[2;]: '' is no number from 0 to 255"),
         ("zen.example.org=10.0.0.2", "=10.0.0.2: answers of lists begin with 127, so this never counts"),
+        (
+            "zen.example.org=127.0.0.&0",
+            "=127.0.0.&0: no number has any of the bits of 0; write &1 to &255",
+        ),
+        (
+            "zen.example.org=127.255.255.[252..255]",
+            "=127.255.255.[252..255]: by these a list refuses questions, so they never count; leave the filter away",
+        ),
+        ("127.0.0.2", "127.0.0.2: no domain name; write it like zen.example.org"),
+        ("zen.example.0", "zen.example.0: no domain name; write it like zen.example.org"),
+        ("2.0.0.127*3", "2.0.0.127: no domain name; write it like zen.example.org"),
         ("zen.example.org/x", "/x: write /c alone, or some of /p /h /s /a together, such as /ps"),
         ("zen.example.org/cp", "/cp: write /c alone, or some of /p /h /s /a together, such as /ps"),
         (
@@ -124,3 +135,19 @@ def test_a_large_file_and_a_missing_one_are_no_keys(tmp_path: Path) -> None:
         keys(tmp_path, "#" * 70_000)
     with pytest.raises(ConfigError, match="No such file"):
         read_keys(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("@k@.zen.test", "zen.test"),
+        ("zen.@k@.dq.test", "zen.dq.test"),
+        ("zen.dq.@k@.test", "zen.dq.test"),
+        ("x@k@.zen.test", "x.zen.test"),
+    ],
+)
+def test_the_public_name_of_a_list_is_a_domain_without_the_key(word: str, shown: str) -> None:
+    zone = parse_entry(word, {"k": "Secret"}).zone
+    assert (zone.shown, str(zone)) == (shown, shown)
+    assert zone.name == word.replace("@k@", "secret")
+    assert "secret" not in repr(zone).lower()
