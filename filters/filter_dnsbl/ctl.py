@@ -73,10 +73,15 @@ async def _explain(options: Options, subjects: Sequence[Subject | None], address
         print(_line(entry, reading))
     tally = inquiry.tally()
     action = policy.level(tally.points, options.thresholds)
+    doubtful = policy.is_doubtful(tally, options.thresholds)
     words = {Action.PASS: "accepted", Action.GREY: "accepted, grey", Action.MARK: "marked", Action.REFUSE: "refused"}
-    print(f"{tally.points:>4}  {words[action]}")
+    if tally.all_failed and not policy.is_settled(tally, options.thresholds):
+        print("   ?  no list answers: -F decides")
+    else:
+        print(f"{tally.points:>4}  {'told to try again' if doubtful else words[action]}")
     if action is Action.REFUSE:
-        print(f"      550 5.7.1 {policy.reply_text(options.text, address, tally)}")
+        text = policy.IN_DOUBT if doubtful else policy.reply_text(options.text, address, tally)
+        print(f"      {'451 4.7.1' if doubtful else '550 5.7.1'} {text}")
     return int(action is Action.REFUSE)
 
 

@@ -106,3 +106,36 @@ def test_lists_that_have_ended_are_known_by_their_names(tmp_path: Path) -> None:
     assert dead_lists(command) == ["dnsbl.sorbs.net", "virbl.dnsbl.bit.nl"]
     assert dead_lists(["filter-dnsbl", "-b", "notsorbs.net", "-f", "/nonexistent"]) == []
     assert dead_lists(["filter-rdns", "-f"]) == []
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (
+            "1",
+            ["   1  told to try again", "      451 4.7.1 a list that may welcome you does not answer, try again later"],
+        ),
+        ("9", ["   9  refused", "      550 5.7.1 192.0.2.5 is listed by bl.test"]),
+    ],
+)
+def test_explain_says_when_a_welcome_list_that_does_not_answer_could_have_saved_the_client(
+    weight: str, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    zone = BL | passing("wl.test") | {(f"{BACKWARDS}.wl.test", "A"): Status.TEMPFAIL}
+    assert status("explain", "-b", f"bl.test*{weight}", "-b", "wl.test*-1", CLIENT, zone=zone) == 1
+    assert capsys.readouterr().out.splitlines()[2:] == said
+
+
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        (["down.test"], "   ?  no list answers: -F decides"),
+        (["down.test", "parked.test"], "   ?  no list answers: -F decides"),
+        (["down.test", "other.test"], "   0  accepted"),
+        (["parked.test"], "   0  accepted"),
+    ],
+)
+def test_explain_says_when_no_list_answers(lists: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    zone = WELCOME | listing("parked.test", "203.0.113.9")
+    assert status("explain", *(word for each in lists for word in ("-b", each)), CLIENT, zone=zone) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == said

@@ -14,6 +14,7 @@ POOL_1, POOL_2 = "192.0.2.130", "198.51.100.130"
 LONE_1, LONE_2 = "192.0.2.140", "198.51.100.140"
 CAREFUL, SPAMMER, VIRUS, SCORED, FRIEND = (f"203.0.113.{n}" for n in (50, 60, 70, 80, 90))
 FAR: Final = "203.0.113.99"
+LISTED: Final = "203.0.113.40"
 
 SERVERS: Final = {
     GOOD: "mx.good.example",
@@ -27,12 +28,18 @@ SERVERS: Final = {
     SCORED: "mx.scored.example",
     FRIEND: "mx.friend.example",
     FAR: "mx.far.example",
+    LISTED: "mx.listed.example",
 }
 ZONE: Final[dict[str, str | list[str]]] = {
     **SERVERS,
     **{name: [f"A {address}"] for address, name in SERVERS.items()},
     **{name.partition(".")[2]: [f"MX 10 {name}."] for name in SERVERS.values()},
     "pool.example": ["MX 10 out1.pool.example.", f'TXT "v=spf1 ip4:{POOL_1}/28 ip4:{POOL_2}/28 -all"'],
+    **{f"2.0.0.127.{zone}.example": ["A 127.0.0.2"] for zone in ("bl", "wl", "dbl")},
+    **{f"test.{zone}.example": ["A 127.0.0.2"] for zone in ("bl", "wl", "dbl")},
+    "40.113.0.203.bl.example": ["A 127.0.0.2", 'TXT "ask us why"'],
+    "listed.example.wl.example": ["A 127.0.0.2"],
+    "bad.example.dbl.example": ["A 127.0.0.2"],
     RESIDENTIAL: "77-100-51-198.dsl.pool.provider.example",
     "77-100-51-198.dsl.pool.provider.example": [f"A {RESIDENTIAL}"],
     "provider.example": ["MX 10 mx.good.example."],

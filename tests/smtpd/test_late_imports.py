@@ -64,3 +64,28 @@ def test_the_watch_sees_an_import(newest: str) -> None:
         )
         assert chain.offer(at.GOOD, "alice@good.example", BOB, mail("late")).code == 250
         assert "filter-late wave" in chain.late_imports()
+
+
+DNSBL = "-a -s -:2:3 -r '%A: %T' -b bl.example*3 -b wl.example*-2/s -b dbl.example*2/sa"
+
+
+@pytest.mark.parametrize("one", [False, True], ids=["alone", "in a chain"])
+def test_lists_in_the_dns_are_asked_without_an_import(newest: str, one: bool) -> None:
+    with Chain(newest, watched=True, redis=False) as chain:
+        chain.smtpd.room.write("/etc/mail/filters", f"rdns\ndnsbl {DNSBL}\n")
+        program = "filter-chain -f /etc/mail/filters" if one else f"filter-dnsbl {DNSBL}"
+        chain.smtpd.restart(
+            f'filter "dnsbl" proc-exec "watched {program}"\nlisten on 203.0.113.25 filter "dnsbl"\n'
+            'action "a" maildir\nmatch from any for domain "example.org" action "a"\n'
+        )
+        seen = [
+            chain.offer(at.LISTED, "alice@good.example", BOB, mail("listed")).reply,
+            chain.offer(at.LISTED, "alice@listed.example", BOB, mail("asked for proof")).reply,
+            chain.offer(at.GOOD, "alice@bad.example", BOB, mail("marked")).reply[:3],
+            chain.offer(at.GOOD, "alice@good.example", BOB, mail("author", author="a@bad.example")).reply[:3],
+            chain.offer(at.GOOD, "", BOB, mail("bounce")).reply[:3],
+        ]
+        assert seen == [*["550 5.7.1 203.0.113.40: ask us why"] * 2, "250", "250", "250"]
+        assert b"X-Spam: Yes" in chain.delivered("marked")
+        assert b"X-Spam: Yes" in chain.delivered("author")
+        assert chain.late_imports() == []
