@@ -265,3 +265,25 @@ def test_at_rcpt_to_postmaster_hears_everybody() -> None:
         assert client.mail_from().ok
         assert client.rcpt_to("postmaster@example.org").ok
         assert client.rcpt_to("joe@example.org").reply == REFUSED
+
+
+V4_TEST = ("2.0.0.127.bl.test", "A"), ("1.0.0.127.bl.test", "A")
+
+
+@pytest.mark.parametrize("entry", V4_TEST)
+def test_whom_a_list_does_not_list_does_not_wait_for_its_self_test(entry: tuple[str, str]) -> None:
+    smtpd, dns = player("-b", "bl.test", zone=passing("bl.test") | {entry: Slow(60.0)})
+    with smtpd:
+        for _ in range(2):  # the second answer comes out of the cache
+            assert smtpd.connect(CLIENT).mail_from().ok
+            assert smtpd.loop.time() < 0.1
+        assert entry in dns.asked
+
+
+@pytest.mark.parametrize("entry", V4_TEST)
+def test_whom_a_list_lists_waits_for_its_self_test(entry: tuple[str, str]) -> None:
+    content = ["127.0.0.2"] if entry[0].startswith("2") else []
+    smtpd, _ = player("-b", "bl.test", zone=BL | {entry: Slow(2.0, content)})
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail_from().reply == REFUSED
+        assert 2.0 <= smtpd.loop.time() < 2.1

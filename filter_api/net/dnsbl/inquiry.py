@@ -93,7 +93,7 @@ class Inquiry:
         known = self._resolver.known(question.name, "A")
         if known is not None:
             reading = read_answer(zone, known)
-            standing = Standing.PASSED if self._tests is None else self._tests.standing(zone, question.kind)
+            standing = self._standing(zone, question, reading)
             if standing is not None:
                 self._read(question, zone, reading, standing)
                 return
@@ -103,10 +103,16 @@ class Inquiry:
 
     async def _ask(self, question: Question, zone: Zone) -> None:
         reading = read_answer(zone, await self._resolver.resolve(question.name, "A"))
-        standing = Standing.PASSED
-        if self._tests is not None:
+        standing = self._standing(zone, question, reading)
+        if standing is None and self._tests is not None:
             standing = await self._tests.settled(zone, question.kind)
-        self._read(question, zone, reading, standing)
+        self._read(question, zone, reading, standing or Standing.UNKNOWN)
+
+    def _standing(self, zone: Zone, question: Question, reading: Reading) -> Standing | None:
+        """What the self test says of a list; None if that must be waited for: not by whom the list does not list."""
+        if self._tests is None or not (reading.addresses or reading.trouble):
+            return Standing.PASSED
+        return self._tests.standing(zone, question.kind)
 
     def _read(self, question: Question, zone: Zone, reading: Reading, standing: Standing) -> None:
         """Keep what was read, as far as the self test lets it count."""
