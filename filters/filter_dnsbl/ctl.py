@@ -18,6 +18,7 @@ import socket
 import time
 from collections.abc import Sequence
 
+from filter_api import trust
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.dnsbl import (
@@ -32,7 +33,7 @@ from filter_api.net.dnsbl import (
     subject_of_domain,
 )
 from filter_api.net.dnsbl.answers import Reading, is_dead
-from filter_api.options import COMMON_LETTERS
+from filter_api.options import COMMON_LETTERS, CommonOptions
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_dnsbl import policy
@@ -55,16 +56,31 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
 
 def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
     """What the filter would do with a client, list by list."""
-    options, rest = _split(arguments)
+    options, common, rest = _split(arguments)
     if not 1 <= len(rest) <= 2:
         raise UsageError("an address is wanted, and after it the domain of a sender or a host name")
-    subjects: list[Subject | None] = [subject_of_address(_address(rest[0]))]
+    address = _address(rest[0])
+    subjects: list[Subject | None] = [subject_of_address(address)]
     if len(rest) == 2:
         domains = [subject_of_domain(where, rest[1].encode(), proven=True) for where in "phsa"]
         if None in domains:
             raise UsageError(f"no domain that a list could know: {printable(rest[1], 80)}")
         subjects += domains
-    return asyncio.run(_explain(options, subjects, _address(rest[0]), resolver or Resolver()))
+    left_alone = _left_alone(common, address)
+    if left_alone:
+        print(f"{address} {left_alone}: no list is asked")
+        return 0
+    return asyncio.run(_explain(options, subjects, address, resolver or Resolver()))
+
+
+def _left_alone(common: CommonOptions, address: Address) -> str:
+    """Why nothing is asked about a client; empty if it is."""
+    session = trust.client_at(address)
+    if trust.is_ours(session, common.ours):
+        return "is one of ours (-N)"
+    if common.exempt is not None and trust.client_is_exempt(common.exempt, session):
+        return "is exempt (-W)"
+    return ""
 
 
 async def _explain(options: Options, subjects: Sequence[Subject | None], address: Address, resolver: Resolver) -> int:
@@ -99,7 +115,7 @@ def _line(entry: Entry, reading: Reading | None) -> str:
 
 def check_lists(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The self tests of all lists (RFC 5782, section 5)."""
-    options, rest = _split(arguments)
+    options, _, rest = _split(arguments)
     if rest:
         raise UsageError(f"unexpected argument: {rest[0]}")
     return asyncio.run(_test(options, resolver or Resolver()))
@@ -113,7 +129,7 @@ async def _test(options: Options, resolver: Resolver) -> int:
     found = await asyncio.gather(*(tests.settled(zone, kind) for zone, kind in wanted))
     bad = 0
     for (zone, kind), standing in zip(wanted, found, strict=True):
-        bad |= standing is not Standing.PASSED and kind != "6"
+        bad |= is_dead(zone.shown) or (standing is not Standing.PASSED and kind != "6")
         print(f"{zone.shown:<32} {_KINDS[kind]:<8} {_standing(zone, kind, standing, tests)}")
     return int(bad)
 
@@ -130,7 +146,7 @@ def _standing(zone: Zone, kind: str, standing: Standing, tests: SelfTests) -> st
 
 def own(arguments: list[str], resolver: Resolver | None = None) -> int:
     """Whether lists speak against our own addresses."""
-    options, rest = _split(arguments)
+    options, _, rest = _split(arguments)
     return asyncio.run(_own(options, [_address(word) for word in rest], resolver or Resolver()))
 
 
@@ -158,12 +174,12 @@ async def _ask(options: Options, subjects: Sequence[Subject | None], resolver: R
     return inquiry
 
 
-def _split(arguments: list[str]) -> tuple[Options, list[str]]:
+def _split(arguments: list[str]) -> tuple[Options, CommonOptions, list[str]]:
     try:
         _, rest = getopt.getopt(arguments, LETTERS + COMMON_LETTERS)
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
-    return parse(arguments[: len(arguments) - len(rest)])[0], rest
+    return *parse(arguments[: len(arguments) - len(rest)]), rest
 
 
 def _address(text: str) -> Address:

@@ -139,3 +139,35 @@ def test_explain_says_when_no_list_answers(lists: list[str], said: str, capsys: 
     zone = WELCOME | listing("parked.test", "203.0.113.9")
     assert status("explain", *(word for each in lists for word in ("-b", each)), CLIENT, zone=zone) == 0
     assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("-N", "192.0.2.0/24"), "192.0.2.5 is one of ours (-N): no list is asked"),
+        (("-N", "10.0.0.0/8,192.0.2.5"), "192.0.2.5 is one of ours (-N): no list is asked"),
+        (("-W", "192.0.2.5"), "192.0.2.5 is exempt (-W): no list is asked"),
+        (("-W", "192.0.2.0/28"), "192.0.2.5 is exempt (-W): no list is asked"),
+    ],
+)
+@pytest.mark.parametrize("address", [CLIENT, f"::ffff:{CLIENT}"])
+def test_explain_says_of_whom_no_list_is_asked(
+    given: tuple[str, str], said: str, address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option, value = given
+    if option == "-W":
+        table = tmp_path / "exempt"
+        table.write_text(f"{value}\n")
+        value = str(table)
+    dns = FakeZone(BL)
+    assert run(["explain", option, value, "-b", "bl.test", address], Resolver(backend=dns)) == 0
+    assert capsys.readouterr().out == f"{said}\n"
+    assert dns.asked == []
+
+
+@pytest.mark.parametrize("name", ["dnsbl.sorbs.net", "sorbs.net", "bl.spamcannibal.org", "db.wpbl.info"])
+def test_a_list_that_has_ended_fails_the_test_whatever_it_answers(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("test", "-b", name, zone=passing(name)) == 1
+    assert "has ended: ask it no more" in capsys.readouterr().out
