@@ -35,10 +35,12 @@ def read_keys(path: str) -> dict[str, str]:
         raise ConfigError(f"{shown}: {reason(error)}") from None
     if len(data) > MAX_KEY_FILE:
         raise ConfigError(f"{shown}: larger than {MAX_KEY_FILE} bytes, so it is no file of keys")
-    keys = {}
+    keys: dict[str, str] = {}
     for line in content_lines(data):
         found = re.fullmatch(_LINE, line.text)
         if found is None:
             raise ConfigError(f"{shown}:{line.number}: a line is the name of a key, a blank, and the key")
+        if found[1].decode() in keys:
+            raise ConfigError(f"{shown}:{line.number}: the key {found[1].decode()} was given before; keep one of them")
         keys[found[1].decode()] = found[2].decode()
     return keys

@@ -151,3 +151,13 @@ def test_the_public_name_of_a_list_is_a_domain_without_the_key(word: str, shown:
     assert (zone.shown, str(zone)) == (shown, shown)
     assert zone.name == word.replace("@k@", "secret")
     assert "secret" not in repr(zone).lower()
+
+
+@pytest.mark.parametrize("second", ["dqs other", "dqs  secret", "dqs\tother # new"])
+def test_a_key_is_given_once(tmp_path: Path, second: str) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"dqs secret\nDQS third\n{second}\n")
+    path.chmod(0o600)
+    with pytest.raises(ConfigError) as raised:
+        read_keys(str(path))
+    assert str(raised.value) == f"{path}:3: the key dqs was given before; keep one of them"
