@@ -266,11 +266,15 @@ def _close(asked: Asked | None) -> None:
 
 
 def _author_domains(message: Message) -> list[bytes]:
-    """The domains of From, which may have several mailboxes; as many as names of a client are looked up."""
+    """The domains of From, which may have several mailboxes; as many as names of a client are looked up.
+
+    There is one such field (RFC 5322, 3.6); of several, programs for mail show the first or the last, so all are asked.
+    """
     from filter_api.bounds import MAX_CLIENT_NAMES
     from filter_api.dkim.mailboxes import parse_mailboxes
 
-    mailboxes = parse_mailboxes(message.header.get("From") or b"") or []
+    fields = message.header.all("From")[:MAX_CLIENT_NAMES]
+    mailboxes = [mailbox for field in fields for mailbox in parse_mailboxes(field) or []]
     return list(dict.fromkeys(map(domain_of, mailboxes)))[:MAX_CLIENT_NAMES]
 
 

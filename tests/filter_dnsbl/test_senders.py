@@ -267,3 +267,18 @@ def test_a_mail_to_an_exempt_recipient_is_not_marked(tmp_path: Path) -> None:
     options = ("-s", "-:1:9", "-p", "rcpt-to", "-b", "dbl.test/s", "-W", str(table))
     assert marks(*options, zone=BAD, recipient="carol@example.org") == ["proceed", "proceed"]
     assert marks(*options, zone=BAD) == ["proceed", "junk"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"From: a@other.example\r\nFrom: a@sender.example\r\n",
+        b"From: a@sender.example\r\nFrom: a@other.example\r\n",
+        b"From: a@other.example\r\nSubject: x\r\nFROM: Joe\r\n <a@sender.example>\r\n",
+        b"From: not an address\r\nFrom: b@third.example, a@sender.example\r\n",
+    ],
+)
+def test_a_second_from_hides_no_author(head: bytes) -> None:
+    smtpd, _ = player("-a", "-b", "dbl.test/a", zone=BAD)
+    with smtpd:
+        assert smtpd.connect(CLIENT).mail(head + b"\r\nx\r\n").reply[:3] == "550"
