@@ -74,6 +74,11 @@ class DnsLists(JudgingFilter):
             tests = SelfTests(*made) if self._own_resolver else self.context.shared(SelfTests, *made)
         return Lists(self.resolver, tests, self._trouble, self.monotonic)
 
+    def reload(self) -> None:
+        """SIGHUP: a list or our resolver may have been mended, so lists that are off are tested again."""
+        super().reload()
+        self.lists.retest()
+
     def _trouble(self, shown: str, why: str) -> None:
         self.log.warning(None, "list", list=shown, why=why)
 

@@ -37,6 +37,11 @@ class Lists:
         """A new one, for a session or a message."""
         return Inquiry(self._resolver, self._tests, self._trouble)
 
+    def retest(self) -> None:
+        """Test every list again when it is next asked."""
+        if self._tests is not None:
+            self._tests.repeat()
+
     def _trouble(self, zone: Zone, why: str) -> None:
         """Told by the inquiries, for every question; the lists are the operator's, so they are few."""
         now = self._clock()

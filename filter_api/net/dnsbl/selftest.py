@@ -77,6 +77,11 @@ class SelfTests:
             standing = self._current(zone, kind).standing
         return standing or Standing.UNKNOWN
 
+    def repeat(self) -> None:
+        """Test every list again when it is next asked; until then what was known holds."""
+        for known in self._known.values():
+            known.until = 0.0
+
     def _current(self, zone: Zone, kind: str) -> _Known:
         return self._known.setdefault((zone.name, kind), _Known())
 
