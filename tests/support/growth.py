@@ -36,11 +36,11 @@ def best(work: Callable[[], object]) -> float:
 def grows_in_proportion(work: Callable[[int], Callable[[], object]], small: int) -> bool:
     """Whether ten times the input costs at most 13 times as much. work: makes the work for an input of a size.
 
-    Asked three times at most, as something else may run on the machine meanwhile.
+    Asked some times at most, as something else may run on the machine meanwhile: what grows faster never passes.
     """
 
     def in_proportion() -> bool:
         large = best(work(10 * small))
         return large < LEAST or large <= 13 * best(work(small))
 
-    return any(in_proportion() for _ in range(3))
+    return any(in_proportion() for _ in range(8))
