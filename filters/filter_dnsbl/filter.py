@@ -74,6 +74,11 @@ class DnsLists(JudgingFilter):
             tests = SelfTests(*made) if self._own_resolver else self.context.shared(SelfTests, *made)
         return Lists(self.resolver, tests, self._trouble, self.monotonic)
 
+    async def started(self) -> None:
+        """A file of lists may be empty for now, as its lists may all be comments; whoever forgot them is told."""
+        if not self.own.entries():
+            self.log.warning(None, "list", why="no list stands in the file of -f, so nobody is asked about clients")
+
     def reload(self) -> None:
         """SIGHUP: a list or our resolver may have been mended, so lists that are off are tested again."""
         super().reload()

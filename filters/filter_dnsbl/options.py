@@ -82,8 +82,6 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     )
     if not options.author and any("a" in entry.where for entry in given):
         raise UsageError(NO_AUTHORS)
-    if not options.entries():
-        raise UsageError(f"-f {printable(values['-f'])}: no list stands there; write one a line, or name one with -b")
     return options, common
 
 

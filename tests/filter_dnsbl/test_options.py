@@ -54,11 +54,14 @@ def test_a_bad_line_of_the_file_stops_the_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# none yet\n", "\n\n", "  # bl.test\n"])
-def test_a_file_without_a_list_stops_the_start_unless_another_is_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("policy", ["accept", "tempfail", "reject"])
+def test_a_file_without_a_list_stops_nobody_and_is_told_once(tmp_path: Path, text: str, policy: str) -> None:
     path = tmp_path / "lists"
     path.write_text(text)
-    with pytest.raises(UsageError, match=r"lists: no list stands there; write one a line, or name one with -b"):
-        parse(["-f", str(path)])
+    with Player(build(["-f", str(path), "-F", policy], Resolver(backend=FakeZone({})))) as smtpd:
+        assert smtpd.connect("192.0.2.1").mail_from("a@example.net").ok
+        told = [line for line in smtpd.log if "no list stands in the file of -f" in line]
+    assert len(told) == 1
     assert len(parse(["-f", str(path), "-b", "bl.test"])[0].entries()) == 1
 
 
