@@ -5,7 +5,8 @@
     author_domains([])                                           -> Unusable: no From field
 
 What the grammar allows is read as it says (`filter_api.dkim.mailboxes`). Of what it does not, a single address in angle
-brackets at the end is the author; failing that, every domain behind an @ is, so that none of them can be borrowed.
+brackets at the end is the author, unless a list with another address stands before it; failing that, every domain
+behind an @ is, so that none of them can be borrowed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from filter_api.text.addresses import domain_of
 from filter_api.text.idn import a_labels
 
 _ANGLE: Final = re.compile(rb"<([^<>]*)>[ \t\r\n]*\Z")
-_BEHIND_AT: Final = re.compile(rb"@[ \t\r\n]*([^ \t\r\n<>()\",:;@]*)")
+_BLANKS: Final = re.compile(rb"[ \t\r\n]+")
+_COMMENT: Final = re.compile(rb"\([^()]*\)")
+_BEHIND_AT: Final = re.compile(rb"@ ?([^ <>()\",:;@]*)")
 
 
 class Unusable(Exception):
@@ -53,8 +56,21 @@ def author_domains(values: Sequence[bytes]) -> list[str]:
 def _domains(value: bytes) -> list[bytes]:
     addresses = parse_mailboxes(value)
     if addresses is None and value.count(b"<") == value.count(b">") == 1:
-        last = _ANGLE.search(value[value.index(b"<") :])
+        words, _, _ = value.partition(b"<")
+        last = None if _is_list(words) else _ANGLE.search(value[len(words) :])
         addresses = None if last is None else parse_mailboxes(b"<" + last[1] + b">")
     if addresses is not None:
         return [domain_of(address) for address in addresses]
-    return [domain.lower() for domain in _BEHIND_AT.findall(value)]
+    return [*_all_domains(value), *_all_domains(_COMMENT.sub(b"", value))]
+
+
+def _is_list(words: bytes) -> bool:
+    """Whether an address and the end of an element stand before the angle bracket: ``a@example.org, @ <b@…>``."""
+    _, at, rest = words.partition(b"@")
+    return bool(at) and (b"," in rest or b";" in rest)
+
+
+def _all_domains(value: bytes) -> list[bytes]:
+    """What stands behind each @. The grammar allows blanks round dots and comments, so do those who borrow a name."""
+    close = _BLANKS.sub(b" ", value).replace(b" .", b".").replace(b". ", b".")
+    return [domain.lower() for domain in _BEHIND_AT.findall(close)]

@@ -1,0 +1,92 @@
+"""Forgers who know how the filter works: their own name servers, and From fields that two readers read in two ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.net.dns import Status
+from filter_api.testing.dns import Slow
+from tests.filter_auth.mail import PLAIN, dmarc, marked, results, sent
+
+SILENT = Slow(5.0, [b"v=spf1 -all"])
+"""A name server that takes longer than the filter has with SHORT."""
+SHORT = ("-T", "0.4")
+
+
+def forged_from(author: str) -> bytes:
+    return PLAIN.replace(b"Jane <jane@example.org>", author.encode("latin-1"))
+
+
+def test_a_stranger_whose_name_server_is_silent_hides_no_forgery_of_a_name_in_the_same_top_level_domain() -> None:
+    """Whether the two might be one organisation has to be asked before the time is used up."""
+    zone = {**dmarc("p=reject"), ("evil.org", "TXT"): SILENT, ("_dmarc.org", "TXT"): Slow(0.01, Status.NXDOMAIN)}
+    outcome = sent(zone, sender="x@evil.org", options=SHORT)
+    assert "dmarc=fail" in results(outcome)[0]
+    assert marked(outcome)
+
+
+@pytest.mark.parametrize(
+    ("author", "policy"),
+    [
+        ("jane@bogus.example.org", "p=none; sp=none; np=reject"),
+        ("jane@a.b.example.org", "p=none; np=quarantine"),
+        ("jane@bogus.example.org", "p=reject; sp=quarantine; np=reject"),
+    ],
+)
+def test_nor_of_a_name_that_does_not_exist(author: str, policy: str) -> None:
+    """Whether it exists decides between sp= and np=; that has to be asked in time, too."""
+    zone = {**dmarc(policy), ("evil.example", "TXT"): SILENT, (author[5:], "A"): Slow(0.01, Status.NXDOMAIN)}
+    outcome = sent(zone, forged_from(author), options=SHORT)
+    assert "dmarc=fail" in results(outcome)[0]
+    assert marked(outcome)
+
+
+def test_many_questions_about_deep_names_of_the_forgers_hide_no_forgery() -> None:
+    zone = {**dmarc("p=reject"), **dmarc("p=none", "evil.example"), ("evil.org", "TXT"): [b"v=spf1 +all"]}
+    authors = ["a@p.1.2.3.4.5.6.evil.example", "a@q.8.7.6.5.4.3.evil.example", "jane@example.org"]
+    signers = [".".join([letter] * 6) + ".evil.example" for letter in "abcdefghij"]
+    zone |= {("a._domainkey." + name, "TXT"): Status.TEMPFAIL for name in signers}
+    tags = "v=1; a=rsa-sha256; s=a; h=from; bh=j56ZMyqhS+L9jm5wUsCkLs7fdxAgoykxcN/vo0TaWaw=; b=VGVzdA=="
+    fields = "".join(f"DKIM-Signature: {tags}; d={name}\r\n" for name in signers)
+    outcome = sent(zone, fields.encode() + forged_from(", ".join(authors)), sender="x@evil.org")
+    assert results(outcome)[0].count("dkim=temperror") == 10
+    assert "dmarc=fail" in results(outcome)[0]
+    assert marked(outcome)
+
+
+def test_a_domain_of_the_forgers_beside_one_whose_dns_does_not_answer_does_not_make_it_harmless() -> None:
+    zone = {("_dmarc.example.org", "TXT"): Status.TEMPFAIL, **dmarc("p=none", "evil.example")}
+    outcome = sent(zone, forged_from("a@evil.example, jane@example.org"), sender="x@other.example")
+    assert "dmarc=temperror" in results(outcome)[0]
+    put_off = sent(
+        zone, forged_from("a@evil.example, jane@example.org"), sender="x@other.example", options=("-F", "tempfail")
+    )
+    assert put_off.reply.startswith("451 4.7.1 ")
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        "jane@example.org, @evil.example <x@evil.example>",
+        "jane@example.org; <x@evil.example>",
+        "Team: jane@example.org; <x@evil.example>",
+        "jane@example.org, \\ <x@evil.example>",
+        "jane@example.org, \x01 <x@evil.example>",
+        "jane@example .org> <x@evil.example>",
+        "jane@example. \t org> <x@evil.example>",
+        "jane@example(a comment).org> <x@evil.example>",
+        "<x@evil.example> jane@example\r\n .org",
+    ],
+)
+def test_a_list_that_breaks_the_rules_lends_nobody_a_name(author: str) -> None:
+    outcome = sent(dmarc("p=reject"), forged_from(author))
+    assert "dmarc=fail" in results(outcome)[0]
+    assert "header.from=example.org" in results(outcome)[0]
+    assert marked(outcome)
+
+
+@pytest.mark.parametrize(
+    "author", ["Doe, Jane <jane@example.org>", "Doe; Jane <jane@example.org>", "[x] @ Doe <jane@example.org>"]
+)
+def test_a_careless_name_before_the_only_address_is_still_a_name(author: str) -> None:
+    assert "header.from=example.org" in results(sent(dmarc("p=none"), forged_from(author)))[0]
