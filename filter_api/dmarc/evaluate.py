@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -70,12 +71,14 @@ class Found:
         return self.policy != self.published
 
 
-#: The worst first: of several authors this one is the message's.
+#: The worst first: of several authors this one is the message's. What may be a failure is worse than one that nobody
+#: minds, else a forger would put a domain of their own beside the one whose DNS does not answer.
 _WORST: Final = (
     (Dmarc.FAIL, "reject"),
     (Dmarc.FAIL, "quarantine"),
-    (Dmarc.FAIL, "none"),
     (Dmarc.TEMPERROR, ""),
+    (Dmarc.FAIL, "none"),
+    (Dmarc.TEMPERROR, "none"),
     (Dmarc.PERMERROR, ""),
     (Dmarc.NONE, ""),
     (Dmarc.PASS, ""),
@@ -89,7 +92,15 @@ async def evaluate(records: Records, authors: Sequence[str], identifiers: Sequen
 
 
 def _rank(found: Found) -> int:
-    return _WORST.index((found.result, found.policy if found.result is Dmarc.FAIL else ""))
+    told = found.result is Dmarc.FAIL or (found.result is Dmarc.TEMPERROR and found.policy == "none")
+    return _WORST.index((found.result, found.policy if told else ""))
+
+
+async def look_up(records: Records, author: str) -> None:
+    """Ask all that `evaluate` may want to know of an author, whatever the identifiers will be. Never raises."""
+    await _evaluate_one(records, author, [])
+    with suppress(Doubt):
+        await walk(records, author)
 
 
 async def _evaluate_one(records: Records, author: str, identifiers: Sequence[Identifier]) -> Found:

@@ -39,13 +39,14 @@ def is_below(domain: str, other: str) -> bool:
 
 
 class Records:
-    """The DMARC records of names, each asked for once. asked: the names, in their order."""
+    """The DMARC records of names, and whether names exist, each asked for once. asked: the names, in their order."""
 
     def __init__(self, resolver: Resolver, deadline: float | None = None) -> None:
         """`deadline` is a time of the event loop; what is not known by then is doubt."""
         self._resolver = resolver
         self._deadline = deadline
         self._known: dict[str, Record | Doubt | None] = {}
+        self._exist: dict[str, bool | Doubt] = {}
 
     @property
     def asked(self) -> dict[str, Record | Doubt | None]:
@@ -63,10 +64,14 @@ class Records:
 
     async def exists(self, domain: str) -> bool:
         """Whether the name exists, with whatever records (RFC 9989 §4.10.1). Raises Doubt."""
-        answer = await self._resolver.resolve(domain, "A", deadline=self._deadline)
-        if answer.status is Status.TEMPFAIL:
-            raise Doubt(f"DNS does not answer for {printable(domain)}: {answer.why}")
-        return answer.status is not Status.NXDOMAIN
+        if domain not in self._exist:
+            answer = await self._resolver.resolve(domain, "A", deadline=self._deadline)
+            doubt = Doubt(f"DNS does not answer for {printable(domain)}: {answer.why}")
+            self._exist[domain] = doubt if answer.status is Status.TEMPFAIL else answer.status is not Status.NXDOMAIN
+        known = self._exist[domain]
+        if isinstance(known, Doubt):
+            raise known
+        return known
 
     async def _ask(self, domain: str) -> Record | Doubt | None:
         if len(self._known) >= bounds.MAX_DMARC_QUESTIONS:

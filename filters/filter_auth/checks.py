@@ -18,9 +18,9 @@ from filter_api.dkim.results import Result as Dkim
 from filter_api.dkim.signature import RawField
 from filter_api.dkim.verify import Verified, judge
 from filter_api.dmarc.author import Unusable, author_domains
-from filter_api.dmarc.evaluate import Found, Identifier, Standing, evaluate
+from filter_api.dmarc.evaluate import Found, Identifier, Standing, evaluate, look_up
 from filter_api.dmarc.record import Record
-from filter_api.dmarc.walk import Doubt, Records, walk
+from filter_api.dmarc.walk import Records
 from filter_api.message.message import Message
 from filter_api.net.dns import Resolver
 from filter_api.net.spf.result import SpfResult
@@ -163,10 +163,10 @@ def _take_signatures(checked: Checked, verified: Verified) -> None:
 
 
 async def _fetch(records: Records, authors: Sequence[str]) -> None:
-    """Ask for the authors' records while SPF and DKIM are checked; what comes of it is known to `records`."""
+    """Ask about the authors while SPF and DKIM are checked; what comes of it is known to `records`.
+
+    All of it, needed or not: when a stranger's silent name servers have used up the time, or a stranger's deep names
+    the questions, nobody could ask any more, and a forgery would be a temperror.
+    """
     for author in authors:
-        try:
-            if await records.at(author) is None:
-                await walk(records, author)
-        except Doubt:
-            continue
+        await look_up(records, author)
