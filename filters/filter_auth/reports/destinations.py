@@ -12,7 +12,11 @@ from filter_api.dmarc.walk import Doubt, Records, walk
 from filter_api.net.dns import Resolver, Status
 from filter_api.text.idn import a_labels
 
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}\Z")
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(
+    rf"(?=[^@]{{1,64}}@[^@]{{1,253}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*\Z"  # RFC 5321 §4.1.2
+)
 _SIZE: Final = re.compile(r"![0-9]+[kmgtKMGT]?\Z")  # of RFC 7489, history since
 
 

@@ -106,8 +106,10 @@ class Store:
     def _count(self, day: int, record: int = 0) -> int:
         """Rows of a day, of one record or (0) of all; they are counted once for as long as the store is open."""
         if (day, record) not in self._counts:
-            query = "SELECT count(*) FROM row WHERE day = ? AND ? IN (0, record)"
-            [(self._counts[day, record],)] = self._database.execute(query, (day, record))
+            all_day = "SELECT count(*) FROM row WHERE day = ?"
+            own = "SELECT count(*) FROM row WHERE day = ? AND record = ?"  # by the key of the table, not by a scan
+            found = self._database.execute(own, (day, record)) if record else self._database.execute(all_day, (day,))
+            [(self._counts[day, record],)] = found
         return self._counts[day, record]
 
     def forget_before(self, day: int) -> None:
@@ -166,5 +168,11 @@ def open_store(path: str, *, create: bool = True) -> Store:
             database.close()
             raise
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{path}: {reason(error)}") from None
+        raise StoreError(f"{path}: {in_words(error)}") from None
     return Store(database)
+
+
+def in_words(error: Exception) -> str:
+    """What is wrong, and what helps where the file is damaged: nothing in it can be had any more."""
+    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return f"{reason(error)}{', move the file away: the filter makes a new one' if damaged else ''}"

@@ -6,9 +6,10 @@ import asyncio
 import datetime
 import re
 import smtplib
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -22,7 +23,7 @@ from filter_api.net.endpoint import Endpoint, parse_endpoint
 from filter_api.text.escape import printable
 from filter_auth.reports.destinations import Destination, destinations
 from filter_auth.reports.document import Report, Reporter
-from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, open_store
+from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
 from filter_auth.tool.arguments import options_of
 
 LISTENER: Final = "127.0.0.1:25"
@@ -50,7 +51,7 @@ def store(arguments: list[str]) -> int:
     options, rest = options_of(arguments, "f:")
     if "-f" not in options or rest:
         raise UsageError("store takes -f store")
-    with closing(_open(options["-f"])) as opened:
+    with _opened(options["-f"]) as opened:
         for day in opened.days():
             print(f"{_date(day.day)} {day.domain}: {day.messages} messages in {day.rows} rows")
     return 0
@@ -62,7 +63,7 @@ def report(arguments: list[str], resolver: Resolver | None = None, now: float | 
     if rest or not {"-e", "-f", "-O"} <= options.keys():
         raise UsageError("report takes -e address, -O organisation and -f store")
     wanted = _wanted(options, time.time() if now is None else now)
-    with closing(_open(options["-f"])) as opened:
+    with _opened(options["-f"]) as opened:
         if not wanted.list_only:
             opened.address = wanted.reporter.address
         return asyncio.run(_report(opened, wanted, resolver or Resolver()))
@@ -103,11 +104,16 @@ def _date(day: int) -> str:
     return (datetime.date(1970, 1, 1) + datetime.timedelta(day)).isoformat()
 
 
-def _open(path: str) -> Store:
+@contextmanager
+def _opened(path: str) -> Iterator[Store]:
+    """The store, closed afterwards. Raises ConfigError where it cannot be used, also if that turns out later."""
     try:
-        return open_store(path, create=False)
+        with closing(open_store(path, create=False)) as store:
+            yield store
     except StoreError as error:
         raise ConfigError(str(error)) from None
+    except sqlite3.Error as error:
+        raise ConfigError(f"{path}: {in_words(error)}") from None
 
 
 def due(opened: Store, wanted: Wanted) -> Iterator[Day]:

@@ -1,0 +1,127 @@
+"""Reports where things go wrong: a damaged store, one in use, names as long as names can be, strange addresses."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from email import message_from_bytes
+from email import policy as email_policy
+from pathlib import Path
+
+import pytest
+
+from filter_api.dmarc.record import parse_record
+from filter_api.errors import ConfigError
+from filter_auth.reports.destinations import address_of
+from filter_auth.reports.document import Report, Reporter
+from filter_auth.reports.row import Row
+from filter_auth.reports.store import Store, open_store
+from filter_auth.tool.report import report, store
+
+RECORD = "v=DMARC1; p=none; rua=mailto:d@example.org"
+LABEL = "a" * 60
+
+
+def filled(path: Path, rows: int = 100) -> str:
+    with closing(open_store(str(path))) as opened:
+        for number in range(rows):
+            opened.add(19_000, Row("example.org", RECORD, f'{{"ip": "{number}"}}', plain=True), 1)
+        opened.commit()
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("domain", "ours"),
+    [
+        ("example.org", "mx.example"),
+        (f"{LABEL}.example.org", "mx.example"),
+        ("example.org", f"{LABEL}.{LABEL}.example"),
+        (f"{LABEL}.{LABEL}.{LABEL}.{LABEL}.org", f"{LABEL}.{LABEL}.{LABEL}.{LABEL}.org"),
+    ],
+)
+def test_the_subject_and_the_file_name_stand_in_the_mail_as_the_grammar_has_them(domain: str, ours: str) -> None:
+    """Not as encoded words, and not as filename*0*=, which readers of reports do not take apart."""
+    record = parse_record(RECORD.encode())
+    assert record is not None
+    made = Report(Reporter("Example", f"dmarc@{ours}"), domain, record, 19_000, [])
+    mail = made.mail(f"d@{domain}", 1_700_000_000.0)
+    head = mail.partition(b"\r\n\r\n")[0].decode("ascii").split("\r\n")
+    assert f"Subject: Report Domain: {domain} Submitter: {ours} Report-ID: <{made.report_id}>" in head
+    assert f'filename="{ours}!{domain}!1641600000!1641686399!{made.unique}.xml.gz"'.encode() in mail
+    assert b"=?" not in mail
+    assert max(map(len, mail.split(b"\r\n"))) < 998
+    (attached,) = message_from_bytes(mail, policy=email_policy.default).iter_attachments()
+    assert attached.get_content() == made.compressed()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mailto:d@example..org",
+        "mailto:.@example.org",
+        "mailto:d..e@example.org",
+        "mailto:d@-example.org",
+        "mailto:d@.",
+        "mailto:d@example.org%0d%0aBcc:x@evil.example",
+        "mailto:d%20e@example.org",
+        "mailto:%3Cd@example.org%3E",
+        f"mailto:{'d' * 65}@example.org",
+    ],
+)
+def test_what_is_no_address_gets_no_report(uri: str) -> None:
+    assert address_of(uri) == ""
+
+
+def test_addresses_of_all_lawful_shapes_do() -> None:
+    uris = ["mailto:d@example.org", "MAILTO:d.e+f=g@a.b.example!10m", "mailto:d%2Be@example.org?subject=x"]
+    assert list(map(address_of, uris)) == ["d@example.org", "d.e+f=g@a.b.example", "d+e@example.org"]
+
+
+def test_a_store_whose_pages_are_damaged_is_told_with_a_remedy(tmp_path: Path) -> None:
+    path = Path(filled(tmp_path / "store"))
+    content = path.read_bytes()
+    path.write_bytes(content[:4_096] + b"\xff" * (len(content) - 4_096))
+    message = "store: database disk image is malformed, move the file away"
+    with pytest.raises(ConfigError, match=message):
+        store(["-f", str(path)])
+    with pytest.raises(ConfigError, match=message):
+        report(["-e", "d@mx.example", "-O", "x", "-f", str(path)])
+
+
+def test_so_is_a_file_that_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "store").write_bytes(b"From joe\n" * 1_000)
+    with pytest.raises(ConfigError, match="store: file is not a database, move the file away"):
+        store(["-f", str(tmp_path / "store")])
+
+
+def test_a_store_that_another_holds_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filter_auth.reports.store._PATIENCE", 0.05)
+    path = filled(tmp_path / "store")
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConfigError, match="store: database is locked"):
+            report(["-e", "d@mx.example", "-O", "x", "-f", path])
+
+
+def steps(path: str, domains: int) -> int:
+    """Steps of SQLite, in thousands, for one row each of so many new domains."""
+    taken = 0
+
+    def count() -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    with closing(sqlite3.connect(path)) as database:
+        database.set_progress_handler(count, 1_000)
+        opened = Store(database)
+        for number in range(domains):
+            opened.add(19_000, Row(f"d{number}.example", RECORD, "{}", plain=True), 1)
+    return taken
+
+
+def test_a_day_of_many_domains_is_counted_once_and_not_for_each_of_them(tmp_path: Path) -> None:
+    """A stranger who thinks up domains would keep the store locked, and other filters could not write."""
+    path = filled(tmp_path / "store", 5_000)
+    assert steps(path, 1) >= 5
+    assert steps(path, 50) < 3 * steps(path, 1)
