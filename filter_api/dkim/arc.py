@@ -9,8 +9,9 @@ A chain passes if its sets are complete, numbered from 1 without a gap, every se
 signature. Anything else is a fail, also that the DNS did not answer (§5.2.1: a chain is judged as it is now). The order
 of the fields in the message does not matter. At most 50 sets are looked at, and the loop has its turn after each seal.
 
-One decision is stricter than the public test suite: a message signature whose h= is empty or lacks From fails, since it
-vouches for no author (RFC 6376 §5.4; the suite lets an empty one pass).
+Two decisions are stricter than the public test suite: a message signature whose h= is empty or lacks From fails, since
+it vouches for no author (RFC 6376 §5.4; the suite lets an empty one pass), and so does one whose l= leaves a part of
+the body out, since anybody could have written that.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ from filter_api.dkim.canonical import relaxed_field
 from filter_api.dkim.fields import Signature
 from filter_api.dkim.keys import ALGORITHMS
 from filter_api.dkim.published import Keys, prove
-from filter_api.dkim.results import Unfit
+from filter_api.dkim.results import RECEIVER, Unfit
 from filter_api.dkim.signature import RawField
 from filter_api.dkim.syntax import is_name
-from filter_api.dkim.verify import check_body
+from filter_api.dkim.verify import check_body, check_length
 
 RESULTS: Final = b"arc-authentication-results"
 MESSAGE_SIGNATURE: Final = b"arc-message-signature"
@@ -113,6 +114,7 @@ class ArcChain:
         signature = newest.signature
         try:
             check_body(signature, bodies)
+            check_length(signature, bodies, RECEIVER)
             others = [(name, raw) for name, raw in self._fields if raw is not signature.raw]
             prove(await keys.of(signature), signature, signature.signed_data(others), self._bits)
         except Unfit as problem:

@@ -40,18 +40,22 @@ def signed(field: bytes, data: bytes) -> bytes:
     return field + base64.b64encode(value) + b"\r\n"
 
 
-def seal(message: bytes, times: int = 1) -> bytes:
-    """More sets on top, as relays that checked the chain would put them; the fields of others are all distinct."""
+def seal(message: bytes, times: int = 1, length: int | None = None) -> bytes:
+    """More sets on top, as relays that checked the chain would put them; the fields of others are all distinct.
+
+    length: of the body, for an l= of the message signatures.
+    """
     fields, body = split(message)
-    body_hash = base64.b64encode(hashlib.sha256(body).digest())
+    body_hash = base64.b64encode(hashlib.sha256(body[:length]).digest())
     named = dict(fields)
     chain = b""
     for number in range(1, times + 1):
         tags = b" a=rsa-sha256; d=list.example; s=arc; t=%d;" % NOW
+        part = b"" if length is None else b" l=%d;" % length
         results = b"ARC-Authentication-Results: i=%d; list.example;\r\n\tdkim=pass header.d=example.org\r\n" % number
         own = signed(
-            b"ARC-Message-Signature: i=%d; c=relaxed/relaxed;%b\r\n\th=from:to:subject; bh=%b; b="
-            % (number, tags, body_hash),
+            b"ARC-Message-Signature: i=%d; c=relaxed/relaxed;%b%b\r\n\th=from:to:subject; bh=%b; b="
+            % (number, tags, part, body_hash),
             b"".join(relaxed(named[name]) for name in (b"from", b"to", b"subject")),
         )
         chain += relaxed(results) + relaxed(own)
@@ -97,6 +101,19 @@ def test_one_pass_of_the_body_serves_signature_and_chain() -> None:
     chain, verified = judged(seal(crafted(), times=2))
     assert chain.result == "pass"
     assert [outcome.passed for outcome in verified.outcomes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("length", "times", "more", "unsigned"),
+    [(0, 1, b"", 14), (5, 1, b"", 9), (14, 1, b"and more\r\n", 10), (14, 3, b"<b>buy</b>\r\n", 12), (14, 2, b"", 0)],
+)
+def test_a_chain_whose_signature_leaves_a_part_of_the_body_out_fails(
+    length: int, times: int, more: bytes, unsigned: int
+) -> None:
+    """What was put behind it, nobody has seen."""
+    chain, _ = judged(seal(HEADER + b"\r\n" + BODY, times, length) + more)
+    assert chain.result == ("fail" if unsigned else "pass")
+    assert (f"l= leaves {unsigned} bytes of the body unsigned" in chain.reason) is bool(unsigned)
 
 
 def test_a_message_without_a_chain_is_none() -> None:

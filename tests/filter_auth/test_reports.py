@@ -374,4 +374,4 @@ def test_a_damaged_store_is_told(tmp_path: Path) -> None:
     writer = Writer(str(tmp_path / "store"), told.append)
     writer.start()
     writer.stop()
-    assert told == [f"{tmp_path / 'store'}: file is not a database"]
+    assert told == [f"{tmp_path / 'store'}: file is not a database, move the file away: the filter makes a new one"]
