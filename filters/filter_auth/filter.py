@@ -52,6 +52,7 @@ class Authenticate(TrustingFilter):
     permfail: ClassVar[Reject] = policy.NO_DNS
     later: ClassVar[tuple[str, ...]] = (
         "filter_auth.checks",  # with cryptography, which takes longer to load than all else
+        "cryptography.hazmat.backends.openssl.backend",  # what it loads at the first key
         "filter_auth.field",
         "filter_auth.trusting",
         "encodings.punycode",

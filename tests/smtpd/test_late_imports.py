@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.dkim.crafted import NAME
+from tests.filter_auth.mail import signed
+from tests.filter_auth.test_arc_override import PASSED, sealed
+from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
 from tests.smtpd import chain_config as at
 from tests.smtpd.chain import Chain, converse, infected, mail
+from tests.smtpd.test_spf import text
 from tools.private_smtpd.backends import GTUBE
 
 BOB = "bob@example.org"
@@ -88,4 +93,44 @@ def test_lists_in_the_dns_are_asked_without_an_import(newest: str, one: bool) ->
         assert seen == [*["550 5.7.1 203.0.113.40: ask us why"] * 2, "250", "250", "250"]
         assert b"X-Spam: Yes" in chain.delivered("marked")
         assert b"X-Spam: Yes" in chain.delivered("author")
+        assert chain.late_imports() == []
+
+
+AUTH = "-s -p reject -u reject -c /etc/mail/sealers -l /etc/mail/forwarders -f /tmp/reports/store"
+RECORD = "v=DMARC1; p=none; np=quarantine; rua=mailto:d@example.org"
+
+
+@pytest.mark.parametrize("one", [False, True], ids=["alone", "in a chain"])
+def test_authors_are_judged_and_reports_kept_without_an_import(
+    newest: str, one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed, sealed, forged, of a name outside ASCII or one that does not exist, and without an author."""
+    monkeypatch.setitem(at.ZONE, NAME, [text(record(rsa_key()).decode())])
+    monkeypatch.setitem(at.ZONE, "ed._domainkey.example.org", [text(record(ed25519_key()).decode())])
+    monkeypatch.setitem(at.ZONE, "s._domainkey.lists.example", [text(record(rsa_key()).decode())])
+    monkeypatch.setitem(at.ZONE, "_dmarc.example.org", [text(RECORD)])
+    with Chain(newest, watched=True, redis=False) as chain:
+        chain.smtpd.room.write("/etc/mail/sealers", "lists.example\n")
+        chain.smtpd.room.write("/etc/mail/forwarders", "from:forwarder.example\n")
+        chain.smtpd.room.write("/etc/mail/filters", f"rdns\nauth {AUTH}\n")
+        chain._run("mkdir", "-m", "1777", "/tmp/reports")
+        program = "filter-chain -f /etc/mail/filters" if one else f"filter-auth {AUTH}"
+        chain.smtpd.restart(
+            f'filter "auth" proc-exec "watched {program}"\nlisten on 203.0.113.25 filter "auth"\n'
+            'action "a" maildir\nmatch from any for domain "example.org" action "a"\n'
+        )
+        plain = mail("plain", author="jane@example.org")
+        codes = [
+            chain.offer(at.GOOD, "alice@good.example", BOB, each).code
+            for each in (
+                plain,
+                signed(),
+                signed().replace(b"s=rsa;", b"s=ed;").replace(b"a=rsa-sha256", b"a=ed25519-sha256"),
+                sealed(plain, b"lists.example", PASSED),
+                plain.replace(b"example.org", "b\u00fccher.example".encode()),
+                plain.replace(b"jane@example.org", b"jane@bogus.example.org"),
+                plain.replace(b"jane@example.org", b"jane"),
+            )
+        ]
+        assert codes == [250, 250, 250, 250, 250, 250, 550]
         assert chain.late_imports() == []
