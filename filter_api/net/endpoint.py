@@ -23,6 +23,8 @@ _HOST: Final = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _PATH_LIMIT: Final = 103
 """Bytes of a socket's path: sun_path holds 104 on the BSDs (108 on Linux), the final NUL included."""
 
+_DNS: Final = 53
+
 _FULL_QUEUE_PAUSE: Final = 0.02
 """Seconds before a unix socket whose queue is full is tried again: the kernel does not tell when there is room."""
 
@@ -56,6 +58,19 @@ def parse_endpoint(text: str, default_port: int) -> Endpoint:
     if not _HOST.fullmatch(host):
         raise ValueError(f"not host:port, [v6address]:port or /socket: {printable(text)}")
     return Endpoint(host, _port(port, text) if colon else default_port)
+
+
+def parse_name_server(text: str) -> tuple[str, int]:
+    """``address`` or ``address@port`` of an option: numeric, as a name would have to be asked for first.
+
+    Raises ValueError, naming what is wrong with it.
+    """
+    address, at, port = text.partition("@")
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ValueError(f"not a numeric address or address@port: {printable(text, 40)}") from None
+    return address, _port(port, text) if at else _DNS
 
 
 async def connect(endpoint: Endpoint) -> socket.socket:

@@ -6,6 +6,7 @@ import getopt
 
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
+from filter_api.net.endpoint import parse_name_server
 
 
 def options_of(arguments: list[str], letters: str) -> tuple[dict[str, str], list[str]]:
@@ -18,10 +19,10 @@ def options_of(arguments: list[str], letters: str) -> tuple[dict[str, str], list
 
 
 def resolver_of(options: dict[str, str]) -> Resolver:
-    """Option -n: ask this name server, ``address`` or ``address@port``; else those of resolv.conf(5)."""
+    """Option -n: ask this name server, ``address`` or ``address@port``; else the system's. Raises UsageError."""
     if "-n" not in options:
         return Resolver()
-    address, _, port = options["-n"].partition("@")
-    if port and not (port.isascii() and port.isdigit() and len(port) < 6):
-        raise UsageError(f"-n takes address or address@port, not {options['-n']!r}")
-    return Resolver([(address, int(port or "53"))])
+    try:
+        return Resolver([parse_name_server(options["-n"])])
+    except ValueError as error:
+        raise UsageError(f"-n: {error}") from None

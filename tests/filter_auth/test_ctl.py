@@ -73,7 +73,8 @@ def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]
         "names below      quarantine; those that do not exist reject",
         "reports          mailto:d@mail.example.org",
         "reports          mailto:d@wants.example",
-        "reports          mailto:d@no.example (it has not said that it wants them)",
+        "reports          mailto:d@no.example"
+        " (not sent: no.example has not said that it wants reports for example.org)",
         "SPF              v=spf1 mx -all",
     ]
 
@@ -96,3 +97,30 @@ def test_wrong_arguments_are_usage_errors(arguments: list[str]) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"gone\.eml"):
         run(["explain", "-i", "192.0.2.1", str(tmp_path / "gone.eml")])
+
+
+@pytest.mark.parametrize(
+    "server", ["ns.example.org", "192.0.2.1@99999", "192.0.2.1@0", "192.0.2.1@", "192.0.2.1:53", "", "\x00", "@53"]
+)
+def test_a_name_server_that_nobody_can_ask_is_a_usage_error(server: str) -> None:
+    for arguments in (["domain", "-n", server, "example.org"], ["explain", "-i", "192.0.2.1", "-n", server]):
+        with pytest.raises(UsageError, match=r"-n: "):
+            run(arguments)
+
+
+def test_domain_tells_only_of_reports_that_would_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    """Another address that the host names, one whose host names another's, and what is no address."""
+    rua = "rua=mailto:a@one.example,mailto:b@two.example?subject=x,mailto:c@three.example,mailto:d@e..example"
+    content = {
+        **dmarc(f"p=none; {rua}"),
+        ("example.org._report._dmarc.one.example", "TXT"): [b"v=DMARC1"],
+        ("example.org._report._dmarc.two.example", "TXT"): [b"v=DMARC1; rua=mailto:x@victim.example"],
+        ("example.org._report._dmarc.three.example", "TXT"): Status.TEMPFAIL,
+    }
+    assert domain(["example.org"], Resolver(backend=FakeZone(content))) == 0
+    assert [line for line in told(capsys) if line.startswith("reports")] == [
+        "reports          mailto:a@one.example",
+        "reports          mailto:b@two.example?subject=x (not sent: two.example names an address of another host)",
+        "reports          mailto:c@three.example (not sent: DNS does not answer for"
+        " example.org._report._dmarc.three.example)",
+    ]

@@ -9,6 +9,7 @@ from filter_api.dmarc.record import Record
 from filter_api.dmarc.walk import Doubt, Records
 from filter_api.errors import UsageError
 from filter_api.net.dns import Answer, Resolver
+from filter_api.net.endpoint import parse_name_server
 from filter_api.text.escape import printable
 
 TEMPFAIL: Final = 75  # EX_TEMPFAIL of sysexits(3)
@@ -38,14 +39,14 @@ def options_of(arguments: list[str], letters: str) -> tuple[dict[str, str], list
 
 
 def resolver_of(options: dict[str, str]) -> Resolver:
-    """Option -n: ask this name server, ``address`` or ``address@port``; -v: tell every question."""
+    """Option -n: ask this name server, ``address`` or ``address@port``; -v: tell every question. Raises UsageError."""
     kind = Telling if "-v" in options else Resolver
     if "-n" not in options:
         return kind()
-    address, _, port = options["-n"].partition("@")
-    if port and not (port.isascii() and port.isdigit() and len(port) < 6):
-        raise UsageError(f"-n takes address or address@port, not '{printable(options['-n'], 40)}'")
-    return kind([(address, int(port or "53"))])
+    try:
+        return kind([parse_name_server(options["-n"])])
+    except ValueError as error:
+        raise UsageError(f"-n: {error}") from None
 
 
 def show_records(records: Records) -> None:

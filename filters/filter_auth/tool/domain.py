@@ -6,12 +6,13 @@ import asyncio
 from typing import Final
 
 from filter_api.dkim.syntax import is_name
-from filter_api.dmarc.record import Record, parse_record
-from filter_api.dmarc.walk import Doubt, Records, Walk, is_below, walk
+from filter_api.dmarc.record import Record
+from filter_api.dmarc.walk import Doubt, Records, Walk, walk
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver, Status
 from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
+from filter_auth.reports.destinations import destinations
 from filter_auth.tool.arguments import TEMPFAIL, options_of, resolver_of, show_records
 
 SECONDS: Final = 30.0
@@ -60,22 +61,16 @@ async def _policy(found: Walk, resolver: Resolver) -> int:
     print(f"policy           {asked} (record of {place}{', in test: one step weaker' if record.testing else ''})")
     if own:
         print(f"names below      {record.sp}; those that do not exist {record.np}")
-    await _reports(record, place, found.organization, resolver)
+    await _reports(record, place, resolver)
     return 0
 
 
-async def _reports(record: Record, place: str, organization: str, resolver: Resolver) -> None:
-    """Where reports go; a host outside must say that it wants them (RFC 9990 §4)."""
-    if not record.reports:
+async def _reports(record: Record, place: str, resolver: Resolver) -> None:
+    """Where reports go, as ``report`` would send them."""
+    found = await destinations(resolver, place, record)
+    if not found:
         print("reports          nobody gets any")
-    for uri in record.reports:
-        host = a_labels(uri.rpartition("@")[2].partition("!")[0].encode("latin-1")).decode("ascii", "replace")
-        note = ""
-        if not is_below(host, organization):
-            answer = await resolver.resolve(f"{place}._report._dmarc.{host}", "TXT")
-            wanted = any(parse_record(text) is not None for text in answer.texts())
-            if answer.status is Status.TEMPFAIL:
-                note = " (unknown whether it wants them)"
-            elif not wanted:
-                note = " (it has not said that it wants them)"
-        print(f"reports          {printable(uri)}{note}")
+    for target in found:
+        print(
+            f"reports          {printable(target.uri)}{f' (not sent: {printable(target.why)})' if target.why else ''}"
+        )

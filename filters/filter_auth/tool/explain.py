@@ -37,9 +37,10 @@ def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
     given = [word for letter in ("-a", "-c", "-l") if letter in options for word in (letter, options[letter])]
     own, _ = parse(given)
     session = _session(options)
+    asked = resolver or resolver_of(options)
     fields, body = split(_read(files[0] if files else "-"))
     mail = Mail(fields, blocks_of(body))
-    return asyncio.run(_explain(own, session, mail, resolver or resolver_of(options)))
+    return asyncio.run(_explain(own, session, mail, asked))
 
 
 def _session(options: dict[str, str]) -> Session:
