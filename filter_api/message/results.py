@@ -5,13 +5,15 @@
     write_results("mx.example.org", [Said("dkim", "pass", {"header.d": "example.net"})])
 
 The reader takes more than the grammar allows (addresses and base64 without quotes, as many hosts write them) and never
-raises; what has no id, an unbalanced comment or quote, or is longer than `bounds.MAX_RESULTS_FIELD` is no such field.
+raises; what has no id that every reader takes for the same, an unbalanced comment or quote, or is longer than
+`bounds.MAX_RESULTS_FIELD` is no such field.
 Of what the writer is given nothing can become another result: values are tokens or quoted, and lines are short.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -84,11 +86,30 @@ def parse_results(value: bytes) -> Results | None:
     head = parts[0]
     if not 1 <= len(head) <= 2 or b"=" in head:
         return None
-    name, version = _id(_unquoted(head[0])), head[1] if len(head) == 2 else b"1"
-    if not name or not version.isdigit():
+    written, version = _unquoted(head[0]), head[1] if len(head) == 2 else b"1"
+    if not _is_id(written) or not version.isdigit():
         return None
     read = [_result(part) for part in parts[1 : bounds.MAX_RESULTS + 1]]
-    return Results(name, version.lstrip(b"0") or b"0", tuple(each for each in read if each is not None))
+    return Results(_id(written), version.lstrip(b"0") or b"0", tuple(each for each in read if each is not None))
+
+
+def _is_id(text: bytes) -> bool:
+    """Whether this is a token, in UTF-8 of letters and figures too (RFC 8616 §3).
+
+    What it rules out is what one reader leaves away, stops at or takes for another letter, and another does not: NUL,
+    other controls, blanks of Unicode, invisible characters, wide letters.
+    """
+    if text.isascii():
+        return _PLAIN.match(text.decode("ascii")) is not None
+    try:
+        shown = unicodedata.normalize("NFC", text.decode("utf-8").lower())
+    except UnicodeError:
+        return False
+    return unicodedata.normalize("NFKC", shown) == shown and all(map(_is_of_name, shown))
+
+
+def _is_of_name(char: str) -> bool:
+    return char in ".-_" or char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"}
 
 
 def _tokens(value: bytes) -> list[bytes] | None:

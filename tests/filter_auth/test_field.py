@@ -41,12 +41,46 @@ def test_a_field_that_claims_to_be_ours_or_cannot_be_read_is_removed(name: str, 
 
 
 @pytest.mark.parametrize(
+    "id_",
+    [
+        "mx.example.org\0",
+        "mx.example.org\x0b",
+        "mx.example.org\x1f",
+        "mx.example.org\x7f",
+        "mx.example.org\u00a0",
+        "mx.example.org\u00ad",
+        "mx.example.org\u200b",
+        "\ufeffmx.example.org",
+        "\uff4dx.example.org",
+        "mx\uff0eexample.org",
+        "mx.example.org/1",
+        "mx.example.org,",
+        "mx.example.org:",
+        "<mx.example.org>",
+        "x@mx.example.org",
+        "[mx.example.org]",
+        '" mx.example.org"',
+        '"mx.example.org\\\\"',
+    ],
+)
+def test_an_id_that_some_readers_would_take_for_ours_is_removed(id_: str) -> None:
+    """Some stop at NUL, strip what they hold for blanks, or show nothing of a character."""
+    outcome = sent({}, f"Authentication-Results: {id_}; dmarc=pass\r\n".encode() + PLAIN)
+    assert b"dmarc=pass" not in outcome.text
+    assert b"\xa0" not in sent({}, b"Authentication-Results: mx.example.org\xa0; dmarc=pass\r\n" + PLAIN).text
+
+
+@pytest.mark.parametrize(
     "field",
     [
         b"Authentication-Results: other.example; spf=pass",
         b"Authentication-Results: evil.mx.example.org; spf=pass",
         b"Authentication-Results: mx.example.org.evil.example; spf=pass",
         b"Authentication-Results: xmx.example.org; spf=pass",
+        b"Authentication-Results: mx-1_a.other.example 1; spf=pass",
+        b"Authentication-Results: mx.b\xc3\xbccher.example; spf=pass",
+        b"Authentication-Results: mx.bu\xcc\x88cher.example; spf=pass",
+        b"Authentication-Results: \xe0\xa4\x95\xe0\xa4\xbf.example; spf=pass",
         b"ARC-Authentication-Results: i=1; mx.example.org; spf=pass",
         b"X-Original-Authentication-Results: mx.example.org; spf=pass",
     ],

@@ -6,6 +6,8 @@ import asyncio
 import tracemalloc
 from ipaddress import ip_address
 
+import pytest
+
 from filter_api.message.message import Message
 from filter_api.net.dns import Resolver
 from filter_api.session import Transaction
@@ -60,5 +62,33 @@ def test_fifty_megabytes_need_no_memory_and_leave_others_their_turn() -> None:
     try:
         assert asyncio.run(inside()) < 10_000_000
         assert turns > MEGABYTES * 1_000_000 // 65_536
+    finally:
+        message.close()
+
+
+@pytest.mark.parametrize(("fields", "size"), [(60, 4_090), (900, 200), (500, 500)])
+def test_many_fields_of_results_leave_others_their_turn(fields: int, size: int) -> None:
+    """As many as a header has room for, none of which is long."""
+    message = Message()
+    for _ in range(fields):
+        message.append(b"Authentication-Results: mx.example.org; " + b"a" * (size - 40))
+    turns = 0
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def inside() -> int:
+        filter_ = build(["-a", "mx.example.org"], Resolver(backend=FakeZone({})))
+        ticking = asyncio.get_running_loop().create_task(tick())
+        removed = await filter_._removals(message)
+        ticking.cancel()
+        return len(removed)
+
+    try:
+        assert asyncio.run(inside()) == fields
+        assert turns > 25
     finally:
         message.close()
