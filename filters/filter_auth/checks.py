@@ -166,7 +166,7 @@ async def _fetch(records: Records, authors: Sequence[str]) -> None:
     """Ask about the authors while SPF and DKIM are checked; what comes of it is known to `records`.
 
     All of it, needed or not: when a stranger's silent name servers have used up the time, or a stranger's deep names
-    the questions, nobody could ask any more, and a forgery would be a temperror.
+    the questions, nobody could ask any more, and a forgery would be a temperror. For the same reason no author waits
+    for another.
     """
-    for author in authors:
-        await look_up(records, author)
+    await asyncio.gather(*(look_up(records, author) for author in authors))

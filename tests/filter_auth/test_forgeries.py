@@ -54,6 +54,20 @@ def test_many_questions_about_deep_names_of_the_forgers_hide_no_forgery() -> Non
     assert marked(outcome)
 
 
+@pytest.mark.parametrize(
+    "others", [["a@slow.one", "a@slow.two"], ["a@x.slow.one"], ["a@slow.one", "a@slow.two", "a@x.slow.two"]]
+)
+def test_slow_name_servers_of_other_authors_hide_no_forgery(others: list[str]) -> None:
+    """Each answers in time, but not one after the other."""
+    late = Slow(0.12, Status.NXDOMAIN)
+    zone = {**dmarc("p=reject"), ("_dmarc.example.org", "TXT"): Slow(0.01, [b"v=DMARC1; p=reject"])}
+    zone |= {(f"_dmarc.{name}", "TXT"): late for name in ("slow.one", "slow.two", "x.slow.one", "x.slow.two")}
+    outcome = sent(zone, forged_from(", ".join([*others, "jane@example.org"])), options=SHORT)
+    assert "dmarc=fail" in results(outcome)[0]
+    assert "header.from=example.org" in results(outcome)[0]
+    assert marked(outcome)
+
+
 def test_a_domain_of_the_forgers_beside_one_whose_dns_does_not_answer_does_not_make_it_harmless() -> None:
     zone = {("_dmarc.example.org", "TXT"): Status.TEMPFAIL, **dmarc("p=none", "evil.example")}
     outcome = sent(zone, forged_from("a@evil.example, jane@example.org"), sender="x@other.example")
