@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email import message_from_bytes
 from email import policy as email_policy
@@ -101,6 +103,28 @@ def test_a_store_that_another_holds_is_told(tmp_path: Path, monkeypatch: pytest.
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(ConfigError, match="store: database is locked"):
             report(["-e", "d@mx.example", "-O", "x", "-f", path])
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_several_processes_that_begin_with_the_same_store_at_once_wait_for_each_other(
+    tmp_path: Path, fresh: bool
+) -> None:
+    """Threads here, each with a connection of its own: as one, they make the file and add the same new record."""
+    together = threading.Barrier(4)
+
+    def write(path: str) -> None:
+        together.wait()
+        with closing(open_store(path)) as opened:
+            for number in range(3):
+                opened.add(19_000, Row("example.com", RECORD, f'{{"ip": "{number}"}}', plain=True), 1)
+            opened.commit()
+
+    for number in range(20):
+        path = str(tmp_path / f"store{number}") if fresh else filled(tmp_path / f"store{number}", 1)
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, [path] * 4))
+        with closing(open_store(path)) as opened:
+            assert [(day.messages, day.rows) for day in opened.days() if day.domain == "example.com"] == [(12, 3)]
 
 
 def steps(path: str, domains: int) -> int:

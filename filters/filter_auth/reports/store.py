@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -25,6 +26,7 @@ OTHER: Final = ""
 """The key of the row of messages that are counted only."""
 
 _PATIENCE: Final = 5.0  # seconds that one waits for another who writes
+_PAUSE: Final = 0.02  # seconds between two tries
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, domain TEXT NOT NULL, text TEXT NOT NULL,
     UNIQUE (domain, text));
@@ -69,6 +71,8 @@ class Store:
 
     def add(self, day: int, row: Row, count: int) -> None:
         """Count messages of a day that are alike; nothing, where the day is full and the domain new to it."""
+        if not self._database.in_transaction:  # what is looked up here another must not add before it is written
+            self._database.execute("BEGIN IMMEDIATE")
         record = self._record(day, row)
         if record is None:
             return
@@ -162,14 +166,28 @@ def open_store(path: str, *, create: bool = True) -> Store:
         os.close(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0) | os.O_CLOEXEC, 0o600))
         database = sqlite3.connect(path, timeout=_PATIENCE)
         try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(_SCHEMA)
+            _prepare(database)
         except sqlite3.Error:
             database.close()
             raise
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path}: {in_words(error)}") from None
     return Store(database)
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    """Make a new file a store. SQLite lets nobody wait for another who does the same, so that is done here."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        else:
+            return
+        time.sleep(_PAUSE)
 
 
 def in_words(error: Exception) -> str:
