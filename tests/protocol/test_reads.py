@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.protocol.events import DataLines, Event, Report, Request, Unknown
+from filter_api.protocol.events import Config, DataLines, Event, Report, Request, Unknown
 from filter_api.protocol.framing import Framing
 from filter_api.protocol.parser import Parser
 
@@ -35,7 +35,7 @@ class Told:
         self.events: list[Event] = []
 
     def config(self, key: bytes, value: bytes) -> None:
-        raise AssertionError(f"no line was a config line: {key!r} {value!r}")
+        self.events.append(Config(key, value))
 
     def report(self, name: bytes, session_id: bytes, parts: list[bytes], outgoing: bool) -> None:
         self.events.append(Report(name, session_id, parts[6:], outgoing))
