@@ -20,6 +20,7 @@ from typing import Final
 from filter_api import bounds
 from filter_api.text.addresses import domain_of
 from filter_api.text.idn import a_labels
+from filter_api.text.tokens import tokens_of
 
 _TOKEN: Final = re.compile(
     rb"[ \t\r\n]+"  # folding white space
@@ -46,7 +47,6 @@ _COMMON: Final = re.compile(
 _SPECIALS: Final = frozenset(b"().<>@,:;\\")
 _SPECIALS_BUT_DOT_AND_AT: Final = frozenset((b"(", b")", b"<", b">", b",", b":", b";", b"\\"))
 _MAX_LABELS: Final = 128  # of a domain name (RFC 1035 §3.1)
-_COMMENT_PART: Final = re.compile(rb"[^()\\]+|\\.|[()]", re.DOTALL)
 
 
 def parse_mailboxes(value: bytes) -> list[bytes] | None:
@@ -60,7 +60,7 @@ def parse_mailboxes(value: bytes) -> list[bytes] | None:
     common = _COMMON.match(value)
     if common is not None:
         return [common[1] or common[2]]
-    tokens = _tokens(value)
+    tokens = tokens_of(value, _TOKEN)
     if tokens is None:
         return None
     found: list[bytes] = []
@@ -71,38 +71,6 @@ def parse_mailboxes(value: bytes) -> list[bytes] | None:
                 return None
             found.append(address)
     return found
-
-
-def _tokens(value: bytes) -> list[bytes] | None:
-    """The tokens without white space and comments; None where there is something that is no token."""
-    tokens = []
-    position = 0
-    while position < len(value):
-        match = _TOKEN.match(value, position)
-        if match is None:
-            return None
-        token = match.group()
-        position = match.end()
-        if token == b"(":
-            position = _after_comment(value, position)
-            if position < 0:
-                return None
-        elif not token[:1].isspace():
-            tokens.append(token)
-    return tokens
-
-
-def _after_comment(value: bytes, position: int) -> int:
-    """Where the comment that was opened before `position` is over, -1 if never. Comments nest."""
-    depth = 1
-    for part in _COMMENT_PART.finditer(value, position):
-        if part.group() == b"(":
-            depth += 1
-        elif part.group() == b")":
-            depth -= 1
-            if not depth:
-                return part.end()
-    return -1
 
 
 def _ungrouped(tokens: list[bytes]) -> list[bytes]:

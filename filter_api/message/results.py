@@ -20,11 +20,11 @@ from typing import Final
 
 from filter_api import bounds
 from filter_api.text.idn import a_labels
+from filter_api.text.tokens import tokens_of
 
 FIELD_NAME: Final = "Authentication-Results"
 
 _TOKEN: Final = re.compile(rb'[ \t\r\n]+|"[^"\\]*(?:\\.[^"\\]*)*"|[;=(]|[^ \t\r\n;="()]+', re.DOTALL)
-_COMMENT_PART: Final = re.compile(rb"[^()\\]+|\\.|[()]", re.DOTALL)
 _QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+\Z")  # a token of RFC 2045 §5.1
 _WIDTH: Final = 78  # RFC 5322 §2.1.1, where it can be kept
@@ -79,7 +79,7 @@ def parse_results(value: bytes) -> Results | None:
     """Read what stands behind the colon, folded or not; None if it cannot be read."""
     if len(value) > bounds.MAX_RESULTS_FIELD:
         return None
-    tokens = _tokens(value)
+    tokens = tokens_of(value, _TOKEN)
     if tokens is None:
         return None
     parts = list(_split(tokens))
@@ -110,35 +110,6 @@ def _is_id(text: bytes) -> bool:
 
 def _is_of_name(char: str) -> bool:
     return char in ".-_" or char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"}
-
-
-def _tokens(value: bytes) -> list[bytes] | None:
-    """The tokens without white space and comments; None where a quote or a comment has no end."""
-    tokens = []
-    position = 0
-    while position < len(value):
-        match = _TOKEN.match(value, position)
-        if match is None:
-            return None
-        token, position = match.group(), match.end()
-        if token == b"(":
-            position = _after_comment(value, position)
-            if position < 0:
-                return None
-        elif not token[:1].isspace():
-            tokens.append(token)
-    return tokens
-
-
-def _after_comment(value: bytes, position: int) -> int:
-    """Where the comment that was opened before `position` is over, -1 if never. Comments nest."""
-    depth = 1
-    for part in _COMMENT_PART.finditer(value, position):
-        text = part.group()
-        depth += (text == b"(") - (text == b")")
-        if not depth:
-            return part.end()
-    return -1
 
 
 def _split(tokens: Sequence[bytes]) -> Iterator[list[bytes]]:
