@@ -83,6 +83,15 @@ def parse_options(
     return own, common
 
 
+def options_of(arguments: Sequence[str], letters: str) -> tuple[dict[str, str], list[str]]:
+    """For a verb of filterctl(8): the options, the last of each letter, and what follows them. Raises UsageError."""
+    try:
+        options, rest = getopt.getopt(list(arguments), letters)
+    except getopt.GetoptError as error:
+        raise UsageError(str(error)) from None
+    return dict(options), rest
+
+
 def _set(common: CommonOptions, option: str, value: str) -> None:
     if option == "-n":
         common.observe = True

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import getopt
-
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import parse_name_server
-
-
-def options_of(arguments: list[str], letters: str) -> tuple[dict[str, str], list[str]]:
-    """The options, the last of each letter, and what follows them. Raises UsageError."""
-    try:
-        options, rest = getopt.getopt(arguments, letters)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
-    return dict(options), rest
 
 
 def resolver_of(options: dict[str, str]) -> Resolver:

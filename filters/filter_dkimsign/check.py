@@ -12,7 +12,8 @@ from filter_api.dkim.record import KeyRecord
 from filter_api.dkim.results import Result, Unfit
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
-from filter_dkimsign.arguments import options_of, resolver_of
+from filter_api.options import options_of
+from filter_dkimsign.arguments import resolver_of
 from filter_dkimsign.keytable import DomainList, Entry, KeyStore, KeyTable, SharedKey
 
 _AT_ONCE: Final = 64  # entries of a table asked for together

@@ -17,8 +17,9 @@ from typing import Final
 from filter_api.dkim.verify import blocks_of, judge, split, with_crlf
 from filter_api.errors import UsageError, named
 from filter_api.net.dns import Resolver
+from filter_api.options import options_of
 from filter_api.text.escape import printable
-from filter_dkimsign.arguments import options_of, resolver_of
+from filter_dkimsign.arguments import resolver_of
 from filter_dkimsign.check import check
 from filter_dkimsign.keygen import keygen
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from filter_api.dkim.keys import MIN_BITS, parse_key
 from filter_api.dkim.record import record_text, zone_lines
 from filter_api.errors import ConfigError, UsageError, reason
+from filter_api.options import options_of
 from filter_api.text.escape import printable
-from filter_dkimsign.arguments import options_of
 from filter_dkimsign.keytable import check_names
 
 _MAX_BITS: Final = 8192

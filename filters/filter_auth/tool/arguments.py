@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getopt
 from typing import Final
 
 from filter_api.dmarc.record import Record
@@ -27,15 +26,6 @@ class Telling(Resolver):
         said = ", ".join(printable(each if isinstance(each, bytes) else str(each), _SHOWN) for each in answer.records)
         print(f"  {kind:<5} {printable(name)}: {said or answer.why or answer.status.value}")
         return answer
-
-
-def options_of(arguments: list[str], letters: str) -> tuple[dict[str, str], list[str]]:
-    """The options, the last of each letter, and what follows them. Raises UsageError."""
-    try:
-        options, rest = getopt.getopt(arguments, letters)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
-    return dict(options), rest
 
 
 def resolver_of(options: dict[str, str]) -> Resolver:

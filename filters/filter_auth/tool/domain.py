@@ -10,10 +10,11 @@ from filter_api.dmarc.record import Record
 from filter_api.dmarc.walk import Doubt, Records, Walk, walk
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver, Status
+from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
 from filter_auth.reports.destinations import destinations
-from filter_auth.tool.arguments import TEMPFAIL, options_of, resolver_of, show_records
+from filter_auth.tool.arguments import TEMPFAIL, resolver_of, show_records
 
 SECONDS: Final = 30.0
 

@@ -16,6 +16,7 @@ from filter_api.dmarc.walk import Records
 from filter_api.errors import UsageError, named
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
+from filter_api.options import options_of
 from filter_api.session import Session, Transaction
 from filter_api.text.addresses import plain_address
 from filter_api.text.escape import printable
@@ -24,7 +25,7 @@ from filter_auth.field import field_value
 from filter_auth.filter import Authenticate
 from filter_auth.options import Failing, Options, parse
 from filter_auth.policy import rule
-from filter_auth.tool.arguments import TEMPFAIL, options_of, resolver_of, show_records
+from filter_auth.tool.arguments import TEMPFAIL, resolver_of, show_records
 
 SECONDS: Final = 30.0
 

@@ -20,11 +20,11 @@ from filter_api.dmarc.record import parse_record
 from filter_api.errors import ConfigError, UsageError, named, reason
 from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import Endpoint, parse_endpoint
+from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_auth.reports.destinations import Destination, destinations
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
-from filter_auth.tool.arguments import options_of
 
 LISTENER: Final = "127.0.0.1:25"
 GIVEN_UP: Final = 2  # days after the day of a report on which it is tried for the last time
