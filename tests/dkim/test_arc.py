@@ -169,6 +169,7 @@ def test_the_order_of_the_fields_does_not_matter() -> None:
     assert judged(b"".join(raw for _, raw in reversed(fields[:9])) + HEADER + b"\r\n" + body)[0].result == "pass"
 
 
+@pytest.mark.timed
 def test_fifty_sets_are_judged_and_one_more_is_a_fail() -> None:
     message = sealed(bounds.MAX_ARC_SETS)
     began = time.process_time()
@@ -178,6 +179,7 @@ def test_fifty_sets_are_judged_and_one_more_is_a_fail() -> None:
     assert (chain.result, chain.reason) == ("fail", "more than 50 sets")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "fields",
     [

@@ -40,6 +40,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 def test_reading_mailboxes(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -49,6 +50,7 @@ def test_reading_mailboxes(shape: bytes) -> None:
     assert grows_in_proportion(work, 6_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "shape", [b"a", b" ", b"\t \t", b"\r\n", b"\r", b" \r\n", b"\n", b"x \r\n\r\n", b".\r\n", b"\r\r\n"]
 )
@@ -68,6 +70,7 @@ def test_canonical_bodies(form: str, shape: bytes) -> None:
     assert grows_in_proportion(work, 300_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", [b" ", b"\t ", b"\r\n ", b"a\r\n\t", b"x", b" \r\n"])
 def test_relaxed_fields(shape: bytes) -> None:
     assert grows_in_proportion(
@@ -75,6 +78,7 @@ def test_relaxed_fields(shape: bytes) -> None:
     )
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", [b"a=;", b";", b"a", b" ", b"=", b"a=b ", b"\r\n ;"])
 def test_tag_lists(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -115,6 +119,7 @@ def message_of(kind: str, size: int) -> bytes:
 KINDS = ["fields", "signatures", "names", "bad signatures", "long field", "semicolons", "body"]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", KINDS)
 def test_verifying(kind: str) -> None:
     resolver = Resolver(backend=FakeZone({(NAME, "TXT"): [record(rsa_key())]}))
@@ -127,6 +132,7 @@ def test_verifying(kind: str) -> None:
     assert grows_in_proportion(work, 25_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_loop_is_never_held_for_long(kind: str) -> None:
     """The largest header there is, ten signatures, a body of 20 MB: no stretch beyond 50 ms."""

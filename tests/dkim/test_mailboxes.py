@@ -110,6 +110,7 @@ def test_what_the_standard_library_writes(name: str, user: str) -> None:
     assert [address.rpartition(b"@")[2] for address in found] == [b"example.org"]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "value",
     [

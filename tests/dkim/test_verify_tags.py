@@ -215,6 +215,7 @@ def test_u_labels_and_a_labels_are_one_domain() -> None:
         assert judged(crafted(tags), zone)[0].passed
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "field",
     [

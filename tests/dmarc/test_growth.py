@@ -38,6 +38,7 @@ def author(value: bytes) -> object:
     return None
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 def test_reading_an_author(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -46,6 +47,7 @@ def test_reading_an_author(shape: bytes) -> None:
     assert grows_in_proportion(work, 6_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 def test_reading_results(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -54,6 +56,7 @@ def test_reading_results(shape: bytes) -> None:
     assert grows_in_proportion(work, 6_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", [b";", b"=", b"a=b;", b"rua=mailto:a@b,", b",", b" "])
 def test_reading_a_record(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:

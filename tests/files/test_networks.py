@@ -139,6 +139,7 @@ def test_a_bad_file_is_told_of_in_one_short_line(tmp_path: Path) -> None:
     assert len(str(caught.value)) < 900
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("blank", [" ", "\t", " \x0b", "\u3000"])
 def test_a_run_of_blanks_costs_no_more_than_its_length(blank: str) -> None:
     def cost(length: int) -> float:
@@ -152,6 +153,7 @@ def test_a_run_of_blanks_costs_no_more_than_its_length(blank: str) -> None:
     assert min(cost(40_000) for _ in range(3)) < 8 * min(cost(10_000) for _ in range(3)) + 0.01
 
 
+@pytest.mark.timed
 def test_a_lookup_does_not_grow_with_the_number_of_networks() -> None:
     small = NetworkSet([ip_network("10.0.0.0/24")])
     large = NetworkSet(ip_network((number << 8, 24)) for number in range(50_000))

@@ -102,6 +102,7 @@ def test_what_is_no_utf_8_is_nobody_s_domain(tmp_path: Path, author: bytes) -> N
         assert not signatures(submit(smtpd, MAIL.replace(b"alice@example.org", author)))
 
 
+@pytest.mark.timed
 def test_a_header_line_without_a_colon_costs_nothing(tmp_path: Path) -> None:
     """60,000 bytes of it took nine seconds, as the pattern of a field was tried from each of them."""
     with Player(both_keys(tmp_path)) as smtpd:
@@ -111,6 +112,7 @@ def test_a_header_line_without_a_colon_costs_nothing(tmp_path: Path) -> None:
         assert time.process_time() - began < 0.5
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("piece", [b" a(b),", b'"a\\"b" <c>,', b"()", b'"",', b"\\\\,"])
 def test_addresses_to_be_gone_through_are_bounded_in_their_sum(piece: bytes) -> None:
     value = piece * (15_000 // len(piece))

@@ -130,6 +130,7 @@ def test_names_fit_into_dns() -> None:
         check_names(b"example.org", b"-")
 
 
+@pytest.mark.timed
 def test_looking_up_takes_the_same_time_in_ten_thousand(folder: Path) -> None:
     key = KeyStore().get(str(folder / "rsa"), None)
     small = Entries([Entry(b"d%d.example" % number, b"s", key) for number in range(10)])

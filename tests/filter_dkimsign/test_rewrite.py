@@ -96,6 +96,7 @@ def test_smtpd_finds_nothing_left_to_do(value: bytes) -> None:
     assert done.replace(b"@" + HOST, b"") == value.replace(b"@" + HOST, b"")
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "value", [b"a," * 30000, b'"' * 60000, b"(" * 60000, b"@" * 60000, b"\\" * 60000, b'"",' * 20000]
 )

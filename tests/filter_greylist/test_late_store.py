@@ -6,6 +6,8 @@ import asyncio
 import time
 from pathlib import Path
 
+import pytest
+
 from filter_greylist.rules.policy import Known
 from filter_greylist.store.base import Question, StoreError
 from filter_greylist.store.sqlite.store import SqliteStore
@@ -24,6 +26,7 @@ class Slow(SqliteStore):
         return await super().consult(question)
 
 
+@pytest.mark.timed
 def test_a_late_store_trips_the_breaker(tmp_path: Path) -> None:
     store = Slow(str(tmp_path / "greylist.db"), print)
     with Smtpd(tmp_path, "-T", "0.2", store=store) as smtpd:

@@ -40,6 +40,7 @@ def answer(body: bytes) -> bytes:
     return b"SPAMD/1.1 0 EX_OK\r\nContent-length: %d\r\nSpam: True ; 15.0 / 5.0\r\n\r\n" % len(body) + body
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 def test_reading_an_answer(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -62,6 +63,7 @@ def read_or_refused(reply: bytes) -> None:
         assert "lines" in str(error)  # noqa: PT017 - either is right, by the size
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", [b"A,", b"\n", b"\r\n\r\n"])
 def test_an_answer_that_comes_byte_by_byte(shape: bytes) -> None:
     """It is looked at after each: what is there already is not gone through again."""
@@ -88,6 +90,7 @@ def test_a_head_without_an_end_is_no_answer(head: bytes) -> None:
         SYMBOLS.finished(head)
 
 
+@pytest.mark.timed
 def test_no_answer_holds_up_the_loop() -> None:
     for shape in SHAPES:
         reply = answer(shape * ((MAX_SCANNER_ANSWER + 262_144 - 200) // len(shape)))
@@ -98,6 +101,7 @@ def test_no_answer_holds_up_the_loop() -> None:
         assert max(between - before, time.process_time() - between) < 0.05
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", [b"Subject", b"X-Spam-Prev-Subject", b"X-Spam-Report"])
 def test_the_fields_of_a_header(name: bytes) -> None:
     """All edits together, with every option: what is added, taken over, tagged and removed."""
@@ -117,6 +121,7 @@ def test_the_fields_of_a_header(name: bytes) -> None:
     assert grows_in_proportion(work, MAX_FIELDS // 10)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("name", [b"Subject", b"Return-Path", b"X-Envelope-From"])
 def test_the_copy_for_spamd(name: bytes) -> None:
     def work(count: int) -> Callable[[], object]:

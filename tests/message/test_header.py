@@ -241,6 +241,7 @@ def test_the_largest_header_of_any_shape_holds_nobody_up(
     assert best(work(head)) < 0.05
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("work", [look, replace_all, remove_some])
 @pytest.mark.parametrize("head", LARGEST.values(), ids=LARGEST)
 def test_work_on_a_header_grows_in_proportion(head: bytes, work: Callable[[bytes], Callable[[], object]]) -> None:
@@ -248,6 +249,7 @@ def test_work_on_a_header_grows_in_proportion(head: bytes, work: Callable[[bytes
     assert grows_in_proportion(lambda count: work(b"".join(lines[:count])), max(1, len(lines) // 10))
 
 
+@pytest.mark.timed
 def test_fields_are_gone_through_by_index_in_proportion() -> None:
     """Nothing is made for the others where one is looked at."""
 

@@ -170,6 +170,7 @@ def test_a_header_of_more_fields_or_lines_than_anybody_sends_is_not_looked_at(he
     assert wire(held, AddHeader("X", "y")).startswith(b"X: y\n"), "what is only added needs no look"
 
 
+@pytest.mark.timed
 def test_as_many_edits_as_fields_cost_one_pass() -> None:
     """One edit for each Subject: a spammer with 28,000 of them held everybody up for 50 seconds."""
 

@@ -83,6 +83,7 @@ def test_time_is_linear(piece: bytes, client: str) -> None:
     assert long <= 35 * max(short, 1e-4)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("text", [b"a" * 255, b"1-" * 120, b"-1" * 120 + b"b", b"aab" * 80])
 def test_no_pattern_explodes(text: bytes) -> None:
     """The longest names there are, against patterns that kill backtracking matchers."""

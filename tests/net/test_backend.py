@@ -126,6 +126,7 @@ def test_an_early_answer_is_read(handler: Handler, tmp_path: Path) -> None:
     run(handler, tmp_path, scenario)
 
 
+@pytest.mark.timed
 def test_nobody_listens_is_known_at_once(tmp_path: Path) -> None:
     async def main() -> None:
         started = time.monotonic()
@@ -371,6 +372,7 @@ def test_at_most_so_many_at_once(tmp_path: Path) -> None:
     run(slow, tmp_path, scenario)
 
 
+@pytest.mark.timed
 def test_two_hundred_waiting_on_a_silent_daemon_end_at_the_deadline(tmp_path: Path) -> None:
     async def scenario(endpoint: Endpoint) -> None:
         backends = Backends([Backend(endpoint)], parallel=5)
@@ -384,6 +386,7 @@ def test_two_hundred_waiting_on_a_silent_daemon_end_at_the_deadline(tmp_path: Pa
     run(hang, tmp_path, scenario)
 
 
+@pytest.mark.timed
 def test_one_more_than_may_wait_is_not_asked(tmp_path: Path) -> None:
     """Whoever waits costs memory: a daemon that hangs gathers no more than so many."""
 

@@ -25,6 +25,7 @@ def directory(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("character", ["x", "\xff", '"', "\\", "\x00"])
 def test_writing_and_reading_facts(directory: Path, character: str) -> None:
     quarantine = QuarantineDirectory(str(directory))
@@ -45,6 +46,7 @@ def test_writing_and_reading_facts(directory: Path, character: str) -> None:
 HOSTILE = [b"[", b"[]", b"{}", b'{"a":', b'"', b"\\", b"1", b" ", b"\xff", b"[0,", b'"\\u0000"']
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", HOSTILE)
 def test_facts_that_somebody_damaged(directory: Path, shape: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -54,6 +56,7 @@ def test_facts_that_somebody_damaged(directory: Path, shape: bytes, capsys: pyte
     assert grows_in_proportion(work, MAX_FACTS // 10 - 20)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("value", ["=?utf-8?q?a?= ", "=?", "\x1b", "=?utf-8?b?", "\u202e", "a"])
 @pytest.mark.parametrize("verb", [["list"], ["list", "-1"], ["show", NAME]])
 def test_facts_that_somebody_made(
@@ -68,6 +71,7 @@ def test_facts_that_somebody_made(
     assert grows_in_proportion(work, 40_000)
 
 
+@pytest.mark.timed
 def test_the_account_of_many_messages() -> None:
     def work(count: int) -> Callable[[], object]:
         def run() -> None:
@@ -83,6 +87,7 @@ def test_the_account_of_many_messages() -> None:
     assert grows_in_proportion(work, 1_000)
 
 
+@pytest.mark.timed
 def test_facts_of_the_longest_envelope_are_written_in_one_go() -> None:
     """On the event loop: 50 ms are the bound of anything there."""
     facts = {"to": ["\xff" * 254] * MAX_RECIPIENTS, "subject": "\x00" * 1000}

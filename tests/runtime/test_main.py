@@ -68,6 +68,7 @@ def run(source: str, *arguments: str, stdin: bytes = b"") -> subprocess.Complete
     return subprocess.run([sys.executable, "-c", source, *arguments], input=stdin, capture_output=True, timeout=20)
 
 
+@pytest.mark.timed
 def test_a_filter_serves_until_smtpd_goes() -> None:
     with FilterProcess(["-c", ECHO]) as smtpd:
         assert b"register|filter|smtp-in|data-line" in smtpd.handshake()
@@ -104,6 +105,7 @@ def test_a_mistake_of_our_own_does_not_hang_up_on_smtpd() -> None:
         assert "Traceback" in errors
 
 
+@pytest.mark.timed
 def test_sigterm_answers_what_is_open_and_ends() -> None:
     with FilterProcess(["-c", SLOW]) as smtpd:
         smtpd.handshake()
@@ -127,6 +129,7 @@ def test_other_signals_do_not_end_it() -> None:
         assert smtpd.cpu() < 2
 
 
+@pytest.mark.timed
 def test_an_orphan_does_not_spin() -> None:
     with FilterProcess(["-c", SLOW]) as smtpd:
         smtpd.handshake()

@@ -166,6 +166,7 @@ def test_a_report_of_yesterday_goes_to_the_owner_of_the_domain(smtpd: Smtpd, tmp
     assert b"application/gzip" in message
 
 
+@pytest.mark.timed
 def test_eighty_messages_whose_name_server_says_nothing_are_all_answered_in_time(smtpd: Smtpd) -> None:
     silent = signed(HEADER.replace(b"example.org", b"silent.example")).replace(b"d=example.org", b"d=silent.example")
     clients: list[Client] = []

@@ -180,6 +180,7 @@ def in_parallel(clients: list[Client], mails: int, sender: str, answers: list[in
     return threads
 
 
+@pytest.mark.timed
 def test_two_hundred_clients_at_once(smtpd: Smtpd) -> None:
     answers: list[int] = []
     started = time.monotonic()

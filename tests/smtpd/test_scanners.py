@@ -170,6 +170,7 @@ def test_twenty_five_megabytes(room: Room) -> None:
     assert "554 5.7.1 virus found" in room.send(message + EICAR + b"\r\n")
 
 
+@pytest.mark.timed
 def test_a_frozen_clamd_puts_mail_off(room: Room) -> None:
     room.clamd.freeze()
     try:
@@ -181,6 +182,7 @@ def test_a_frozen_clamd_puts_mail_off(room: Room) -> None:
     assert room.send(SHAPES["plain"], IMPATIENT).startswith("250")
 
 
+@pytest.mark.timed
 def test_a_frozen_spamd_lets_mail_pass_marked(room: Room) -> None:
     room.spamd.freeze()
     try:
@@ -207,6 +209,7 @@ def test_daemons_that_are_stopped_and_started(room: Room) -> None:
     assert room.send(SPAM).startswith("550 5.7.1")
 
 
+@pytest.mark.timed
 def test_fifty_dripping_clients_do_not_delay_another(room: Room) -> None:
     clients: list[Client] = []
     try:

@@ -136,6 +136,7 @@ def is_signed(text: bytes) -> bool:
 # --- addresses that smtpd does not report (R9) -----------------------------------------------------------------------
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("hidden", [LONG, ROUTED, "m" * 250 + "@example.org"], ids=["256", "route", "262"])
 def test_a_null_sender_to_an_address_that_is_not_reported_is_greylisted(smtpd: Smtpd, hidden: str) -> None:
     for number, others in enumerate([(), ("postmaster@example.org",)]):
@@ -146,6 +147,7 @@ def test_a_null_sender_to_an_address_that_is_not_reported_is_greylisted(smtpd: S
         assert offer(client, b"Subject: x\r\n\r\nx\r\n", "", hidden)[:3] == "250", "who is white never waits"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("hidden", [LONG, ROUTED, "m" * 250 + "@example.org"], ids=["256", "route", "262"])
 def test_a_virus_does_not_pass_behind_an_exempt_recipient(smtpd: Smtpd, hidden: str) -> None:
     for recipients in (("lab@example.org", hidden), (hidden, "lab@example.org"), (hidden,)):
@@ -216,6 +218,7 @@ def test_a_login_is_the_same_in_capitals(smtpd: Smtpd, user: str, domain: bytes,
     assert is_signed(delivered(smtpd, "bob", mark)) is signed
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("user", ["alice", "bob@example.org"])
 def test_a_login_exempts_nobody_from_the_scanner(smtpd: Smtpd, user: str) -> None:
     if smtpd.version == "6.8":
@@ -249,6 +252,7 @@ def outsiders_mail(smtpd: Smtpd, mark: str) -> bytes:
     return delivered(smtpd, "carol", mark)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("sender", ["alice@example.org", "a@evil.example", "bounces@lists.example.org"])
 def test_an_outsiders_mail_that_comes_back_is_not_signed(smtpd: Smtpd, sender: str) -> None:
     """A content filter, Sieve redirect or procmail hands it back, with the envelope the outsider chose."""
@@ -296,6 +300,7 @@ def proxied(smtpd: Smtpd, family: int, addresses: bytes, command: int = 1) -> Cl
     return Client(connection)
 
 
+@pytest.mark.timed
 def test_a_client_that_a_proxy_knows_by_a_socket_is_not_ours(smtpd: Smtpd) -> None:
     """smtpd reports it as if it had come over its own socket."""
     path = b"/run/proxy.sock".ljust(108, b"\0")

@@ -29,6 +29,7 @@ SHAPES = [
 ]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("room", [None, LOG_LINE])
 def test_writing(shape: bytes, room: int | None) -> None:
@@ -39,6 +40,7 @@ def test_writing(shape: bytes, room: int | None) -> None:
     assert grows_in_proportion(work, 200_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 def test_escaping_without_a_limit_of_its_own(shape: bytes) -> None:
     def work(size: int) -> Callable[[], object]:
@@ -48,6 +50,7 @@ def test_escaping_without_a_limit_of_its_own(shape: bytes) -> None:
     assert grows_in_proportion(work, 20_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("start", ["", 'a="', 'a=b c="d" "', "a=b"])
 def test_reading(shape: bytes, start: str) -> None:
@@ -58,6 +61,7 @@ def test_reading(shape: bytes, start: str) -> None:
     assert grows_in_proportion(work, 16_000)
 
 
+@pytest.mark.timed
 def test_many_pairs() -> None:
     def work(size: int) -> Callable[[], object]:
         pairs = {f"key{number}": "x" * (number % 50) for number in range(size)}

@@ -49,6 +49,7 @@ def test_total(name: bytes) -> None:
     assert isinstance(a_labels(name), bytes)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("piece", ["ü", "ü.", "я", "\u0300", "。"])
 def test_long_names_cost_nothing(piece: str) -> None:
     began = time.process_time()

@@ -243,6 +243,7 @@ def test_a_heartbeat_is_believed_for_a_minute() -> None:
     assert not fresh.out_of_order(address, 100.0 + FIRST_SECONDS - 1, falling_back=False)
 
 
+@pytest.mark.timed
 def test_trapped_clients_wait_for_their_replies(tmp_path: Path, traps: str) -> None:
     with Smtpd(tmp_path, "-t", traps, "-s", "0.3") as smtpd:
         begun = time.monotonic()

@@ -98,6 +98,7 @@ def test_what_is_no_address_is_one_crowd() -> None:
     assert shown(prefixes_of(b"2001:db8:1::/64")[0]) == "2001:db8::/32"
 
 
+@pytest.mark.timed
 def test_the_work_for_a_sample_is_bounded() -> None:
     crowd = Crowd(members(*(f"10.{n % 256}.{n // 256}.1" for n in range(512))))
     begun = time.perf_counter()

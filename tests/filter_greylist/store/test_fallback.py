@@ -139,6 +139,7 @@ def test_what_an_earlier_process_left_behind_is_merged(server: RedisServer, tmp_
     with_fallback(server, tmp_path, use)
 
 
+@pytest.mark.timed
 def test_a_server_that_is_frozen_is_left_alone_after_two_seconds(server: RedisServer, tmp_path: Path) -> None:
     async def use(store: FallbackStore, told: list[str]) -> None:
         await store.attempt(a_tuple(1), NOW, TIMERS)

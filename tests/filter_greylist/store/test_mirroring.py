@@ -342,6 +342,7 @@ def test_a_full_redis_is_not_filled_from_the_copies(server: RedisServer, tmp_pat
     asyncio.run(inside())
 
 
+@pytest.mark.timed
 def test_the_copies_are_compared_in_small_steps(server: RedisServer, tmp_path: Path) -> None:
     """A comparison of 20,000 records keeps nobody waiting."""
     site = Site(server, tmp_path)

@@ -62,6 +62,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write(folder / "small.gz", 40_000), write(folder / "large.gz", 200_000)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(
     "arguments", [["why", "nobody@example.net"], ["why", "joe77@good.example"], ["report", "decisions"]], ids=" ".join
 )

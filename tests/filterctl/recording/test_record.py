@@ -128,6 +128,7 @@ def test_a_filter_whose_child_keeps_the_socket_has_ended_all_the_same(start: Sta
     assert process.wait(5) == 0
 
 
+@pytest.mark.timed
 def test_a_filter_that_ignores_the_end_of_smtpd_is_ended(start: Start) -> None:
     process, smtpd = start("/bin/sleep", "60")
     time.sleep(0.5)

@@ -85,6 +85,7 @@ def test_an_absence_without_soa_is_believed_but_not_kept(rcode: str) -> None:
     assert (answer.ttl, questions) == (0, 3)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED", "FORMERR", "NOTIMP", "YXDOMAIN"])
 def test_trouble_is_doubt_at_once_and_not_asked_again_at_once(rcode: str) -> None:
     began = time.monotonic()
@@ -131,6 +132,7 @@ SILENCE: list[Callable[[Query], Packets]] = [
 ]
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("behaviour", SILENCE)
 def test_what_is_no_answer_is_doubt_in_time(behaviour: Behaviour) -> None:
     began = time.monotonic()

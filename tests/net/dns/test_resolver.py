@@ -197,6 +197,7 @@ def test_a_deadline_that_has_passed_still_takes_what_is_known() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.timed
 def test_a_question_ends_in_time_whatever_the_backend_does() -> None:
     async def run() -> None:
         resolver = Resolver(backend=FakeZone({("slow.example", "A"): Slow(60)}), timeout=0.1)

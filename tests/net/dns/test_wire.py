@@ -208,6 +208,7 @@ def test_a_bad_name_ends_what_is_parsed(case: str) -> None:
         dns.message.from_wire(kept)
 
 
+@pytest.mark.timed
 def test_names_that_point_at_pointers_are_followed_a_bounded_number_of_times() -> None:
     count = 5_000
     chain = b"".join(pointing(12 if n == 0 else FIRST_DATA - 2 + 2 * n) for n in range(count))
@@ -253,6 +254,7 @@ def test_what_is_parsed_costs_what_was_counted(shapes: list[tuple[int, list[byte
     assert sum(labels) <= 25_000
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("shape", ["addresses", "names of clients", "mail servers", "small texts", "aliases"])
 def test_ten_times_the_message_is_at_most_ten_times_the_work(shape: str) -> None:
     _, wire = HUGE[shape]

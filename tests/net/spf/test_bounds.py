@@ -17,6 +17,8 @@ from filter_api.net.spf.record import KnownRecords
 from filter_api.testing.dns import FakeZone
 from tests.support.growth import without_collector
 
+pytestmark = pytest.mark.timed
+
 Zone = Mapping[tuple[str, str], Sequence[Record] | Status]
 
 CLIENT = ip_address("192.0.2.1")

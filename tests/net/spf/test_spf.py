@@ -125,6 +125,7 @@ def test_doubt_is_temperror_and_says_why() -> None:
     assert "broken.example" in found.why
 
 
+@pytest.mark.timed
 def test_a_check_ends_at_its_deadline() -> None:
     began = time.monotonic()
     found = check("v=spf1 a:slow.example -all", zone={("slow.example", "A"): Slow(60)}, seconds=0.1)

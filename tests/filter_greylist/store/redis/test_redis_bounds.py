@@ -133,6 +133,7 @@ def test_two_filters_with_one_redis_hold_the_bound_together(redis_server: RedisS
     with_redis(redis_server, Bounds(total=200), use)
 
 
+@pytest.mark.timed
 def test_a_refusal_in_a_full_store_is_cheap(redis_server: RedisServer) -> None:
     async def use(store: RedisStore) -> None:
         crowd = of_prefix(0x20010DB8_0001 << 80, 5000)

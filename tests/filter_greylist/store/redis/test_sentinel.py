@@ -130,6 +130,7 @@ async def _load(smtpd: FilterProcess, master: RedisServer) -> tuple[Tally, Wire]
     return tally, wire
 
 
+@pytest.mark.timed
 @pytest.mark.slow
 def test_a_master_that_is_replaced_while_it_is_alive_is_left_and_nothing_is_lost(
     cluster: tuple[RedisServer, RedisServer, list[SentinelServer]], tmp_path: Path

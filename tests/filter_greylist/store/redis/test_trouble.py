@@ -97,6 +97,7 @@ def test_reading_keys_of_a_wrong_type_finds_nothing(server: RedisServer, tmp_pat
     with_fallback(server, tmp_path, use, said)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("how", ["idle", "kill", "kill again and again", "flush the script", "restart"])
 def test_a_closed_connection_is_made_anew_within_the_decision(server: RedisServer, tmp_path: Path, how: str) -> None:
     said: list[str] = []
@@ -187,6 +188,7 @@ def test_what_was_carried_out_without_a_reply_is_not_counted_twice(server: Redis
     asyncio.run(main())
 
 
+@pytest.mark.timed
 def test_a_server_that_hangs_up_on_everybody_is_away(server: RedisServer, tmp_path: Path) -> None:
     """One reconnect, not one after the other."""
     said: list[str] = []

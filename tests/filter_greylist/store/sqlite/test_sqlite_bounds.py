@@ -186,6 +186,7 @@ def test_a_bound_that_was_lowered_lets_no_more_in_and_keeps_the_honest(tmp_path:
     with_store(tmp_path / "greylist.db", use, bounds=Bounds(total=100))
 
 
+@pytest.mark.timed
 def test_a_full_store_costs_the_crowd_more_than_the_others(tmp_path: Path) -> None:
     """Ten times the newcomers cost at most thirteen times the time, and a refusal is cheap."""
 

@@ -308,6 +308,7 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
         os.umask(old)
 
 
+@pytest.mark.timed
 def test_a_disk_that_hangs_delays_nobody_for_ever(tmp_path: Path) -> None:
     """Somebody else holds the file: the store gives up after its busy time, and is well again when it is let go."""
     path = tmp_path / "greylist.db"
