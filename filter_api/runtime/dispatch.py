@@ -70,7 +70,9 @@ class Dispatcher:
         self._intake = Intake(self._parser, self, begin=self.register, lose=self._lose)
         self._reserve = Reserve(context.monotonic)
         self.deadlines = Deadlines(loop, self.broke)
-        self.ledger = Ledger(self.deadlines, self._flush)
+        self._loop = loop
+        self._flushing = False  # whether the end of this turn of the loop writes what was collected
+        self.ledger = Ledger(self.deadlines, self._flush_soon)
         self._waiting = self.ledger.open
         self._set_up_commands()
         self._set_up_messages(beside=beside)
@@ -129,6 +131,20 @@ class Dispatcher:
             self.outbox.flush()
         except BaseException as error:  # noqa: BLE001 - no memory: it stays collected, and is written with the next
             self.broke(error)
+
+    def _flush_soon(self) -> None:
+        """Write when all that is due in this turn of the loop is settled: one write, and one read of smtpd's."""
+        if self._flushing:
+            return
+        try:
+            self._loop.call_soon(self._flush_now)
+            self._flushing = True
+        except MemoryError:
+            self._flush()
+
+    def _flush_now(self) -> None:
+        self._flushing = False
+        self._flush()
 
     def _lose(self, error: BaseException) -> None:
         """A part of a read is lost: nobody knows whose. Every question is answered, and no message passes with gaps."""
