@@ -28,6 +28,7 @@ from filter_api import (
     Verdict,
 )
 from filter_api.testing import Outcome, Player
+from tests.support.scarcity import asked
 
 TEMPFAIL = "451 4.3.0 temporary local problem"
 
@@ -117,6 +118,15 @@ def test_whatever_a_hook_does_the_client_gets_one_answer(answer: Callable[[], An
 def test_an_awaitable_in_an_awaitable_is_no_decision() -> None:
     with Player(at_mail(lambda: later(later(Proceed())))) as smtpd:
         assert smtpd.connect().mail_from().reply == TEMPFAIL
+
+
+def test_answers_of_one_moment_leave_in_one_write() -> None:
+    with Player(at_mail(lambda: later(Junk()))) as smtpd:
+        for number in (1, 2, 3):
+            smtpd.feed(asked(smtpd, number, b"mail-from"))
+        smtpd.written.clear()
+        smtpd.settle()
+        assert [data.count(b"|junk\n") for data in smtpd.written] == [3]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,12 @@ def talk() -> Iterator[Callable[..., Talk]]:
         yield make
 
 
+class Full:
+    """An event loop that takes nothing more."""
+
+    call_soon = call_at = time = no_memory
+
+
 # --- input -----------------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +116,18 @@ def test_an_answer_that_cannot_be_written_now_is_written_with_the_next(talk: Cal
     assert answered(smtpd, 1) == []
     smtpd.feed(asked(smtpd, 2, b"rcpt-to"))
     assert answered(smtpd, 1) == answered(smtpd, 2) == [b"reject|550 5.7.1 no"]
+
+
+def test_an_answer_that_cannot_wait_for_others_is_written_at_once(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtpd = talk(Both()).smtpd
+    smtpd.feed(asked(smtpd, 1, b"mail-from"))
+    with monkeypatch.context() as patch:
+        patch.setattr(smtpd.dispatcher, "_loop", Full())
+        smtpd.dispatcher.ledger.settle_all("the end")
+        smtpd.dispatcher._flush_soon()
+    assert answered(smtpd, 1) == [LOST]
 
 
 def test_an_answer_that_cannot_be_made_is_made_again_without_the_reserve(
