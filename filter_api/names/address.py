@@ -97,6 +97,8 @@ def _in_numbers(numbers: Sequence[int], octets: tuple[int, ...], value: int) -> 
 def _glued(host: bytes, octets: tuple[int, ...]) -> Find | None:
     """The octets without separators, each padded with zeros or not, in order or reversed."""
     digits = _NOT_DIGITS.sub(b"", host)
+    if len(digits) < _FEWEST_GLUED:
+        return None
     for direction, ordered in (("", octets), (", reversed", octets[::-1])):
         for form in product(*((b"%d" % octet, b"%03d" % octet) for octet in ordered)):
             text = b"".join(form)
