@@ -74,10 +74,10 @@ class SpamAssassin(ScanningFilter):
 
     async def judged(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Scan for the users it is for, and decide."""
-        users, shown = self.users_of(session)
+        voices, shown = self.voices_of(session)
         copy = Copy(message, session.sender)
         points = await self.points(session, deadline)
-        scans = await self.scan(copy, list(dict.fromkeys([shown, *users])), deadline)
+        scans = await self.scan(copy, list(dict.fromkeys([shown, *(user for user, _ in voices)])), deadline)
         judgements = {user: policy.judge(scan, points) for user, scan in scans.items()}
         chief = judgements[shown]
         facts = {
@@ -87,25 +87,26 @@ class SpamAssassin(ScanningFilter):
             **({"user": shown} if shown else {}),
             "tests": ",".join(chief.tests) or "none",
         }
-        if policy.refused([judgements[user] for user in users], self.own.refuse):
-            self._note_doubt(session, [scans[user] for user in users])
+        if policy.refused([(judgements[user], threshold) for user, threshold in voices]):
+            self._note_doubt(session, [(scans[user], threshold) for user, threshold in voices])
             return await self.refuse(session, message, policy.REFUSAL, facts, deadline)
         return Verdict(edits=self.edits(message, chief, scans[shown]), facts=facts)
 
-    def users_of(self, session: Session) -> tuple[list[str], str]:
-        """Whose verdicts count, and whose scan is shown in the header.
+    def voices_of(self, session: Session) -> tuple[list[tuple[str, float]], str]:
+        """Who must agree to a refusal, each a user and the score of -r for it; and whose scan the header shows.
 
         Only recipients smtpd accepted count; if they are not all known for certain it is the default user's.
         """
-        rule, transaction = self.own.users, session.transaction
+        rule, refuse, transaction = self.own.users, self.own.refuse, session.transaction
         if transaction is None or not transaction.recipients_complete:
-            return [rule.default], rule.default
+            return [(rule.default, refuse.highest())], rule.default
         users = rule.of_all(transaction.recipients)
-        if len(users) == 1:
-            return users, users[0]
-        if self.own.each_user and len(users) <= MOST_USERS:
-            return users, rule.default
-        return [rule.default], rule.default
+        if len(users) > 1 and self.own.each_user and len(users) <= MOST_USERS:
+            found = [(rule.of(each), refuse.of(each)) for each in transaction.recipients]
+            return list(dict.fromkeys(found)), rule.default
+        user = users[0] if len(users) == 1 else rule.default
+        scores = dict.fromkeys(map(refuse.of, transaction.recipients)) or [refuse.default]
+        return [(user, score) for score in scores], user
 
     async def scan(self, copy: Copy, users: Sequence[str], deadline: float) -> dict[str, spamd.Scan]:
         """One scan for each user, side by side; one that fails fails them all."""
@@ -150,11 +151,11 @@ class SpamAssassin(ScanningFilter):
         known = self.context.shared(Authentications).found[session]
         return known is not None and known.signed_by(a_labels(domain_of(strip_source_route(sender))))
 
-    def _note_doubt(self, session: Session, scans: Sequence[spamd.Scan]) -> None:
+    def _note_doubt(self, session: Session, scans: Sequence[tuple[spamd.Scan, float]]) -> None:
         """Whether points of which nobody knows if they count would have kept a message from being refused."""
         if session in self.unproven:
-            spared = [policy.judge(scan, self.unproven[session]) for scan in scans]
-            if not policy.refused(spared, self.own.refuse):
+            spared = [(policy.judge(scan, self.unproven[session]), threshold) for scan, threshold in scans]
+            if not policy.refused(spared):
                 self.doubts[session].append("points of the sender")
 
     def edits(self, message: Message, judgement: Judgement, scan: spamd.Scan) -> list[Edit]:
@@ -171,14 +172,17 @@ class SpamAssassin(ScanningFilter):
     def on_rcpt_to(self, session: Session, recipient: bytes) -> Decision:
         """-E: recipients with settings of their own get copies of their own.
 
-        A recipient whose user is not that of the first accepted one is put off; never for our own clients.
+        A recipient whose user, or score of -r, is not that of the first accepted one is put off; never for our own
+        clients.
         """
         transaction = session.transaction
         if transaction is None or not transaction.recipients or self.ours(session) or self.exempt(session, recipient):
             return Proceed()
-        if self.own.users.of(recipient) == self.own.users.of(transaction.recipients[0]):
-            return Proceed()
-        return policy.COME_ALONE
+        mine, first = (self._settings_of(each) for each in (recipient, transaction.recipients[0]))
+        return Proceed() if mine == first else policy.COME_ALONE
+
+    def _settings_of(self, recipient: bytes) -> tuple[str, float]:
+        return self.own.users.of(recipient), self.own.refuse.of(recipient)
 
 
 def build(arguments: Sequence[str], resolver: Resolver | None = None) -> SpamAssassin:

@@ -13,7 +13,8 @@ from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
 from filter_api.text.escape import printable
 from filter_spamassassin.scores import SenderScores, read_scores
 from filter_spamassassin.spamd import DEFAULT_PORT, PING
-from filter_spamassassin.users import Users, parse_rules
+from filter_spamassassin.thresholds import Thresholds, parse_thresholds
+from filter_spamassassin.users import RULES, Users, parse_rules
 
 DEFAULT_ADDRESS: Final = f"127.0.0.1:{DEFAULT_PORT}"
 SIZE_LIMIT: Final = 512_000
@@ -21,11 +22,10 @@ PARALLEL: Final = 5
 
 USAGE: Final = (
     "filter-spamassassin [-AeEk] [-a address] ... [-b bytes] [-j text] [-P scans] [-q directory] [-Q bytes:days] "
-    f"[-r score] [-s file] [-u rule] ... {COMMON_USAGE}"
+    f"[-r score] ... [-s file] [-u rule] ... {COMMON_USAGE}"
 )
 
 _TAG: Final = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
-_SCORE: Final = re.compile(r"-?\d{1,4}(?:\.\d{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Options:
     one_user: bool = False
     tag: str = ""
     keep: bool = False
-    refuse: float | None = None
+    refuse: Thresholds = field(default_factory=Thresholds)
     scores: SenderScores | None = None
 
 
@@ -53,8 +53,11 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     users = parse_rules(value for option, value in rest if option == "-u")
     if "-e" in values and "-E" in values:
         raise UsageError("-e and -E exclude each other")
-    if ("-e" in values or "-E" in values) and not users.differ:
-        raise UsageError("-e and -E need -u rcpt:localpart, rcpt:address or file:map")
+    refuse = parse_thresholds(value for option, value in rest if option == "-r")
+    if "-e" in values and not users.differ:
+        raise UsageError(f"-e needs {RULES}")
+    if "-E" in values and not (users.differ or refuse.differ):
+        raise UsageError(f"-E needs {RULES}, or -r file:map")
     options = Options(
         scan,
         users,
@@ -63,7 +66,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         one_user="-E" in values,
         tag=_tag(values["-j"]) if "-j" in values else "",
         keep="-k" in values,
-        refuse=_score(values["-r"]) if "-r" in values else None,
+        refuse=refuse,
         scores=read_scores(values["-s"]) if "-s" in values else None,
     )
     return options, common
@@ -73,9 +76,3 @@ def _tag(value: str) -> str:
     if not _TAG.fullmatch(value):
         raise UsageError(f"-j takes up to 100 printable ASCII characters, not '{printable(value)}'")
     return value
-
-
-def _score(value: str) -> float:
-    if not _SCORE.fullmatch(value):
-        raise UsageError(f"-r takes a score like 15 or 9.5, not {value!r}")
-    return float(value)

@@ -29,10 +29,6 @@ class Judgement:
     required: float
     tests: tuple[str, ...]
 
-    def reaches(self, threshold: float | None) -> bool:
-        """Whether option -r refuses it."""
-        return threshold is not None and self.score >= threshold
-
 
 def judge(scan: Scan, points: float | None) -> Judgement:
     """Add the sender's points. Without any, spamd's own word on spam stands: it knows more digits than it shows."""
@@ -42,9 +38,9 @@ def judge(scan: Scan, points: float | None) -> Judgement:
     return Judgement(score >= scan.required, score, scan.required, (*scan.tests, f"{SENDER_TEST}={points:g}"))
 
 
-def refused(judgements: Sequence[Judgement], threshold: float | None) -> bool:
-    """Whether a message is refused: only if it is for every user, as there is but one answer for all of them."""
-    return bool(judgements) and all(judgement.reaches(threshold) for judgement in judgements)
+def refused(judged: Sequence[tuple[Judgement, float]]) -> bool:
+    """Whether a message is refused: only if every score reaches the one of -r, as there is one answer for all."""
+    return bool(judged) and all(judgement.score >= threshold for judgement, threshold in judged)
 
 
 def number(value: float) -> str:

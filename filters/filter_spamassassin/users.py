@@ -28,6 +28,10 @@ class Form(Enum):
 
     LOCALPART = "localpart"
     ADDRESS = "address"
+    USER_DOMAIN = "user_domain"
+
+
+RULES: Final = "-u rcpt:localpart, rcpt:address, rcpt:user_domain or file:map"
 
 
 class Users:
@@ -45,19 +49,31 @@ class Users:
 
     def of(self, recipient: bytes) -> str:
         """The user of a recipient."""
-        local, domain = split_address(strip_source_route(recipient).lower())
-        local = local.partition(b"+")[0]
-        domain = domain.rstrip(b".")
+        local, domain = mailbox_of(recipient)
         if self._table is not None:
             found = self._table.find_address(local + b"@" + domain if domain else local)
             return self.default if found is None else found.value
         if self._form is None:
             return self.default
-        return safe_name(local if self._form is Form.LOCALPART else local + b"@" + domain) or self.default
+        return _formed(self._form, local, domain) or self.default
 
     def of_all(self, recipients: Iterable[bytes]) -> list[str]:
         """The users of some recipients, each once, in their order; only the default one for none."""
         return list(dict.fromkeys(map(self.of, recipients))) or [self.default]
+
+
+def mailbox_of(recipient: bytes) -> tuple[bytes, bytes]:
+    """Local part and domain in lower case, without source route and ``+detail``."""
+    local, domain = split_address(strip_source_route(recipient).lower())
+    return local.partition(b"+")[0], domain.rstrip(b".")
+
+
+def _formed(form: Form, local: bytes, domain: bytes) -> str:
+    """The name that a recipient has by this rule; empty for what is none."""
+    if form is Form.LOCALPART:
+        return safe_name(local)
+    name = safe_name(local + b"@" + domain)
+    return name.replace("@", "_") if form is Form.USER_DOMAIN else name
 
 
 def safe_name(raw: bytes) -> str:
@@ -86,7 +102,7 @@ def parse_rules(values: Iterable[str]) -> Users:
         elif kind == "file" and rest:
             table = KeyValueTable(rest, _mapped_name)
         else:
-            raise UsageError(f"-u takes a name, rcpt:localpart, rcpt:address or file:map, not {value!r}")
+            raise UsageError(f"-u takes a name, {RULES.removeprefix('-u ')}, not {value!r}")
     return Users(default, form, table)
 
 

@@ -219,7 +219,7 @@ def test_long_lines_on_an_old_smtpd(spamd: Path) -> None:
     ("arguments", "message"),
     [
         (["-a", "[::1"], "-a: not [v6address]:port"),
-        (["-e"], "-e and -E need -u"),
+        (["-e"], "-e needs -u"),
         (["-e", "-E", "-u", "rcpt:address"], "-e and -E exclude each other"),
         (["-j", "caf\xe9"], "-j takes up to 100 printable"),
         (["-r", "high"], "-r takes a score"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from filter_spamassassin.options import parse
 def test_defaults() -> None:
     own, common = parse([])
     assert [str(backend.endpoint) for backend in own.scan.backends.backends] == ["127.0.0.1:783"]
-    assert (own.scan.size_limit, own.scan.keeper, own.refuse, own.tag, own.scores) == (512_000, None, None, "", None)
+    assert (own.scan.size_limit, own.scan.keeper, own.tag, own.scores) == (512_000, None, "", None)
+    assert (own.refuse.differ, own.refuse.of(b"a@example.org")) == (False, inf)
     assert not any((own.scan_ours, own.each_user, own.one_user, own.keep, own.users.differ, common.observe))
     assert build([]).failure is Failure.ACCEPT
 
@@ -30,7 +32,7 @@ def test_everything(tmp_path: Path) -> None:
     built = build(arguments)
     own = built.own
     assert [str(backend.endpoint) for backend in own.scan.backends.backends] == ["/run/one", "[::1]:783"]
-    assert (own.scan.size_limit, own.refuse, own.tag) == (1 << 20, 9.5, "[spam]")
+    assert (own.scan.size_limit, own.refuse.default, own.tag) == (1 << 20, 9.5, "[spam]")
     assert own.scan_ours and own.each_user and own.keep and not own.one_user  # noqa: PT018 - four letters, one line
     assert own.scan.keeper is not None
     assert own.scan.keeper.limits == Limits(500 << 20, 14)
@@ -61,6 +63,11 @@ def test_recipients_are_decided_on_only_with_one_user_a_message() -> None:
         ["-r", ""],
         ["-r", "1e3"],
         ["-r", "nan"],
+        ["-r", "never"],
+        ["-r", "5", "-r", "6"],
+        ["-r", "file:"],
+        ["-e", "-r", "5"],
+        ["-E", "-r", "5"],
         ["-b", "-1"],
         ["-P", "many"],
         ["-Q", "1g:30"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from filter_spamassassin.policy import Judgement, judge, number, refused
@@ -29,20 +31,23 @@ def judgement(score: float) -> Judgement:
 
 
 @pytest.mark.parametrize(
-    ("scores", "threshold", "expected"),
+    ("scores", "expected"),
     [
-        ([20.0], None, False),
-        ([20.0], 15.0, True),
-        ([15.0], 15.0, True),
-        ([14.9], 15.0, False),
-        ([-3.0], -3.0, True),
-        ([20.0, 14.9], 15.0, False),
-        ([20.0, 15.0], 15.0, True),
-        ([], 15.0, False),
+        ([(20.0, inf)], False),
+        ([(20.0, 15.0)], True),
+        ([(15.0, 15.0)], True),
+        ([(14.9, 15.0)], False),
+        ([(-3.0, -3.0)], True),
+        ([(20.0, 15.0), (14.9, 15.0)], False),
+        ([(20.0, 15.0), (15.0, 15.0)], True),
+        ([(9.0, 8.0), (9.0, 10.0)], False),
+        ([(9.0, 8.0), (9.0, 9.0)], True),
+        ([(9.0, 8.0), (9.0, inf)], False),
+        ([], False),
     ],
 )
-def test_refused_only_if_it_is_for_everybody(scores: list[float], threshold: float | None, expected: bool) -> None:
-    assert refused([judgement(score) for score in scores], threshold) is expected
+def test_refused_only_if_it_is_for_everybody(scores: list[tuple[float, float]], expected: bool) -> None:
+    assert refused([(judgement(score), threshold) for score, threshold in scores]) is expected
 
 
 @pytest.mark.parametrize(("value", "shown"), [(15.9, "15.9"), (0.0, "0.0"), (-0.25, "-0.2"), (1007.5, "1007.5")])

@@ -48,9 +48,26 @@ def test_names(recipient: bytes, localpart: str, address: str) -> None:
     assert parse_rules(["site", "rcpt:localpart"]).of(recipient) == (localpart or "site")
 
 
+@pytest.mark.parametrize(
+    ("recipient", "name"),
+    [
+        (b"alice@example.com", "alice_example.com"),
+        (b"Alice+Lists@Example.COM.", "alice_example.com"),
+        (b"@relay.example:a.b@mail.example.com", "a.b_mail.example.com"),
+        (b"root@example.com", ""),
+        (b"alice@a..b", ""),
+        (b"postmaster", ""),
+        (b"a/b@example.com", ""),
+    ],
+)
+def test_names_of_user_and_domain(recipient: bytes, name: str) -> None:
+    assert parse_rules(["rcpt:user_domain"]).of(recipient) == name
+    assert parse_rules(["site", "rcpt:user_domain"]).of(recipient) == (name or "site")
+
+
 @given(st.binary(max_size=80))
 def test_a_name_is_safe_or_empty(raw: bytes) -> None:
-    for rule in ("rcpt:localpart", "rcpt:address"):
+    for rule in ("rcpt:localpart", "rcpt:address", "rcpt:user_domain"):
         name = parse_rules([rule]).of(raw)
         assert re.fullmatch(r"|[a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9][a-z0-9._-]{0,63})?", name)
         assert ".." not in name

@@ -92,13 +92,14 @@ def test_the_unix_socket_has_no_address_to_check(filter_: SpamAssassin) -> None:
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_whose_preferences_count_if_not_all_recipients_are_known(hidden: bool) -> None:
-    filter_ = build(["-u", "rcpt:localpart", "-u", "nobody"], Resolver(backend=ZONE))
+    filter_ = build(["-u", "rcpt:localpart", "-u", "nobody", "-r", "9"], Resolver(backend=ZONE))
     made = session(b"a@strong.example")
     assert made.transaction is not None
     made.transaction.add_recipient(b"alice@example.com")
     if hidden:
         made.transaction.envelope_made()
-    assert filter_.users_of(made) == ((["nobody"], "nobody") if hidden else (["alice"], "alice"))
+    expected = ("nobody", 9.0) if hidden else ("alice", 9.0)
+    assert filter_.voices_of(made) == ([expected], expected[0])
 
 
 def test_a_signature_of_the_senders_domain_proves_it_where_filter_auth_has_looked(filter_: SpamAssassin) -> None:
