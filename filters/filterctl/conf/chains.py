@@ -60,7 +60,7 @@ def remarks(chain: Sequence[Member], *, masquerade: bool, where: str = "") -> li
 
 def is_signer(member: Member) -> bool:
     """Whether it signs what passes, so that nothing may change behind it."""
-    return any("dkimsign" in _name(command) for command in member.commands)
+    return any("dkimsign" in name_of(command) for command in member.commands)
 
 
 def _judging_remarks(chain: Sequence[Member]) -> list[Remark]:
@@ -68,7 +68,7 @@ def _judging_remarks(chain: Sequence[Member]) -> list[Remark]:
     before: list[str] = []
     for member in chain:
         for command in member.commands:
-            name = _name(command)
+            name = name_of(command)
             if name == "filter-auth" and before:
                 return [
                     Remark(
@@ -107,13 +107,13 @@ def _ending(member: Member, phase: str) -> str:
 
 def _marks(command: Sequence[str]) -> bool:
     """Whether this filter marks clients; one that observes (-n) marks none."""
-    given = _given(command)
-    return "n" not in given and bool(given & set(MARKS_WITH.get(_name(command), "")))
+    letters = given(command)
+    return "n" not in letters and bool(letters & set(MARKS_WITH.get(name_of(command), "")))
 
 
-def _given(command: Sequence[str]) -> set[str]:
+def given(command: Sequence[str]) -> set[str]:
     """The letters of the options given to a filter of this suite; none for others."""
-    letters = LETTERS.get(_name(command))
+    letters = LETTERS.get(name_of(command))
     if letters is None:
         return set()
     try:
@@ -130,11 +130,12 @@ def _trap_remarks(chain: Sequence[Member], where: str) -> list[Remark]:
     return [
         Remark("error", f"{member.name} has -M, which needs listeners with an address of their own, not {where}")
         for member in chain
-        if any(_name(command) == "filter-greylist" and "M" in _given(command) for command in member.commands)
+        if any(name_of(command) == "filter-greylist" and "M" in given(command) for command in member.commands)
     ]
 
 
-def _name(command: Sequence[str]) -> str:
+def name_of(command: Sequence[str]) -> str:
+    """The program of a command, without its directory."""
     return os.path.basename(command[0]) if command else ""
 
 

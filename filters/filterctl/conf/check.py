@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.text.escape import printable
+from filterctl.conf.advice import advice
 from filterctl.conf.chains import Member, remarks
 from filterctl.conf.deadlists import dead_lists
 from filterctl.conf.lexer import Place
@@ -94,14 +95,17 @@ class Checker:
     def chains(self) -> Iterator[Finding]:
         """Each listener and relay action."""
         told = set()
-        for use in self._configuration.uses:
-            members = [self._member(definition) for definition in self._configuration.chain(use)]
+        uses = self._configuration.uses
+        chains = [(use, [self._member(each) for each in self._configuration.chain(use)]) for use in uses]
+        for use, members in chains:
             if use.outgoing:
                 continue
             for severity, text in remarks(members, masquerade=use.masquerade, where=use.where):
                 if severity == "error" or text not in told:  # the same chain on several listeners
                     told.add(text)
                     yield Finding(use.place, severity, text)
+        for place, text in advice(self._configuration, chains):
+            yield Finding(place, "warning", text)
 
     def _member(self, definition: FilterDefinition) -> Member:
         if definition.phase is not None:

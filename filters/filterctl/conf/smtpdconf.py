@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, named
@@ -18,6 +19,9 @@ from filterctl.conf.grammar import defines_nothing, faults
 from filterctl.conf.lexer import Place, Token, statements
 
 MAX_INCLUDES = 64
+
+LOCAL = frozenset({"socket", "lo0", "lo", "localhost", "::1", "[::1]"})
+"""Where only programs of this host connect, beside 127.0.0.0/8."""
 
 _SCALED = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,3})?)([KMGT]?)B?\Z", re.IGNORECASE)
 
@@ -47,7 +51,8 @@ class FilterDefinition:
 class Use(NamedTuple):
     """A listener or relay action that uses filters: the names as written, an inline chain has several.
 
-    `where`: the interface, address or ``socket`` a listener listens on; empty for an action.
+    `where`: the interface, address or ``socket`` a listener listens on; empty for an action. ours: our users and
+    programs send there (by login, from this host). open: strangers can connect.
     """
 
     place: Place
@@ -56,6 +61,8 @@ class Use(NamedTuple):
     filters: list[str]
     masquerade: bool
     proxy: bool
+    ours: bool = False
+    open: bool = False
 
 
 @dataclass(slots=True)
@@ -69,6 +76,8 @@ class Configuration:
     missing: list[tuple[Place, str, str]] = field(default_factory=list)
     relative: list[tuple[Place, str]] = field(default_factory=list)
     socket: Place | None = None
+    relayed: list[tuple[Place, str]] = field(default_factory=list)
+    srs: list[tuple[Place, str]] = field(default_factory=list)
     max_message_size: int = 35 * 1024 * 1024
 
     def chain(self, use: Use) -> list[FilterDefinition]:
@@ -86,12 +95,19 @@ class Configuration:
         yield from self.problems
         for place, kind, name in self.missing:
             defined = name in (self.filters if kind == "filter" else self.processes)
-            yield place, f"{kind} {name} is {'used above its definition' if defined else 'not defined'}"
+            why = (
+                "used above its definition: move that line up"
+                if defined
+                else f'not defined: a line {kind} "{name}" is wanted above'
+            )
+            yield place, f"{kind} {name} is {why}"
 
     def define(self, definition: FilterDefinition) -> None:
         """Take a filter line in; of two with one name smtpd knows the first."""
         if definition.name in self.filters:
-            self.problems.append((definition.place, f"filter {definition.name} is defined twice"))
+            self.problems.append(
+                (definition.place, f"filter {definition.name} is defined twice: give one of them another name")
+            )
             return
         self.refer(definition.place, definition.members or (), within=True)
         if definition.process is not None and definition.process not in self.processes:
@@ -104,7 +120,9 @@ class Configuration:
             if name not in self.filters:
                 self.missing.append((place, "filter", name))
             elif within and self.filters[name].members is not None:
-                self.problems.append((place, f"filter {name} is a chain, which cannot stand within another"))
+                self.problems.append(
+                    (place, f"filter {name} is a chain, which cannot stand within another: name its members")
+                )
 
     def command_of(self, definition: FilterDefinition) -> Command | None:
         """The command that serves a filter; None for builtin filters and chains."""
@@ -140,13 +158,19 @@ def _take(configuration: Configuration, statement: list[Token]) -> None:
         return
     if keyword == "proc" and len(statement) >= 3:
         if configuration.processes.setdefault(statement[1].text, (place, _command(statement[2:])))[0] != place:
-            configuration.problems.append((place, f"proc {statement[1].text} is defined twice"))
+            configuration.problems.append(
+                (place, f"proc {statement[1].text} is defined twice: give one of them another name")
+            )
     elif keyword == "filter" and len(statement) >= 3:
         configuration.define(_definition(statement))
     elif keyword == "smtp" and len(statement) >= 3 and statement[1].text == "max-message-size":
         configuration.max_message_size = _size(statement[2])
     elif keyword == "include" and len(statement) > 1 and not os.path.isabs(statement[1].text):
         configuration.relative.append((place, statement[1].text))
+    elif keyword == "srs" and len(statement) >= 3 and statement[1].text == "key":
+        configuration.srs.append((place, statement[2].text))
+    elif keyword == "match":
+        configuration.relayed += [(place, source) for source in _relayed(statement)]
     elif keyword == "listen":
         if len(statement) > 2 and statement[2].text == "socket" and not statement[2].quoted:
             if configuration.socket is not None:
@@ -157,6 +181,20 @@ def _take(configuration: Configuration, statement: list[Token]) -> None:
         _use(configuration, statement, outgoing=False)
     elif keyword == "action":
         _use(configuration, statement, outgoing=True)
+
+
+def _relayed(statement: list[Token]) -> list[str]:
+    """Whom this match rule relays for without a login: the sources of ``match from src … for any``."""
+    words = [token.text for token in statement]
+    pairs = list(pairwise(words))
+    if ("from", "src") not in pairs or ("for", "any") not in pairs or "auth" in words or "mail-from" in words:
+        return []
+    at = pairs.index(("from", "src"))
+    if (at > 0 and words[at - 1] == "!") or "reject" in words:
+        return []
+    if words[at + 2 : at + 3] == ["<"]:
+        return ["".join(words[at + 2 : at + 5])]
+    return _names(statement[at + 2 :])
 
 
 def _size(token: Token) -> int:
@@ -214,6 +252,17 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
         at = words.index("filter")
         names = _names(statement[at + 1 :])
         where = statement[2].text if not outgoing and len(statement) > 2 else ""
-        use = Use(statement[0].place, where, outgoing, names, "masquerade" in words, "proxy-v2" in words)
+        local = where in LOCAL or where.startswith("127.")
+        auth = bool({"auth", "auth-optional"} & set(words))
+        use = Use(
+            statement[0].place,
+            where,
+            outgoing,
+            names,
+            "masquerade" in words,
+            "proxy-v2" in words,
+            ours=not outgoing and (local or auth),
+            open=not (outgoing or local or "auth" in words),
+        )
         configuration.refer(use.place, names, within=words[at + 1 : at + 2] == ["{"])
         configuration.uses.append(use)

@@ -210,7 +210,7 @@ def test_chain_order_and_masquerade(make: Make, run: Check) -> None:
 def test_names_without_definition_and_chroots(run: Check) -> None:
     status, lines = run('filter a proc-exec "/bin/filter" chroot /var/empty\nlisten on lo0 filter { a, b }\n')
     assert status == 1
-    assert "smtpd.conf:2: error: filter b is not defined" in lines
+    assert 'smtpd.conf:2: error: filter b is not defined: a line filter "b" is wanted above' in lines
     assert "smtpd.conf:1: note: filter a: not started, as it runs in a chroot" in lines
 
 

@@ -120,27 +120,36 @@ def test_a_size_that_is_none(tmp_path: Path) -> None:
 def test_names_nobody_defined(tmp_path: Path) -> None:
     found = conf(tmp_path, "filter a proc none\nfilter b chain { a, c }\nlisten on lo0 filter d\n")
     assert sorted((place.line, why) for place, why in found.refused()) == [
-        (1, "proc none is not defined"),
-        (2, "filter c is not defined"),
-        (3, "filter d is not defined"),
+        (1, 'proc none is not defined: a line proc "none" is wanted above'),
+        (2, 'filter c is not defined: a line filter "c" is wanted above'),
+        (3, 'filter d is not defined: a line filter "d" is wanted above'),
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("filter a chain { b }\nfilter b proc-exec x\n", (1, "filter b is used above its definition")),
-        ("listen on lo0 filter a\nfilter a proc-exec x\n", (1, "filter a is used above its definition")),
-        ("filter a proc p\nproc p x\n", (1, "proc p is used above its definition")),
-        ("filter a proc-exec x\nfilter a proc-exec y\n", (2, "filter a is defined twice")),
-        ("proc p x\nproc p y\n", (2, "proc p is defined twice")),
+        (
+            "filter a chain { b }\nfilter b proc-exec x\n",
+            (1, "filter b is used above its definition: move that line up"),
+        ),
+        (
+            "listen on lo0 filter a\nfilter a proc-exec x\n",
+            (1, "filter a is used above its definition: move that line up"),
+        ),
+        ("filter a proc p\nproc p x\n", (1, "proc p is used above its definition: move that line up")),
+        (
+            "filter a proc-exec x\nfilter a proc-exec y\n",
+            (2, "filter a is defined twice: give one of them another name"),
+        ),
+        ("proc p x\nproc p y\n", (2, "proc p is defined twice: give one of them another name")),
         (
             "filter a proc-exec x\nfilter b chain { a }\nfilter c chain { b }\n",
-            (3, "filter b is a chain, which cannot stand within another"),
+            (3, "filter b is a chain, which cannot stand within another: name its members"),
         ),
         (
             "filter a proc-exec x\nfilter b chain { a }\nlisten on lo0 filter { b, a }\n",
-            (3, "filter b is a chain, which cannot stand within another"),
+            (3, "filter b is a chain, which cannot stand within another: name its members"),
         ),
     ],
 )
