@@ -45,6 +45,14 @@ bench: venv daemons
 	tools/daemons bench
 	$(BIN)/python -m bench.run
 
+# Other Pythons, the oldest and newest libraries, Valkey: an hour, see tools/pythons.
+test-pythons:
+	tools/pythons
+
+# What a release consists of, in build/release.
+release:
+	PYTHON='$(PYTHON)' tools/release
+
 man:
 	for page in man/*.[1-9]; do mandoc -T lint -W warning "$$page" || exit 1; done
 	mkdir -p build/man
@@ -60,4 +68,4 @@ clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: all venv daemons check coverage test demo bench man install clean
+.PHONY: all venv daemons check coverage test test-pythons release demo bench man install clean

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -85,3 +87,22 @@ def test_the_sdist_has_what_a_packager_needs(built: Path) -> None:
         files = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).iterdir() if path.is_file()}
         assert files <= names
     assert not {name for name in names if name.startswith((".venv", ".git/", "build/"))}
+
+
+def test_two_builds_of_one_source_are_equal_in_every_byte(tmp_path: Path) -> None:
+    """Another folder, another umask, other times of files: who builds it himself can compare."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    made = []
+    for number, umask in ((1, 0o022), (2, 0o077)):
+        copy = tmp_path / f"source{number}"
+        for name in filter(None, listed.decode().split("\0")):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, copy / name)
+            (copy / name).chmod((ROOT / name).stat().st_mode & 0o777 & ~umask)
+            os.utime(copy / name, (number * 1_000_000_000, number * 1_000_000_000))
+        words = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / f"dist{number}")]
+        done = subprocess.run(words, cwd=copy, capture_output=True, text=True, timeout=100, check=False, umask=umask)
+        assert done.returncode == 0, done.stdout + done.stderr
+        made.append({path.name: path.read_bytes() for path in (tmp_path / f"dist{number}").iterdir()})
+    assert sorted(made[0]) == [f"opensmtpd_filters-{VERSION}-py3-none-any.whl", f"opensmtpd_filters-{VERSION}.tar.gz"]
+    assert made[0] == made[1]
