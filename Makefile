@@ -49,6 +49,10 @@ bench: venv daemons
 test-pythons:
 	tools/pythons
 
+# Ten minutes for each reader of what strangers write; what is found lies in build/fuzz.
+fuzz: venv
+	$(BIN)/python -m fuzz.run
+
 # What a release consists of, in build/release.
 release:
 	PYTHON='$(PYTHON)' tools/release
@@ -68,4 +72,4 @@ clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: all venv daemons check coverage test test-pythons release demo bench man install clean
+.PHONY: all venv daemons check coverage test test-pythons fuzz release demo bench man install clean
