@@ -5,24 +5,18 @@ The faults are put in by hand here, one place at a time; tests/faults has a proc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from filter_api import Failure
 from filter_api.protocol import writer
 from tests.support.scarcity import Both, answered, asked, feed, no_memory, once
-from tests.support.talk import Talk, talks
+from tests.support.talk import Talk
 
 LOST = b"reject|451 4.3.0 temporary local problem"
 NO_SPACE = b"reject|452 4.3.1 insufficient system storage"
 PROCEED = b"proceed"
-
-
-@pytest.fixture
-def talk() -> Iterator[Callable[..., Talk]]:
-    with talks() as make:
-        yield make
 
 
 class Full:

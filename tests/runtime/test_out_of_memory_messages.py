@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -12,17 +12,11 @@ from filter_api.protocol import writer
 from filter_api.runtime import decision_log, memory
 from filter_api.runtime.memory import Reserve
 from tests.support.scarcity import Both, answered, asked, feed, no_memory, once
-from tests.support.talk import Talk, talks
+from tests.support.talk import Talk
 
 LOST = b"reject|451 4.3.0 temporary local problem"
 NO_SPACE = b"reject|452 4.3.1 insufficient system storage"
 PROCEED = b"proceed"
-
-
-@pytest.fixture
-def talk() -> Iterator[Callable[..., Talk]]:
-    with talks() as make:
-        yield make
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

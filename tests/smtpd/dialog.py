@@ -94,3 +94,13 @@ def _spins(smtpd: Smtpd, patience: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+def refusal_or_last(smtpd: Smtpd, port: int, source: str, recipient: str = "bob@example.org") -> str:
+    """The first refusal in a whole mail, or the last reply."""
+    with smtpd.client(source, port=port) as client:
+        client.ehlo("mx.example.net")
+        for reply in (client.mail_from("joe@example.net"), client.rcpt_to(recipient)):
+            if reply.code >= 400:
+                return str(reply)
+        return str(client.message(b"Subject: x\r\n\r\nx\r\n"))
