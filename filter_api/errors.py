@@ -34,6 +34,10 @@ def named(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(f"{printable(path)}: {reason(error)}") from None
+    except ValueError:
+        if "\0" not in path:
+            raise
+        raise ConfigError(f"{printable(path)}: no file has a NUL in its name") from None
 
 
 class CannotCheck(Exception):

@@ -33,3 +33,14 @@ def test_the_file_is_named_once_and_escaped(tmp_path: Path) -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(KeyError), named("x"):
         raise KeyError("x")
+
+
+@pytest.mark.parametrize("path", ["/etc/ma\0il", "\0", "x\0"])
+def test_a_name_with_a_nul_is_an_error_of_the_configuration(path: str) -> None:
+    with pytest.raises(ConfigError, match=r"x00.*: no file has a NUL in its name"), named(path), open(path):
+        pass
+
+
+def test_other_mistakes_of_a_value_go_through() -> None:
+    with pytest.raises(ValueError, match="not a number"), named("/etc/mail/x"):
+        raise ValueError("not a number")
