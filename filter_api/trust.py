@@ -129,6 +129,16 @@ def login_vouches(session: Session, sender: bytes | None) -> bool:
     return b"@" not in session.user or domain_of(strip_source_route(sender)) == domain_of(session.user)
 
 
+def is_own_received(value: bytes, message_id: bytes | None) -> bool:
+    """Whether a Received field is the one that smtpd has written for the transaction of that id.
+
+    A client cannot know the id before, and what smtpd writes is above all that a client sends: so whatever stands above
+    this field is of a filter.
+    """
+    own = _OWN_RECEIVED.search(value)
+    return own is not None and message_id is not None and own[1] == message_id
+
+
 def is_sent_from_here(received: Sequence[bytes], message_id: bytes | None) -> bool:
     """Whether a message starts its way on this host: it has no Received but smtpd's own.
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "man").glob("*.[1-9]"))
 FILTERS = sorted(path.parent.name for path in (ROOT / "filters").glob("filter_*/__main__.py"))
 
-REFUSED = {"filter_greylist": "w", "filter_dkimsign": "AS"}
+REFUSED = {"filter_greylist": "w", "filter_dkimsign": "S"}
 """Letters that only give an error which explains why: mentioned in the page, but not offered."""
 
 _OPTION = re.compile(r"^\.It Fl ([A-Za-z0-9])(?: |$)(.*)", re.MULTILINE)

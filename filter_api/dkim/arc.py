@@ -36,7 +36,7 @@ from filter_api.dkim.verify import check_body, check_length
 RESULTS: Final = b"arc-authentication-results"
 MESSAGE_SIGNATURE: Final = b"arc-message-signature"
 SEAL: Final = b"arc-seal"
-_KINDS: Final = (RESULTS, MESSAGE_SIGNATURE, SEAL)
+KINDS: Final = (RESULTS, MESSAGE_SIGNATURE, SEAL)
 _FORMS: Final = b"relaxed/relaxed"  # where c= is missing, as the public test suite has it
 
 _INSTANCE: Final = re.compile(rb"[0-9]{1,2}\Z")
@@ -101,9 +101,9 @@ class ArcChain:
         try:
             newest = self.sets[-1]
             await self._prove_signature(newest, bodies, keys)
-            covered, ends = _covered(self.sets)
+            text, ends = covered(self.sets)
             for one in reversed(self.sets):
-                await self._prove_seal(one, covered[: ends[one.instance - 1]], keys)
+                await self._prove_seal(one, text[: ends[one.instance - 1]], keys)
                 await asyncio.sleep(0)
             self.result = "pass"
         except (Broken, Unfit) as problem:
@@ -133,7 +133,7 @@ class ArcChain:
         self.result, self.reason = "fail", str(problem)
 
 
-def _covered(sets: Sequence[ArcSet]) -> tuple[bytes, list[int]]:
+def covered(sets: Sequence[ArcSet]) -> tuple[bytes, list[int]]:
     """The canonical fields of all sets in their order, and how many bytes each seal covers before itself (§5.1.1)."""
     pieces: list[bytes] = []
     ends: list[int] = []
@@ -148,7 +148,7 @@ def _covered(sets: Sequence[ArcSet]) -> tuple[bytes, list[int]]:
 
 def _sets(fields: Sequence[RawField]) -> list[ArcSet]:
     """The sets in their order; none where there is no ARC field at all. Raises Broken and Unfit."""
-    raws = {kind: [raw for name, raw in fields if name == kind] for kind in _KINDS}
+    raws = {kind: [raw for name, raw in fields if name == kind] for kind in KINDS}
     longest = max(map(len, raws.values()))
     if not longest:
         return []

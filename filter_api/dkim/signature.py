@@ -71,8 +71,10 @@ NEVER: Final = frozenset((b"bcc",))  # smtpd takes it out after the filters
 FIELD_NAME: Final = "DKIM-Signature"
 _HEAD: Final = b"DKIM-Signature: "
 _WIDTH: Final = 78  # RFC 5322 §2.1.1, without the CRLF
-_INDENT: Final = b"\r\n\t"
-_TAB: Final = 8
+INDENT: Final = b"\r\n\t"
+"""What begins every line of a field but its first."""
+TAB: Final = 8
+"""The column at which such a line goes on."""
 
 MAX_REMEMBERED: Final = 64
 """Fields of a header whose shape is remembered; longer ones are planned anew each time."""
@@ -175,7 +177,7 @@ def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now
         tail.insert(0, b"t=%d;" % now)
     begin = _beginning if len(covered.names) <= 2 * MAX_REMEMBERED else _beginning.__wrapped__
     beginning, relaxed = begin(signer.tags, covered.header_form, layout.body_form, covered.names)
-    value = beginning + _INDENT + _fold(tail, _TAB) + covered.copies + _INDENT + b"b="
+    value = beginning + INDENT + fold(tail, TAB) + covered.copies + INDENT + b"b="
     if covered.header_form == "relaxed":  # every fold of ours is one blank then
         own = b"%b %b %bb=" % (
             relaxed,
@@ -184,28 +186,28 @@ def sign(layout: Layout, signer: Signer, covered: Covered, body_hash: bytes, now
         )
     else:
         own = _HEAD + value
-    return value + _folded_base64(signer.sign(covered.data + own), _TAB + 2)
+    return value + folded_base64(signer.sign(covered.data + own), TAB + 2)
 
 
 @lru_cache(maxsize=256)
 def _beginning(tags: bytes, header_form: str, body_form: str, names: tuple[bytes, ...]) -> tuple[bytes, bytes]:
     """The value up to the end of h=, and the relaxed form of the field so far: the same for most mail of a domain."""
     algorithm, *others = tags.split(b" ")
-    first = _fold([b"v=1;", algorithm, f"c={header_form}/{body_form};".encode(), *others], len(_HEAD))
+    first = fold([b"v=1;", algorithm, f"c={header_form}/{body_form};".encode(), *others], len(_HEAD))
     listed = [name + b":" for name in names]
     listed[0] = b"h=" + listed[0]
     listed[-1] = listed[-1][:-1] + b";"
-    value = first + _INDENT + _fold(listed, _TAB, glue=b"")
+    value = first + INDENT + fold(listed, TAB, glue=b"")
     return value, relaxed_field(_HEAD + value + CRLF).removesuffix(CRLF)
 
 
-def _fold(pieces: Iterable[bytes], column: int, glue: bytes = b" ") -> bytes:
-    """Join pieces with `glue`, or with a fold where the line would get too long."""
+def fold(pieces: Iterable[bytes], column: int, glue: bytes = b" ") -> bytes:
+    """Join pieces with `glue`, or with a fold where the line would get too long. column: where the first one begins."""
     parts: list[bytes] = []
     for piece in pieces:
         if parts and column + len(glue) + len(piece) > _WIDTH:
-            parts.append(_INDENT)
-            column = _TAB
+            parts.append(INDENT)
+            column = TAB
         elif parts:
             parts.append(glue)
             column += len(glue)
@@ -214,20 +216,20 @@ def _fold(pieces: Iterable[bytes], column: int, glue: bytes = b" ") -> bytes:
     return b"".join(parts)
 
 
-def _folded_base64(data: bytes, column: int) -> bytes:
-    """Base64 in lines that fit; white space inside it means nothing (RFC 6376 §3.5)."""
+def folded_base64(data: bytes, column: int) -> bytes:
+    """Base64 from this column on in lines that fit; white space inside means nothing (RFC 6376 §3.5)."""
     text = base64.b64encode(data)
     first = _WIDTH - column
-    width = _WIDTH - _TAB
+    width = _WIDTH - TAB
     lines = [text[:first], *(text[start : start + width] for start in range(first, len(text), width))]
-    return _INDENT.join(lines)
+    return INDENT.join(lines)
 
 
 def _copies(layout: Layout, fields: Sequence[RawField]) -> bytes:
     """The z= tag (RFC 6376 §3.5), folded, with the fold before it: for finding out what broke a signature."""
     chosen = [raw for name, raw in fields if name not in NEVER and (layout.copies > 1 or name in layout.names)]
     text = b"z=" + b"|".join(map(_quoted, chosen)) + b";"
-    width = _WIDTH - _TAB
+    width = _WIDTH - TAB
     lines = []
     start = 0
     while start < len(text):
@@ -237,7 +239,7 @@ def _copies(layout: Layout, fields: Sequence[RawField]) -> bytes:
                 end -= back
         lines.append(text[start:end])
         start = end
-    return _INDENT + _INDENT.join(lines)
+    return INDENT + INDENT.join(lines)
 
 
 _PLAIN: Final = frozenset(range(0x21, 0x7F)) - frozenset(b";=|")

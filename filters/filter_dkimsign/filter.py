@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Awaitable, Iterator, Sequence
-from typing import ClassVar, Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from cryptography.exceptions import InvalidSignature
 
@@ -20,6 +22,7 @@ from filter_api.dkim.canonical import SimpleBody, body_canonicalizer
 from filter_api.dkim.signature import FIELD_NAME, Layout, cover, sign
 from filter_api.errors import CannotCheck
 from filter_api.files.reloading import ReloadingFile
+from filter_api.files.tables import AddressTable
 from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.options import parse_options
@@ -31,6 +34,9 @@ from filter_dkimsign.options import OWN_LETTERS, Settings
 from filter_dkimsign.policy import Rules, Unsigned, parse_users
 from filter_dkimsign.prepare import Outgoing, open_message
 
+if TYPE_CHECKING:
+    from filter_dkimsign.sealing import Seal
+
 AT_ONCE: Final = 256 * 1024  # bytes of a message that is hashed without a pause
 BLOCKS_A_TURN: Final = 4  # blocks of 64 KiB hashed before others have their turn
 CLIENTS_REMEMBERED: Final = 1024
@@ -41,13 +47,30 @@ class DkimSign(Filter):
 
     name: ClassVar[str] = "filter-dkimsign"
 
-    def __init__(self, rules: Rules, layout: Layout, notes: Sequence[str] = (), news: deque[str] | None = None) -> None:
-        """`notes` are warnings for the log, known before there is one; `news` gets what changes about the keys."""
+    def __init__(
+        self,
+        rules: Rules,
+        layout: Layout,
+        notes: Sequence[str] = (),
+        news: deque[str] | None = None,
+        sealed: AddressTable | None = None,
+    ) -> None:
+        """`notes` are warnings for the log, known before there is one; `news` gets what changes about the keys.
+
+        sealed: the recipients of -A, whose mail is sealed as it is forwarded.
+        """
         self.rules = rules
         self.layout = layout
+        self._sealed = sealed
         self._notes = notes
         self._news: deque[str] = deque() if news is None else news
         self._foreign: dict[str, None] = {}
+
+    def preload(self) -> None:
+        """What -A needs, too."""
+        super().preload()
+        if self._sealed is not None:
+            import_module("filter_dkimsign.sealing")
 
     async def started(self) -> None:
         """Log which keys sign, and what the start found worth a warning."""
@@ -84,41 +107,45 @@ class DkimSign(Filter):
         if self.exempt(session):
             return Verdict()
         origin = origin_of(session, self.options.ours)
-        if not origin.is_ours:
+        try:
+            if origin.is_ours:
+                return self._sign(session, origin, message)
+            return self._pass_on(session, origin, message)
+        except Unsigned as reason:
+            return Verdict(facts={"result": "unsigned" if origin.is_ours else "unsealed", "reason": str(reason)})
+
+    def _sign(self, session: Session, origin: Origin, message: Message) -> Verdict | Awaitable[Verdict]:
+        """Mail of ours. Raises Unsigned and CannotCheck."""
+        header, blocks = open_message(message)
+        outgoing = Outgoing(header, session.hostname, self.server.version)
+        domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"), outgoing.values(b"received"))
+        self._tell_news()
+        body = body_canonicalizer(self.layout.body_form, hashlib.sha256())
+        return _hashed(message, blocks, body, partial(self._signed, outgoing, domain, entries))
+
+    def _pass_on(self, session: Session, origin: Origin, message: Message) -> Verdict | Awaitable[Verdict]:
+        """Mail of strangers: sealed for the recipients of -A, else left alone. Raises Unsigned and CannotCheck."""
+        if self._sealed is None:
             if origin is Origin.FOREIGN:
                 self._mention(session)
             return Verdict()
-        try:
-            header, blocks = open_message(message)
-            outgoing = Outgoing(header, session.hostname, self.server.version)
-            domain, entries = self.rules.choose(session, origin, outgoing.values(b"from"), outgoing.values(b"received"))
-            if self._news:
-                self._tell_news()
-            body = body_canonicalizer(self.layout.body_form, hashlib.sha256())
-            if message.wire_size > AT_ONCE:
-                return self._in_turns(blocks, body, outgoing, domain, entries)
-            for block in blocks:
-                body.update(block)
-            return self._signed(body, outgoing, domain, entries)
-        except Unsigned as reason:
-            return _unsigned(reason)
+        from filter_dkimsign import sealing
 
-    async def _in_turns(
-        self, blocks: Iterator[bytes], body: SimpleBody, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...]
-    ) -> Verdict:
-        """Hash a large body a few blocks at a time."""
-        for number, block in enumerate(blocks, 1):
-            body.update(block)
-            if not number % BLOCKS_A_TURN:
-                await asyncio.sleep(0)
-        return self._signed(body, outgoing, domain, entries)
+        recipients = sealing.forwarded(session, self._sealed)
+        if not recipients:
+            return Verdict()
+        header, blocks = open_message(message)
+        outgoing = Outgoing(header, session.hostname, self.server.version)
+        seal = sealing.prepare(session, outgoing.fields, recipients, self.rules.sources())
+        self._tell_news()
+        body = body_canonicalizer("relaxed", hashlib.sha256())
+        return _hashed(message, blocks, body, partial(self._seal, outgoing, seal))
 
-    def _signed(self, body: SimpleBody, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...]) -> Verdict:
+    def _signed(self, outgoing: Outgoing, domain: bytes, entries: tuple[Entry, ...], body_hash: bytes) -> Verdict:
         """The edits that make the message a signed one."""
         now = self.wall()
         outgoing.complete(now, entries[0].domain)
         covered = cover(self.layout, outgoing.fields)
-        body_hash = body.digest()
         edits = outgoing.edits
         for entry in entries:
             try:
@@ -136,6 +163,19 @@ class DkimSign(Filter):
         }
         return Verdict(edits=edits, facts=facts)
 
+    def _seal(self, outgoing: Outgoing, seal: Seal, body_hash: bytes) -> Verdict:
+        """The edits that put one more ARC set on top."""
+        edits = outgoing.edits + seal.edits(outgoing.fields, body_hash, int(self.wall()))
+        facts = {
+            "result": "sealed",
+            "domain": seal.entry.domain,
+            "selector": seal.entry.selector,
+            "instance": seal.link.instance,
+            "chain": seal.link.verdict,
+            "msgid": outgoing.first(b"message-id"),
+        }
+        return Verdict(edits=edits, facts=facts)
+
     def _mention(self, session: Session) -> None:
         """Say once for a client why its mail passes unsigned, and how that is changed."""
         client = str(session.address)
@@ -147,14 +187,29 @@ class DkimSign(Filter):
         self.log.info(session, "unsigned", reason="not-ours", client=client, hint=f"-N {client} would sign it")
 
 
+def _hashed(
+    message: Message, blocks: Iterator[bytes], body: SimpleBody, done: Callable[[bytes], Verdict]
+) -> Verdict | Awaitable[Verdict]:
+    """What `done` makes of the body hash; a large body is hashed a few blocks at a time."""
+    if message.wire_size > AT_ONCE:
+        return _hashed_in_turns(blocks, body, done)
+    for block in blocks:
+        body.update(block)
+    return done(body.digest())
+
+
+async def _hashed_in_turns(blocks: Iterator[bytes], body: SimpleBody, done: Callable[[bytes], Verdict]) -> Verdict:
+    for number, block in enumerate(blocks, 1):
+        body.update(block)
+        if not number % BLOCKS_A_TURN:
+            await asyncio.sleep(0)
+    return done(body.digest())
+
+
 def _cut(notes: Sequence[str]) -> list[str]:
     """The first notes, and how many more there are."""
     more = len(notes) - SHOWN
     return [*notes] if more <= 0 else [*notes[:SHOWN], f"and {more} more"]
-
-
-def _unsigned(reason: Unsigned) -> Verdict:
-    return Verdict(facts={"result": "unsigned", "reason": str(reason)})
 
 
 def build(arguments: Sequence[str]) -> DkimSign:
@@ -174,7 +229,8 @@ def build(arguments: Sequence[str]) -> DkimSign:
         return [source.current() for source in sources]
 
     rules = Rules(entries, users.current if users else lambda: None, settings.sign_unknown, settings.reinjectors)
-    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(entries())], store.news)
+    sealed = AddressTable(settings.files["-A"]) if "-A" in settings.files else None
+    filter_ = DkimSign(rules, settings.layout, [*settings.notes, *_weak_keys(entries())], store.news, sealed)
     filter_.options = common
     return filter_
 

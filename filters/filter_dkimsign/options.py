@@ -15,11 +15,11 @@ from filter_api.options import COMMON_USAGE
 from filter_dkimsign.keytable import DomainList, parse_algorithm
 from filter_dkimsign.policy import parse_reinjectors
 
-OWN_LETTERS: Final = "a:c:D:d:h:K:k:m:oR:s:tux:zAS"
+OWN_LETTERS: Final = "A:a:c:D:d:h:K:k:m:oR:s:tux:zS"
 USAGE: Final = (
-    "filter-dkimsign [-otuz] [-a algorithm] [-c canonicalization] [-D file]\n"
-    "\t[-d domain] [-h headers] [-K file] [-k key] [-m file] [-R reinjectors]\n"
-    f"\t[-s selector] [-x seconds] {COMMON_USAGE}"
+    "filter-dkimsign [-otuz] [-A file] [-a algorithm] [-c canonicalization]\n"
+    "\t[-D file] [-d domain] [-h headers] [-K file] [-k key] [-m file]\n"
+    f"\t[-R reinjectors] [-s selector] [-x seconds] {COMMON_USAGE}"
 )
 
 _FORMS: Final = re.compile(r"(simple|relaxed)(?:/(simple|relaxed))?")
@@ -67,9 +67,9 @@ class Settings:
                 self.lifetime = _lifetime(value)
             case "-z":
                 self.copies = min(self.copies + 1, 2)
-            case "-A" | "-S":
-                raise UsageError(f"option {letter} is reserved for ARC, which this filter does not do")
-            case "-D" | "-K" | "-k" | "-m" | "-s":
+            case "-S":
+                raise UsageError("option -S is reserved: ARC seals are made for the recipients of -A file")
+            case "-A" | "-D" | "-K" | "-k" | "-m" | "-s":
                 self.files[letter] = value
 
     @property

@@ -48,8 +48,8 @@ GOOD = ("-d", "example.org", "-s", "s", "-k", "rsa")
         (("-d", "example.org", "-k", "rsa"), "-s is missing"),
         (("-K", "bad", "-s", "s"), "-k and -d is missing"),
         (("-s", "s", "-k", "rsa"), "-d is missing"),
-        ((*GOOD, "-A"), "-A is reserved for ARC"),
-        ((*GOOD, "-S"), "-S is reserved for ARC"),
+        ((*GOOD, "-A"), "option -A requires argument"),
+        ((*GOOD, "-S"), "-S is reserved: ARC seals are made for the recipients of -A file"),
         ((*GOOD, "-a", "dsa-sha256"), '-a: "dsa-sha256" is not an algorithm'),
         ((*GOOD, "-c", "strict"), "-c takes simple or relaxed"),
         ((*GOOD, "-c", "relaxed/"), "-c takes simple or relaxed"),
@@ -76,7 +76,8 @@ def test_usage_errors(folder: Path, arguments: tuple[str, ...], complaint: str) 
         ((*GOOD, "-d", f"{'x.' * 120}{'y' * 20}.org"), "bytes, a name in DNS at most 253"),
         ((*GOOD, "-m", "users"), 'users:1: "alice" has no domain'),
         ((*GOOD, "-D", "none"), "none: No such file or directory"),
-        ((*GOOD, "-A"), "usage: filter-dkimsign [-otuz]"),
+        ((*GOOD, "-S"), "usage: filter-dkimsign [-otuz]"),
+        ((*GOOD, "-A", "none"), "none: No such file or directory"),
     ],
 )
 def test_the_program_refuses_before_registering(folder: Path, arguments: tuple[str, ...], complaint: str) -> None:
