@@ -86,7 +86,7 @@ class Authenticate(TrustingFilter):
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(partial(self.log.warning, None, "store", why=why))
 
-        self._writer = Writer(self.own.store, complain)
+        self._writer = Writer(self.own.store, complain, self.monotonic)
         self._writer.start()
 
     async def stopping(self) -> None:

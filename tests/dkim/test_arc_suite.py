@@ -1,4 +1,4 @@
-"""The public suites of ARC (ValiMail), validating and sealing; left out, and said so, where ../shared/auth is not here."""
+"""The public suites of ARC (ValiMail), to validate and to seal; left out, and said so, where ../shared/auth is not."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ def test_rows_are_bounded_and_old_ones_go(tmp_path: Path, monkeypatch: pytest.Mo
             ("a.example", 7, 5),
             ("b.example", 7, 3),
         ]
-        opened.forget_before(101)
+        opened.forget(104, proven=True)
         assert opened.days() == []
 
 

@@ -5,7 +5,8 @@
         store.commit()
 
 A day is the number of days since 1970 in UTC. Beyond `bounds.MAX_REPORT_ROWS` of a domain, or the rows of a day,
-messages are counted without being told apart. What is older than `bounds.REPORT_DAYS` is forgotten.
+messages are counted without being told apart. What is older than `bounds.REPORT_DAYS` is forgotten, by a clock
+that has not stepped.
 """
 
 from __future__ import annotations
@@ -116,11 +117,28 @@ class Store:
             [(self._counts[day, record],)] = found
         return self._counts[day, record]
 
-    def forget_before(self, day: int) -> None:
-        """Remove the rows of earlier days, what was sent for them, and records that have no row left."""
-        self._database.execute("DELETE FROM row WHERE day < ?", (day,))
-        self._database.execute("DELETE FROM sent WHERE day < ?", (day,))
+    def forget(self, today: int, *, proven: bool) -> None:
+        """Remove the rows of days long over and of days to come, what was sent for them, and records without a row.
+
+        A clock that has stepped knows no day. So a day that does not follow the last one is believed only if the clock
+        is `proven`, or has been through the whole day before; till then nothing is removed.
+        """
+        last = int(self._setting("today") or self._first_day(today))
+        if abs(today - last) > 1 and not proven and self._count_days(today - 2, today - 1) < 2:
+            return
+        self._set("today", str(today))
+        kept = (today - bounds.REPORT_DAYS, today + 1)
+        self._database.execute("DELETE FROM row WHERE day NOT BETWEEN ? AND ?", kept)
+        self._database.execute("DELETE FROM sent WHERE day NOT BETWEEN ? AND ?", kept)
         self._database.execute("DELETE FROM record WHERE id NOT IN (SELECT record FROM row)")
+
+    def _first_day(self, default: int) -> int:
+        found = self._database.execute("SELECT min(day) FROM row").fetchone()
+        return default if found[0] is None else int(found[0])
+
+    def _count_days(self, first: int, last: int) -> int:
+        found = self._database.execute("SELECT count(DISTINCT day) FROM row WHERE day BETWEEN ? AND ?", (first, last))
+        return int(found.fetchone()[0])
 
     def days(self) -> list[Day]:
         """What there is, the oldest day first."""
@@ -151,13 +169,19 @@ class Store:
     @property
     def address(self) -> str:
         """The address that reports are sent from; what arrives there is in no report."""
-        found = self._database.execute("SELECT value FROM setting WHERE name = 'address'").fetchone()
-        return "" if found is None else str(found[0])
+        return self._setting("address")
 
     @address.setter
     def address(self, value: str) -> None:
-        self._database.execute("INSERT OR REPLACE INTO setting VALUES ('address', ?)", (value,))
+        self._set("address", value)
         self._database.commit()
+
+    def _setting(self, name: str) -> str:
+        found = self._database.execute("SELECT value FROM setting WHERE name = ?", (name,)).fetchone()
+        return "" if found is None else str(found[0])
+
+    def _set(self, name: str, value: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (name, value))
 
 
 def open_store(path: str, *, create: bool = True) -> Store:

@@ -14,8 +14,9 @@ from typing import Final
 
 from filter_api import bounds
 from filter_api.errors import reason
+from filter_auth.reports.pace import Pace
 from filter_auth.reports.row import Row
-from filter_auth.reports.store import SECONDS_A_DAY, Store, StoreError, open_store
+from filter_auth.reports.store import SECONDS_A_DAY, StoreError, open_store
 
 INTERVAL: Final = 1.0  # seconds
 _QUIET: Final = 60.0  # seconds between two complaints
@@ -25,10 +26,17 @@ _LAST: Final = 2.0  # seconds for what is left at the end
 class Writer:
     """complain: told in a few words what is wrong, from the thread. address: see `Store.address`, as last read."""
 
-    def __init__(self, path: str, complain: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: str, complain: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """monotonic: the clock by which that of `note` is tested."""
         self.address = b""
         self._path = path
         self._complain = complain
+        self._monotonic = monotonic
+        self._pace = Pace()
+        self._today = 0
+        self._proven = False
         self._pending: dict[tuple[int, Row], int] = {}
         self._lost = 0
         self._lock = threading.Lock()
@@ -47,9 +55,10 @@ class Writer:
 
     def note(self, wall: float, row: Row) -> None:
         """One message. wall: seconds since 1970."""
-        key = int(wall // SECONDS_A_DAY), row
+        today = int(wall // SECONDS_A_DAY)
         with self._lock:
-            self._put(key, 1)
+            self._today, self._proven = today, self._pace.proven(wall, self._monotonic())
+            self._put((today, row), 1)
 
     def _put(self, key: tuple[int, Row], count: int) -> None:
         if key in self._pending or len(self._pending) < bounds.MAX_REPORT_PENDING:
@@ -67,22 +76,20 @@ class Writer:
     def _flush(self) -> None:
         with self._lock:
             pending, self._pending = self._pending, {}
+            today, proven = self._today, self._proven
         try:
             with closing(open_store(self._path)) as store:
-                self._write(store, pending)
+                for (day, row), count in pending.items():
+                    store.add(day, row, count)
+                if pending:
+                    store.forget(today, proven=proven)
+                store.commit()
+                self.address = store.address.encode("ascii", "replace").lower()
         except (StoreError, sqlite3.Error, OSError) as error:
             with self._lock:
                 for key, count in pending.items():
                     self._put(key, count)
             self._tell(reason(error))
-
-    def _write(self, store: Store, pending: dict[tuple[int, Row], int]) -> None:
-        for (day, row), count in pending.items():
-            store.add(day, row, count)
-        if pending:
-            store.forget_before(max(day for day, _ in pending) - bounds.REPORT_DAYS)
-        store.commit()
-        self.address = store.address.encode("ascii", "replace").lower()
 
     def _tell(self, why: str) -> None:
         if time.monotonic() - self._complained < _QUIET:
