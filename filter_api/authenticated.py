@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from filter_api.session import PerTransaction
+from filter_api.session import PerTransaction, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,24 @@ class Authenticated:
         """Whether a signature of exactly this domain holds."""
         return domain.decode("latin-1") in self.dkim
 
+    @property
+    def signed_author(self) -> str:
+        """The author's domain, if a signature of exactly this domain holds; else nothing."""
+        return self.author if self.author in self.dkim else ""
+
 
 class Authentications:
-    """One for all filters of a process: `found[session]` is what is known of the running transaction, or None."""
+    """One for all filters of a process: `found[session]` is what is known of the running transaction, or None.
+
+    asked: whether a filter that finds it out has started, so those after it can count on it.
+    """
 
     found = PerTransaction[Authenticated | None](lambda: None)
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def signed_author(self, session: Session) -> str:
+        """The domain of the running message's author where a signature of it holds, as far as anybody has looked."""
+        known = self.found[session]
+        return "" if known is None else known.signed_author

@@ -55,11 +55,14 @@ def parse_options(
     *,
     allow_from: bool = False,
     allow_to: bool = False,
+    allow_dkim: bool = False,
 ) -> tuple[list[tuple[str, str]], CommonOptions]:
     """Split the command line into a filter's own options and the common ones.
 
-    own_letters: getopt(3) letters; none of them may be a common one. allow_from, allow_to: which entries a -W file may
-    hold (see filter_api.files.exempt). Raises UsageError, ConfigError for a bad value or file, VersionWanted.
+    own_letters: getopt(3) letters; none of them may be a common one. allow_from, allow_to, allow_dkim: which entries a
+    -W file may hold (see filter_api.files.exempt).
+
+    Raises UsageError, ConfigError for a bad value or file, VersionWanted.
     """
     try:
         options, rest = getopt.getopt(list(arguments), own_letters + COMMON_LETTERS)
@@ -74,7 +77,7 @@ def parse_options(
     if exempt:
         from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
 
-        common.exempt = ExemptTable(*exempt, allow_from=allow_from, allow_to=allow_to)
+        common.exempt = ExemptTable(*exempt, allow_from=allow_from, allow_to=allow_to, allow_dkim=allow_dkim)
     for option, value in options:
         if option[1] in own_set:
             own.append((option, value))

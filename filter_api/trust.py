@@ -4,7 +4,8 @@ opensmtpd-filters(7), TRUST, has the same rules as a table. Nobody is ours, exem
 
 - **ours** (`origin_of`): who has authenticated, the unix socket, the networks of ``-N``;
 - **exempt** (`message_exemption`): who is in ``-W``, each kind of entry with its proof. Recipients are exempt only if
-  all of them are known, a sender only if SPF vouches for it (`filter_api.net.vouching`), whoever has authenticated;
+  all of them are known, a sender only if SPF vouches for it (`filter_api.net.vouching`), an author only if a signature
+  of his domain holds (`filter_api.authenticated`), whoever has authenticated;
 - **vouching**: SPF that passes strongly. A login vouches for senders of its own domain (`login_vouches`), which counts
   for points and never exempts;
 - **sent from here** (`is_sent_from_here`): what carries no Received of an earlier hop.
@@ -101,13 +102,15 @@ def sender_is_listed(table: ExemptTable, sender: bytes | None) -> bool:
     return bool(sender) and table.sender_if_spf_passes(sender or b"")
 
 
-def message_exemption(table: ExemptTable, session: Session) -> Exemption:
-    """What ``-W`` says of a whole message.
+def message_exemption(table: ExemptTable, session: Session, signed: str = "") -> Exemption:
+    """What ``-W`` says of a whole message. signed: the domain of its author, where a signature of it holds.
 
     For its recipients all of them must be listed, and all of them known: one that smtpd did not report gets the message
     as well.
     """
     if client_is_exempt(table, session):
+        return Exemption.YES
+    if signed and table.author_if_signed(signed.encode("ascii")):
         return Exemption.YES
     transaction = session.transaction
     if transaction is None:

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from filter_api.authenticated import Authentications
 from filter_api.bases.trusting import TrustingFilter
 from filter_api.bounds import SPOOL_ABOVE
 from filter_api.decision import Facts, Proceed, Reject, Verdict
@@ -128,6 +129,13 @@ class ScanningFilter(TrustingFilter):
     def asks_dns(self) -> bool:
         """Only to spare a sender that -W lists."""
         return self.options.exempt is not None
+
+    async def started(self) -> None:
+        """Say so where -W has entries that nobody can prove."""
+        table = self.options.exempt
+        if table is not None and table.has_authors and not self.context.shared(Authentications).asked:
+            note = "dkim: entries of -W match nothing: filter-auth must be before this filter in one filter-chain(8)"
+            self.log.warning(None, "start", note=note)
 
     async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
 from filter_api import trust
+from filter_api.authenticated import Authentications
 from filter_api.filter import Filter
 from filter_api.session import Session
 from filter_api.trust import Exemption
@@ -82,13 +83,18 @@ class TrustingFilter(Filter):
         return found
 
     async def is_message_exempt(self, session: Session, deadline: float) -> Vouched:
-        """Whether -W exempts a message: its client, all of its recipients, or its sender if SPF vouches for it."""
+        """Whether -W exempts a message.
+
+        By its client, all of its recipients, its author if a signature of his domain holds, or its sender if SPF
+        vouches for it.
+        """
         from filter_api.net.vouching import NOBODY, Vouched
 
         table = self.options.exempt
         if table is None:
             return NOBODY
-        says = trust.message_exemption(table, session)
+        signed = self.context.shared(Authentications).signed_author(session) if table.has_authors else ""
+        says = trust.message_exemption(table, session, signed)
         if says is Exemption.IF_VOUCHED:
             return await self.vouched(session, session.sender, deadline)
         return Vouched(says is Exemption.YES)

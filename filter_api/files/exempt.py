@@ -1,22 +1,23 @@
 """Option ``-W file``: whom a filter never applies to.
 
-One entry a line, four kinds::
+One entry a line, five kinds::
 
     192.0.2.0/24            the client's address or network, or a range: 192.0.2.1 - 192.0.2.9
     host:mx.example.org     its name, if smtpd confirmed it forwards; host:.example.org for every name below
     from:example.org        the sender's domain, if SPF passes strongly for this client
+    dkim:example.org        the author's domain, if a signature of it holds (filter-auth has looked)
     to:bob@example.net      the recipient; a domain stands for all of its addresses
 
-A filter that decides before it knows the recipient, or that cannot check SPF, refuses a file with such entries when it
-starts, naming file and line: an entry that silently never matches would be worse. The sender alone is never enough, as
-anybody can write a MAIL FROM, nor is a PTR name alone, as whoever owns an address can write any.
+A filter that decides before it knows the recipient or the message, or that cannot check SPF, refuses a file with such
+entries when it starts, naming file and line: an entry that silently never matches would be worse. The sender alone is
+never enough, as anybody can write a MAIL FROM, nor is a PTR name alone, as whoever owns an address can write any.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple, Protocol
 
@@ -27,7 +28,7 @@ from filter_api.text.addresses import Network, strip_source_route
 from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError
 
-_KIND = re.compile(rb"(host|from|to):(.*)", re.IGNORECASE | re.DOTALL)
+_KIND = re.compile(rb"(host|from|to|dkim):(.*)", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(rb".*[a-z][^.]*\.?\Z", re.IGNORECASE | re.DOTALL)
 
 
@@ -46,6 +47,7 @@ class _Entries(NamedTuple):
     networks: NetworkSet
     hosts: Rules[None]
     senders: Rules[None]
+    authors: Rules[None]
     recipients: Rules[None]
 
 
@@ -53,15 +55,21 @@ class ExemptTable:
     """The entries of ``-W`` files, following their changes."""
 
     def __init__(
-        self, *paths: str, allow_from: bool = False, allow_to: bool = False, clock: Clock = time.monotonic
+        self,
+        *paths: str,
+        allow_from: bool = False,
+        allow_to: bool = False,
+        allow_dkim: bool = False,
+        clock: Clock = time.monotonic,
     ) -> None:
         """`allow_from`: the filter asks `sender_if_spf_passes`. `allow_to`: it knows the recipient when it decides.
 
+        `allow_dkim`: it decides when filter-auth has looked at the message, and asks `author_if_signed`.
         Raises ConfigError with ``file:line:`` for a bad entry and for a kind that is not allowed.
         """
 
         def parse(lines: Sequence[Line]) -> _Entries:
-            return _parse(lines, allow_from=allow_from, allow_to=allow_to)
+            return _parse(lines, {b"host": True, b"from": allow_from, b"to": allow_to, b"dkim": allow_dkim})
 
         self._files = [ReloadingFile(path, parse, clock=clock) for path in paths]
 
@@ -85,14 +93,23 @@ class ExemptTable:
         address = strip_source_route(sender)
         return any(entries.senders.find_address(address) is not None for entries in self._entries())
 
+    def author_if_signed(self, domain: bytes) -> bool:
+        """Whether mail by authors in this domain is exempt *if* a signature of it holds, which the caller knows."""
+        return any(entries.authors.find_domain(domain) is not None for entries in self._entries())
+
+    @property
+    def has_authors(self) -> bool:
+        """Whether there is any ``dkim:`` entry."""
+        return any(len(entries.authors) for entries in self._entries())
+
     def _entries(self) -> list[_Entries]:
         return [file.current() for file in self._files]
 
 
-def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entries:
+def _parse(lines: Sequence[Line], allowed: Mapping[bytes, bool]) -> _Entries:
+    """allowed: the kinds of named entries, and whether this filter can tell when they match."""
     networks: list[Network] = []
-    named: dict[bytes, list[tuple[Line, None]]] = {b"host": [], b"from": [], b"to": []}
-    allowed = {b"host": True, b"from": allow_from, b"to": allow_to}
+    named: dict[bytes, list[tuple[Line, None]]] = {kind: [] for kind in allowed}
     for line in lines:
         kind = _KIND.match(line.text)
         if kind is None:
@@ -102,24 +119,29 @@ def _parse(lines: Sequence[Line], *, allow_from: bool, allow_to: bool) -> _Entri
         if not allowed[name]:
             raise LineError(line.number, _why_not(name))
         named[name].append((_pattern(line.number, name, kind[2].strip()), None))
-    return _Entries(NetworkSet(networks), Rules(named[b"host"]), Rules(named[b"from"]), Rules(named[b"to"]))
+    rules = (Rules(named[kind]) for kind in (b"host", b"from", b"dkim", b"to"))
+    return _Entries(NetworkSet(networks), *rules)
 
 
 def _networks(line: Line) -> Iterable[Network]:
     try:
         return networks_of(line.text.decode("ascii", "surrogateescape"))
     except ValueError as error:
-        raise LineError(line.number, f"{error}, nor host:, from: or to: with a name") from None
+        raise LineError(line.number, f"{error}, nor host:, from:, to: or dkim: with a name") from None
 
 
 def _pattern(number: int, kind: bytes, text: bytes) -> Line:
     """The name after ``kind:``. A host must be a name: a PTR that looks like an address passes smtpd's check."""
     if kind == b"host" and (b"@" in text or not _HOST.match(text)):
         raise LineError(number, f'"{printable(text)}" is no host name')
+    if kind == b"dkim" and b"@" in text:
+        raise LineError(number, f'"{printable(text)}" is an address: who signs is a domain, as in dkim:example.org')
     return Line(number, text)
 
 
 def _why_not(kind: bytes) -> str:
     if kind == b"from":
         return "from: cannot be used here: this filter decides before it knows the sender, or does not check SPF"
+    if kind == b"dkim":
+        return "dkim: cannot be used here: this filter decides before filter-auth has looked at the message"
     return "to: cannot be used here: this filter decides before it knows the recipient"

@@ -76,6 +76,7 @@ class Authenticate(TrustingFilter):
 
     async def started(self) -> None:
         """Open the store of -f, in a thread: mail does not wait for it."""
+        self.context.shared(Authentications).asked = True
         if not self.own.store:
             return
         from filter_auth.reports.writer import Writer

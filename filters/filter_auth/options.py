@@ -59,7 +59,7 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True)
+    own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True)
     values = dict(own)
     options = Options(
         own_id=_id("-a", values["-a"]) if "-a" in values else "",

@@ -32,7 +32,7 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common = parse_options("hi:r:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True)
+    own, common = parse_options("hi:r:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True)
     headers = False
     rules: dict[str, Action] = {}
     policy = Policy()

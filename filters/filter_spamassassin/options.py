@@ -45,7 +45,9 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common = parse_options("AeEj:kr:s:u:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True)
+    own, common = parse_options(
+        "AeEj:kr:s:u:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True
+    )
     scan, rest = scan_settings(
         own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=SIZE_LIMIT, parallel=PARALLEL, ping=PING
     )
