@@ -17,6 +17,18 @@ def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[st
 
     Raises UsageError and ConfigError for arguments the filter would not start with.
     """
+    entries = _entries(arguments)
+    if asyncio.run(check_entries(entries, Resolver())):
+        return [("error", "a key is not published as it is: see the lines above, and filterctl dkim check")]
+    return [("ok", f"the DNS publishes {len(entries)} keys")]
+
+
+def domains(arguments: Sequence[str]) -> list[str]:
+    """The domains it signs for. Raises UsageError and ConfigError."""
+    return list(dict.fromkeys(entry.domain.decode("ascii") for entry in _entries(arguments)))
+
+
+def _entries(arguments: Sequence[str]) -> list[Entry]:
     own, _ = parse_options(OWN_LETTERS, arguments)
     settings = Settings(own)
     store = KeyStore(guard=False)  # who asks need not be the user the filter runs as
@@ -25,6 +37,4 @@ def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[st
         entries += SharedKey(settings.domain_list, store).current()
     if "-K" in settings.files:
         entries += KeyTable(settings.files["-K"], store).current()
-    if asyncio.run(check_entries(entries, Resolver())):
-        return [("error", "a key is not published as it is: see the lines above, and filterctl dkim check")]
-    return [("ok", f"the DNS publishes {len(entries)} keys")]
+    return entries

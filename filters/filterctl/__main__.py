@@ -30,7 +30,7 @@ VERBS = {
     "check": Verb("filterctl.conf.check", "run", "[-l directory] smtpd.conf"),
     "dkim": Verb("filter_dkimsign.ctl", "run", "keygen | check | verify ..."),
     "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]"),
-    "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [smtpd.conf]"),
+    "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [-n server] [smtpd.conf]"),
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ..."),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
     "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ..."),

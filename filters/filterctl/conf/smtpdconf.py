@@ -135,9 +135,14 @@ class Configuration:
 def read(path: str) -> Configuration:
     """Raises ConfigError with ``file:line:`` for what smtpd's lexer would refuse, and for a file that is not there."""
     configuration = Configuration()
-    for statement in _all_statements(path, {}, MAX_INCLUDES):
+    for statement in all_statements(path):
         _take(configuration, statement)
     return configuration
+
+
+def all_statements(path: str) -> Iterator[list[Token]]:
+    """Of a file and what it includes, in their order. Raises ConfigError."""
+    yield from _all_statements(path, {}, MAX_INCLUDES)
 
 
 def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[list[Token]]:
@@ -213,7 +218,7 @@ def _definition(statement: list[Token]) -> FilterDefinition:
     if kind == "proc" and rest:
         return FilterDefinition(name, place, process=rest[0].text)
     if kind == "chain":
-        return FilterDefinition(name, place, members=_names(rest))
+        return FilterDefinition(name, place, members=names(rest))
     if kind == "phase" and rest:
         return FilterDefinition(name, place, phase=rest[0].text, decision=_decision(rest))
     raise ConfigError(f"{place}: filter {name}: proc, proc-exec, chain or phase is wanted")
@@ -226,7 +231,7 @@ def _command(tokens: Sequence[Token]) -> Command:
     return Command(tokens[0].text, options["user"], options["group"], options["chroot"])
 
 
-def _names(tokens: Sequence[Token]) -> list[str]:
+def names(tokens: Sequence[Token]) -> list[str]:
     """``{ a, b }`` or a single name."""
     if tokens and tokens[0].text == "{" and not tokens[0].quoted:
         inside = []
@@ -250,7 +255,7 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
         return
     if "filter" in words:
         at = words.index("filter")
-        names = _names(statement[at + 1 :])
+        used = names(statement[at + 1 :])
         where = statement[2].text if not outgoing and len(statement) > 2 else ""
         local = where in LOCAL or where.startswith("127.")
         auth = bool({"auth", "auth-optional"} & set(words))
@@ -258,11 +263,11 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
             statement[0].place,
             where,
             outgoing,
-            names,
+            used,
             "masquerade" in words,
             "proxy-v2" in words,
             ours=not outgoing and (local or auth),
             open=not (outgoing or local or "auth" in words),
         )
-        configuration.refer(use.place, names, within=words[at + 1 : at + 2] == ["{"])
+        configuration.refer(use.place, used, within=words[at + 1 : at + 2] == ["{"])
         configuration.uses.append(use)

@@ -2,8 +2,8 @@
 
 Everything ``filterctl check`` finds, and then what only shows on the machine where mail flows: daemons that do not
 answer or whose sockets the filter's user may not open, keys the DNS does not publish, stores, limits that do not fit,
-versions, the clock, the name servers, and a proxy that hides all clients. What a filter depends on, its own ``ctl``
-module knows (``diagnose``).
+versions, the clock, the name servers, a proxy that hides all clients, and what the DNS says of our own names. What a
+filter depends on, its own ``ctl`` module knows (``diagnose``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import cast
 
 from filter_api.errors import ConfigError, UsageError
+from filter_api.net.dns import Resolver
+from filter_api.net.endpoint import parse_name_server
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
 from filterctl.conf.check import Checker
 from filterctl.conf.members import commands as members_of
+from filterctl.conf.ownnames import own_names
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import Command, Configuration, read
-from filterctl.health import symptoms
+from filterctl.health import domains, symptoms
 from filterctl.programs.access import identity, why_not
 from filterctl.programs.command import libexec_directories
 
@@ -42,12 +45,15 @@ DIAGNOSES = {
 }
 """Module and function that know what to ask about a filter."""
 
+SIGNER = "filter-dkimsign"
+"""Who knows further domains of ours."""
+
 Remark = tuple[str, str]
 
 
 def run(arguments: list[str]) -> int:
     """0 if nothing is wrong; raises UsageError, ConfigError."""
-    folders, maillog, path = _options(arguments)
+    folders, maillog, resolver, path = _options(arguments)
     configuration = read(path)
     checker = Checker(configuration, folders)
     errors = 0
@@ -66,7 +72,19 @@ def run(arguments: list[str]) -> int:
     ):
         for severity, text in remarks:
             errors += _tell(subject, severity, text)
+    for subject, severity, text in domains.remarks(own_names(path), _signed(configuration), resolver):
+        errors += _tell(subject, severity, text)
     return 1 if errors else 0
+
+
+def _signed(configuration: Configuration) -> Iterator[str]:
+    """The domains that filter-dkimsign signs for."""
+    of = cast(Callable[[Sequence[str]], list[str]], load("filter_dkimsign.diagnose", "domains"))
+    for _, command in commands(configuration):
+        with contextlib.suppress(UsageError, ConfigError, OSError, ValueError):  # told above
+            for words in members_of(split(command.text)):
+                if os.path.basename(words[0]) == SIGNER:
+                    yield from of(words[1:])
 
 
 def commands(configuration: Configuration) -> Iterator[tuple[str, Command]]:
@@ -127,9 +145,9 @@ def _sockets(arguments: Sequence[str], command: Command) -> Iterator[Remark]:
             yield "error", reason
 
 
-def _options(arguments: list[str]) -> tuple[list[str], str | None, str]:
+def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str]:
     try:
-        options, rest = getopt.getopt(arguments, "l:m:")
+        options, rest = getopt.getopt(arguments, "l:m:n:")
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
     if len(rest) > 1:
@@ -139,4 +157,9 @@ def _options(arguments: list[str]) -> tuple[list[str], str | None, str]:
         raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
     folders = [os.path.abspath(value) for letter, value in options if letter == "-l"] or libexec_directories()
     maillog = next((value for letter, value in reversed(options) if letter == "-m"), None)
-    return folders, maillog, path
+    server = next((value for letter, value in reversed(options) if letter == "-n"), None)
+    try:
+        resolver = Resolver() if server is None else Resolver([parse_name_server(server)])
+    except ValueError as error:
+        raise UsageError(f"-n: {error}") from None
+    return folders, maillog, resolver, path

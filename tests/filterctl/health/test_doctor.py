@@ -14,7 +14,7 @@ import pytest
 
 from filterctl.__main__ import load
 from filterctl.conf import check
-from filterctl.health import doctor, symptoms
+from filterctl.health import doctor, domains, symptoms
 from tests.support.clamd import running_clamd
 from tests.support.spamd import running_spamd
 
@@ -36,6 +36,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     """Run doctor on a configuration; the lines about filters (the machine's own state is not the test's)."""
     monkeypatch.setattr(symptoms, "dns", lambda: iter(()))
     monkeypatch.setattr(symptoms, "clock", lambda: iter(()))
+    monkeypatch.setattr(domains, "remarks", lambda own, signed, resolver: iter(()))
 
     def examine(*commands: str, head: str = "") -> tuple[int, list[str]]:
         lines = [f'filter f{number} proc-exec "{command}" user nobody' for number, command in enumerate(commands)]
