@@ -140,6 +140,7 @@ def test_a_message_without_a_chain_is_none() -> None:
     ],
 )
 def test_a_chain_that_was_changed_fails_and_says_where(old: bytes, new: bytes, reason: str) -> None:
+    """C07, C13."""
     message = sealed(3)
     assert old in message
     chain, _ = judged(message.replace(old, new, 1))
@@ -171,6 +172,7 @@ def test_the_order_of_the_fields_does_not_matter() -> None:
 
 @pytest.mark.timed
 def test_fifty_sets_are_judged_and_one_more_is_a_fail() -> None:
+    """C06."""
     message = sealed(bounds.MAX_ARC_SETS)
     began = time.process_time()
     assert judged(message)[0].result == "pass"
@@ -192,6 +194,7 @@ def test_fifty_sets_are_judged_and_one_more_is_a_fail() -> None:
     ],
 )
 def test_huge_arc_fields_fail_at_once(fields: bytes) -> None:
+    """C12."""
     began = time.process_time()
     chain, _ = judged(fields + sealed(1))
     assert chain.result == "fail"

@@ -61,6 +61,7 @@ def by_the_book(form: str, body: bytes) -> bytes:
     ],
 )
 def test_body(body: bytes, simple: bytes, relaxed: bytes) -> None:
+    """K24."""
     assert canonical("simple", body) == simple
     assert canonical("relaxed", body) == relaxed
 

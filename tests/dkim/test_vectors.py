@@ -118,6 +118,7 @@ def outcomes(message: bytes) -> list[Outcome]:
 
 @pytest.mark.parametrize("message", [RFC6376, RFC8463])
 def test_the_published_signatures_hold(message: bytes) -> None:
+    """K01."""
     found = outcomes(message)
     assert found
     assert all(outcome.passed for outcome in found), found

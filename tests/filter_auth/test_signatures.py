@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1
 
 from filter_api.net.dns import Status
 from filter_api.testing.dns import Content, Slow
+from filter_api.testing.player import Player
 from tests.dkim.crafted import BODY, GOOD, HEADER, NAME, crafted
 from tests.filter_auth.mail import dmarc, results, sent
 from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
+from tests.filter_dkimsign.oracles import both
+from tests.filter_dkimsign.support import MAIL, ZONE, one_key, submit
 
 KEY = record(rsa_key())
 
@@ -109,6 +114,14 @@ def test_k19_a_signature_of_200_kb_is_neutral() -> None:
     names = "\r\n ".join(":".join(["from"] * 150) + ":" for _ in range(250)) + "\r\n from"
     field = f"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=rsa; h={names};\r\n bh=AAAA; b=AAAA\r\n".encode()
     assert said(field + HEADER + b"\r\n" + BODY)[0] == "neutral"
+
+
+@pytest.mark.parametrize("subject", [b"caf\xe9 \xff\x80", b"b\xc3\xbccher", b"folded\r\n\tby\r\n\t\ttabs"])
+def test_k22_raw_8_bit_and_folds_by_tabs_in_a_signed_field_do_no_harm(tmp_path: Path, subject: bytes) -> None:
+    with Player(one_key(tmp_path)) as player:
+        text = submit(player, MAIL.replace(b"Subject: test", b"Subject: " + subject))
+    assert both(text, ZONE) == [True]
+    assert said(text) == ("pass", "pass")
 
 
 def test_k25_a_second_from_breaks_the_signature_and_leaves_no_author() -> None:

@@ -1,0 +1,66 @@
+"""Reports, beyond what is counted: many signatures, the policy of a public suffix, what becomes of a report."""
+
+from __future__ import annotations
+
+import json
+from email import message_from_bytes
+from email import policy as email_policy
+from pathlib import Path
+
+from filter_api.dmarc.record import parse_record
+from filter_api.net.dns import Resolver
+from filter_api.testing.dns import FakeZone
+from filter_api.testing.player import Player
+from filter_auth.filter import build
+from filter_auth.reports.document import Report, Reporter
+from filter_dkimsign.filter import build as build_dkimsign
+from tests.dkim.crafted import GOOD, HEADER, crafted
+from tests.filter_auth.mail import PLAIN, connected, dmarc, keys, marked, results
+from tests.filter_auth.test_reports import TODAY, counted, sent_to
+from tests.filter_dkimsign.keyring import record, rsa_key, write_key
+from tests.support.smtp_sink import SmtpSink
+
+
+def test_p11_of_120_signatures_those_that_were_judged_are_told_the_authors_first(tmp_path: Path) -> None:
+    other = crafted(GOOD.replace("d=example.org", "d=other.example")).partition(HEADER)[0]
+    zone = {**dmarc("p=reject; rua=mailto:d@example.org"), **keys()}
+    [(_, [(facts, count)])] = counted(tmp_path, zone, (other * 119 + crafted(), "x@evil.example"))
+    assert count == 1
+    assert len(facts["signatures"]) == 10
+    assert facts["signatures"][0] == ["example.org", "rsa", "pass"]
+    assert {tuple(each) for each in facts["signatures"][1:]} == {("other.example", "rsa", "permerror")}
+
+
+def test_p18_a_public_suffix_gets_aggregate_reports_and_never_one_of_a_message(tmp_path: Path) -> None:
+    text = "p=none; psd=y; np=quarantine; rua=mailto:a@bank.example; ruf=mailto:f@bank.example; fo=1"
+    zone = dmarc(text, "bank.example")
+    message = PLAIN.replace(b"example.org", b"a.none.bank.example")
+    [(day, [(facts, _)])] = counted(tmp_path, zone, (message, "x@evil.example"))
+    assert (day.domain, facts["header_from"]) == ("bank.example", "a.none.bank.example")
+    with SmtpSink() as sink:
+        assert sent_to(tmp_path, zone, sink) == 0
+        assert sink.recipients == ["a@bank.example"]
+        (sent,) = sink.texts
+    assert b"f@bank.example" not in sent
+    assert message_from_bytes(sent, policy=email_policy.default).get_content_type() == "multipart/mixed"
+
+
+def test_p15_the_report_itself_passes_dmarc_where_it_arrives(tmp_path: Path) -> None:
+    """It goes through our own smtpd over loopback, where filter-dkimsign signs it: From is in a domain of ours."""
+    policy = parse_record(b"v=DMARC1; p=none; rua=mailto:d@example.org")
+    assert policy is not None
+    facts = {"ip": "192.0.2.1", "disposition": "none", "dkim": "fail", "spf": "fail", "reasons": []}
+    facts |= {"header_from": "example.org", "envelope_from": "", "signatures": [], "checked": ["", "none"]}
+    made = Report(Reporter("Example", "dmarc@mx.example"), "example.org", policy, TODAY, [(json.dumps(facts), 3)])
+    key = write_key(tmp_path / "key", rsa_key())
+    with Player(build_dkimsign(["-d", "mx.example", "-s", "s", "-k", key])) as ours:
+        client = ours.connect("127.0.0.1")
+        client.helo("mx.example")
+        left = client.mail(made.mail("d@example.org", 1_700_000_000.0), "d@example.org", sender="dmarc@mx.example")
+    assert left.text.startswith(b"DKIM-Signature: v=1; a=rsa-sha256;")
+    zone = {**dmarc("p=reject; adkim=s", "mx.example"), ("s._domainkey.mx.example", "TXT"): [record(rsa_key())]}
+    with Player(build(["-p", "strict"], Resolver(backend=FakeZone(zone)))) as theirs:
+        arrived = connected(theirs).mail(left.text, "d@example.org", sender="dmarc@mx.example")
+    assert arrived.ok
+    assert not marked(arrived)
+    assert results(arrived)[0].endswith("dmarc=pass header.from=mx.example")
