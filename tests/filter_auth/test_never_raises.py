@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from ipaddress import ip_address
 
 import authres
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from filter_api.dkim.fields import split
+from filter_api.dkim.arc import ArcChain
+from filter_api.dkim.fields import Signature, split
+from filter_api.dkim.results import RECEIVER, Unfit
+from filter_api.dkim.seal import Unsealable, next_link
+from filter_api.dkim.syntax import check_tags
+from filter_api.dmarc.author import Unusable, author_domains
+from filter_api.dmarc.record import parse_record
 from filter_api.dmarc.walk import Records
+from filter_api.message.results import parse_results
 from filter_api.net.dns import Resolver
 from filter_api.session import Transaction
 from filter_api.testing.dns import FakeZone
@@ -38,6 +46,24 @@ PIECES = [
 ]  # fmt: skip
 VALUE = st.one_of(st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join), st.binary(max_size=60))
 FIELD = st.tuples(st.sampled_from(NAMES), VALUE)
+
+
+@settings(max_examples=600, deadline=None)
+@given(VALUE, st.sampled_from(NAMES))
+def test_each_of_the_five_readers_takes_any_bytes(value: bytes, name: bytes) -> None:
+    """Authentication-Results, DMARC record, ARC, From, tags of DKIM; each says what is wrong in its own one way."""
+    parse_results(value)
+    parse_record(value)
+    raw = name + b": " + value + b"\r\n"
+    chain = ArcChain([(name.lower(), raw)])
+    assert chain.result in {"none", "fail", "unknown"}
+    with suppress(Unsealable):
+        next_link([(name.lower(), raw)], "pass")
+    with suppress(Unusable):
+        author_domains([value])
+    with suppress(Unfit):
+        signature = Signature(raw)
+        check_tags(signature, 1_700_000_000.0, RECEIVER)
 
 
 @settings(max_examples=400, deadline=None)

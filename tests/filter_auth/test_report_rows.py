@@ -7,6 +7,11 @@ from email import message_from_bytes
 from email import policy as email_policy
 from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
 from filter_api.dmarc.record import parse_record
 from filter_api.net.dns import Resolver
 from filter_api.testing.dns import FakeZone
@@ -16,7 +21,7 @@ from filter_auth.reports.document import Report, Reporter
 from filter_dkimsign.filter import build as build_dkimsign
 from tests.dkim.crafted import GOOD, HEADER, crafted
 from tests.filter_auth.mail import PLAIN, connected, dmarc, keys, marked, results
-from tests.filter_auth.test_reports import TODAY, counted, sent_to
+from tests.filter_auth.test_reports import SCHEMA, TODAY, counted, sent_to
 from tests.filter_dkimsign.keyring import record, rsa_key, write_key
 from tests.support.smtp_sink import SmtpSink
 
@@ -29,6 +34,48 @@ def test_p11_of_120_signatures_those_that_were_judged_are_told_the_authors_first
     assert len(facts["signatures"]) == 10
     assert facts["signatures"][0] == ["example.org", "rsa", "pass"]
     assert {tuple(each) for each in facts["signatures"][1:]} == {("other.example", "rsa", "permerror")}
+
+
+TEXT = st.text(max_size=12)
+DKIM = ["pass", "fail", "policy", "neutral", "temperror", "permerror"]
+SPF = ["none", "pass", "fail", "softfail", "neutral", "temperror", "permerror"]
+REASONS = ["local_policy", "mailing_list", "policy_test_mode", "trusted_forwarder"]
+ANY_FACTS = st.fixed_dictionaries(
+    {
+        "ip": st.ip_addresses().map(str),
+        "disposition": st.sampled_from(["pass", "none", "quarantine", "reject"]),
+        "dkim": st.sampled_from(["pass", "fail"]),
+        "spf": st.sampled_from(["pass", "fail"]),
+        "reasons": st.lists(st.tuples(st.sampled_from(REASONS), TEXT), max_size=3),
+        "header_from": TEXT,
+        "envelope_from": TEXT,
+        "signatures": st.lists(st.tuples(TEXT, TEXT, st.sampled_from(DKIM)), max_size=10),
+        "checked": st.tuples(TEXT, st.sampled_from(SPF)),
+    }
+)
+POLICIES = [
+    "p=reject",
+    "p=none; sp=quarantine; np=reject",
+    "t=y; p=quarantine; adkim=s; aspf=s; psd=n",
+    "rua=mailto:d@x.y",
+]
+
+
+@pytest.mark.daemon
+@pytest.mark.skipif(not SCHEMA.exists(), reason="left out: the data in ../shared/auth is not here")
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(ANY_FACTS, st.integers(1, 10**9)), min_size=1, max_size=5), st.sampled_from(POLICIES), TEXT)
+def test_every_report_is_valid_by_the_schema(
+    rows: list[tuple[dict[str, object], int]], policy: str, organization: str
+) -> None:
+    """Whatever strangers had written into a message."""
+    policy_record = parse_record(f"v=DMARC1; {policy}; rua=mailto:d@example.org".encode())
+    assert policy_record is not None
+    written = [(json.dumps(facts), count) for facts, count in rows]
+    made = Report(Reporter(organization, "dmarc@mx.example"), "example.org", policy_record, TODAY, written)
+    schema = etree.XMLSchema(etree.parse(str(SCHEMA)))
+    document = etree.fromstring(made.xml())
+    assert schema.validate(document), schema.error_log
 
 
 def test_p18_a_public_suffix_gets_aggregate_reports_and_never_one_of_a_message(tmp_path: Path) -> None:
