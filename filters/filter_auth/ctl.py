@@ -1,6 +1,6 @@
 """filterctl auth: why a message passes or fails, and what the world would make of mail of a domain.
 
-    explain [-v] [-a id] [-c file] [-h helo] [-f sender] [-l file] [-n server] -i address [file]
+    explain [-v] [-a id] [-c file] [-h helo] [-f sender] [-l file] [-n server] [-z zone] -i address [file]
     domain [-n server] name
     report [-nv] [-D domain] [-d day] [-o directory] [-S host:port] -e address -O organisation -f store
     store -f store
@@ -20,7 +20,7 @@ from filter_auth.tool.explain import explain
 from filter_auth.tool.report import report, store
 
 USAGE: Final = (
-    "explain [-v] [-a id] [-c file] [-h helo] [-f sender] [-l file] [-n server] -i address [file], "
+    "explain [-v] [-a id] [-c file] [-h helo] [-f sender] [-l file] [-n server] [-z zone] -i address [file], "
     "domain [-n server] name, "
     "report [-nv] [-D domain] [-d day] [-o directory] [-S host:port] -e address -O organisation -f store, "
     "store -f store"

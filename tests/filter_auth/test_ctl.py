@@ -13,6 +13,7 @@ from filter_auth.ctl import run
 from filter_auth.tool.domain import domain
 from filter_auth.tool.explain import explain
 from tests.filter_auth.mail import PLAIN, dmarc, keys, signed
+from tests.filter_dkimsign.keyring import record, rsa_key
 
 
 @pytest.fixture
@@ -55,6 +56,40 @@ def test_explain_of_a_silent_dns(mail: str, capsys: pytest.CaptureFixture[str]) 
     zone = FakeZone({("_dmarc.example.org", "TXT"): Status.TEMPFAIL})
     assert explain(["-i", "192.0.2.1", mail], Resolver(backend=zone)) == 75
     assert any("DNS does not answer for _dmarc.example.org" in line for line in told(capsys))
+
+
+def test_explain_by_a_zone_file_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = record(rsa_key()).decode()
+    (tmp_path / "signed.eml").write_bytes(signed())
+    (tmp_path / "zone").write_text(
+        "$ORIGIN example.org.\n"
+        '_dmarc IN TXT "v=DMARC1; " "p=reject; adkim=s" ; as planned\n'
+        "rsa._domainkey 60 CNAME keys.example.net.\n"
+        f'keys.example.net. TXT "{key[:200]}" "{key[200:]}"\n'
+        "@ IN SOA ns.esp.example. root.esp.example. ( 1 2\n 3 4 5 )\n"
+        ' TXT "v=spf1 -all"\n'
+    )
+    arguments = ["-v", "-i", "192.0.2.1", "-f", "a@example.org", "-z", str(tmp_path / "zone")]
+    assert run(["explain", *arguments, str(tmp_path / "signed.eml")]) == 0
+    lines = told(capsys)
+    assert "  TXT   _dmarc.example.org: v=DMARC1; p=reject; adkim=s" in lines
+    assert "  PTR   1.2.0.192.in-addr.arpa: nxdomain" in lines
+    assert "SPF        fail of example.org" in lines
+    assert "aligned    dkim:example.org" in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('a.example TXT "x"\na bad line\n', "zone:2: unknown rdatatype 'bad'"),
+        ("@ SOA a. b. (\n1 2 ; serial\n3 4 5 )\na bad line\n", "zone:4: unknown rdatatype 'bad'"),
+        ("$INCLUDE /etc/passwd\n", "zone:1: "),
+    ],
+)
+def test_a_zone_file_that_is_none_is_named_with_its_line(tmp_path: Path, mail: str, text: str, complaint: str) -> None:
+    (tmp_path / "zone").write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        run(["explain", "-i", "192.0.2.1", "-z", str(tmp_path / "zone"), mail])
 
 
 def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,7 @@ import dns.flags  # noqa: E402
 import dns.message  # noqa: E402
 import dns.name  # noqa: E402
 import dns.rdata  # noqa: E402
+import dns.rdataclass  # noqa: E402
 import dns.rdatatype  # noqa: E402
 import dns.resolver  # noqa: E402
 from dns.rdtypes.ANY.MX import MX  # noqa: E402
@@ -65,6 +67,9 @@ for _module in _hidden:
     del sys.modules[_module]
 
 RESOLV_CONF = "/etc/resolv.conf"
+_SOA = re.compile(r'^([^\n;"]*[ \t])SOA[ \t]([^\n(]*(?:\([^)]*\))?)', re.IGNORECASE | re.MULTILINE)
+"""A record that dnspython takes at the root of a zone file only, and nobody asks for."""
+
 TRY = 2.0  # seconds one name server is given before the next one is asked
 RECHECK = 10.0  # seconds between two looks at resolv.conf(5)
 
@@ -97,7 +102,7 @@ class DnspythonBackend:
             if sockets.cut:
                 return Answer(Status.TEMPFAIL, why="more than is read of an answer", cut=True)
             return Answer(Status.NODATA, ttl=_negative_ttl(found.response))
-        records = tuple(_record(rdata) for rdata in itertools.islice(found.rrset, MAX_RECORDS[kind]))
+        records = tuple(flattened(rdata) for rdata in itertools.islice(found.rrset, MAX_RECORDS[kind]))
         cut = sockets.cut or len(found.rrset) > len(records)
         return Answer(Status.OK, records, ttl=found.chaining_result.minimum_ttl, cut=cut)
 
@@ -142,7 +147,7 @@ def _stamp(path: str) -> tuple[int, int] | None:
     return status.st_mtime_ns, status.st_ino
 
 
-def _record(rdata: dns.rdata.Rdata) -> Record:
+def flattened(rdata: dns.rdata.Rdata) -> Record:
     """Flatten one record into plain values."""
     match rdata:
         case A():
@@ -156,6 +161,28 @@ def _record(rdata: dns.rdata.Rdata) -> Record:
         case NSBase():  # PTR, CNAME and NS alike
             return _name(rdata.target)
     raise ValueError(f"not a record asked for: {rdata.rdtype}")
+
+
+def records_of(text: str, ttl: int) -> Iterator[tuple[str, str, Sequence[dns.rdata.Rdata]]]:
+    """Name, kind and records of each set in a zone file. ttl: of what has none.
+
+    Raises ValueError: the line, a colon, what is wrong there.
+    """
+    import dns.tokenizer  # both for filterctl only
+    import dns.zonefile
+
+    def without_soa(found: re.Match[str]) -> str:
+        return f'{found[1]}HINFO "" ""' + "\n" * found[2].count("\n")  # the owner of the next records, and their lines
+
+    manager = dns.zonefile.RRSetsReaderManager(dns.name.root, False, dns.rdataclass.IN)
+    try:
+        with manager.writer(True) as transaction:  # type: ignore[no-untyped-call]  # as dnspython has it
+            tokens = dns.tokenizer.Tokenizer(_SOA.sub(without_soa, text), "")
+            dns.zonefile.Reader(tokens, dns.rdataclass.IN, transaction, default_ttl=ttl).read()
+    except dns.exception.DNSException as error:
+        raise ValueError(str(error).removeprefix(":") or type(error).__name__) from None
+    for rrset in manager.rrsets:
+        yield _name(rrset.name), dns.rdatatype.to_text(rrset.rdtype), list(rrset)
 
 
 def _name(name: dns.name.Name) -> str:

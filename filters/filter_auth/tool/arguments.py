@@ -29,8 +29,15 @@ class Telling(Resolver):
 
 
 def resolver_of(options: dict[str, str]) -> Resolver:
-    """Option -n: ask this name server, ``address`` or ``address@port``; -v: tell every question. Raises UsageError."""
+    """Option -n: ask this name server, ``address`` or ``address@port``; -v: tell every question; -z: ask a file.
+
+    Raises UsageError and ConfigError.
+    """
     kind = Telling if "-v" in options else Resolver
+    if "-z" in options:
+        from filter_api.net.dns.zonefile import ZoneFile
+
+        return kind(backend=ZoneFile(options["-z"]))
     if "-n" not in options:
         return kind()
     try:

@@ -32,7 +32,7 @@ SECONDS: Final = 30.0
 
 def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError and ConfigError; `resolver` is for tests."""
-    options, files = options_of(arguments, "a:c:f:h:i:l:n:v")
+    options, files = options_of(arguments, "a:c:f:h:i:l:n:vz:")
     if "-i" not in options or len(files) > 1:
         raise UsageError("explain takes -i address and one file; without a file it reads the message from stdin")
     given = [word for letter in ("-a", "-c", "-l") if letter in options for word in (letter, options[letter])]
