@@ -9,7 +9,7 @@ from filter_api.net.dns import Resolver
 from filter_api.options import parse_options
 from filter_dkimsign.check import check_entries
 from filter_dkimsign.keytable import Entry, KeyStore, KeyTable, SharedKey
-from filter_dkimsign.options import OWN_LETTERS, Settings
+from filter_dkimsign.options import LETTERS, Settings
 
 
 def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
@@ -29,7 +29,7 @@ def domains(arguments: Sequence[str]) -> list[str]:
 
 
 def _entries(arguments: Sequence[str]) -> list[Entry]:
-    own, _ = parse_options(OWN_LETTERS, arguments)
+    own, _ = parse_options(LETTERS, arguments)
     settings = Settings(own)
     store = KeyStore(guard=False)  # who asks need not be the user the filter runs as
     entries: list[Entry] = []

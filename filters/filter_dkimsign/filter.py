@@ -30,7 +30,7 @@ from filter_api.session import Session
 from filter_api.trust import Origin, origin_of
 from filter_dkimsign.in_use import InUse, in_use
 from filter_dkimsign.keytable import SHOWN, Entries, Entry, KeyStore, KeyTable, SharedKey
-from filter_dkimsign.options import OWN_LETTERS, Settings
+from filter_dkimsign.options import LETTERS, Settings
 from filter_dkimsign.policy import Rules, Unsigned, parse_users
 from filter_dkimsign.prepare import Outgoing, open_message
 
@@ -214,7 +214,7 @@ def _cut(notes: Sequence[str]) -> list[str]:
 
 def build(arguments: Sequence[str]) -> DkimSign:
     """The filter for a command line. Raises UsageError and ConfigError."""
-    own, common = parse_options(OWN_LETTERS, arguments)
+    own, common = parse_options(LETTERS, arguments)
     settings = Settings(own)
     given = settings.domain_list
     store = KeyStore()

@@ -15,7 +15,7 @@ from filter_api.options import COMMON_USAGE
 from filter_dkimsign.keytable import DomainList, parse_algorithm
 from filter_dkimsign.policy import parse_reinjectors
 
-OWN_LETTERS: Final = "A:a:c:D:d:h:K:k:m:oR:s:tux:zS"
+LETTERS: Final = "A:a:c:D:d:h:K:k:m:oR:s:tux:zS"
 USAGE: Final = (
     "filter-dkimsign [-otuz] [-A file] [-a algorithm] [-c canonicalization]\n"
     "\t[-D file] [-d domain] [-h headers] [-K file] [-k key] [-m file]\n"

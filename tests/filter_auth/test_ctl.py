@@ -111,6 +111,7 @@ def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]
         "reports          mailto:d@no.example"
         " (not sent: no.example has not said that it wants reports for example.org)",
         "SPF              v=spf1 mx -all",
+        "SPF questions    1 of 10",
     ]
 
 

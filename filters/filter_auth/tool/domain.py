@@ -10,6 +10,9 @@ from filter_api.dmarc.record import Record
 from filter_api.dmarc.walk import Doubt, Records, Walk, walk
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver, Status
+from filter_api.net.spf.budget import budget
+from filter_api.net.spf.check import MAX_TERMS, TempError
+from filter_api.net.spf.macro import SpfSyntaxError
 from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
@@ -45,7 +48,18 @@ async def _domain(name: str, resolver: Resolver) -> int:
     spf = [text for text in answer.texts() if text.lower() == b"v=spf1" or text[:7].lower() == b"v=spf1 "]
     unknown = answer.status is Status.TEMPFAIL
     print(f"SPF              {'unknown: ' + answer.why if unknown else '; '.join(map(printable, spf)) or 'no record'}")
+    if spf:
+        print(f"SPF questions    {await _cost(name, resolver)}")
     return status
+
+
+async def _cost(name: str, resolver: Resolver) -> str:
+    """How many questions to the DNS the record costs its readers at the most."""
+    try:
+        found = await budget(resolver, name)
+    except (SpfSyntaxError, TempError) as error:
+        return f"unknown: {printable(str(error))}"
+    return "none" if found is None else f"{found.questions} of {MAX_TERMS}"
 
 
 async def _policy(found: Walk, resolver: Resolver) -> int:

@@ -28,6 +28,7 @@ def advice(configuration: Configuration, chains: Chains) -> Iterator[tuple[Place
     yield from _untaught(configuration, chains)
     yield from _unsigned(configuration, chains)
     yield from _strangers(configuration, chains)
+    yield from _unsealed(configuration, chains)
 
 
 def _srs(configuration: Configuration) -> Iterator[tuple[Place, str]]:
@@ -55,6 +56,23 @@ def _unsigned(configuration: Configuration, chains: Chains) -> Iterator[tuple[Pl
         yield (
             configuration.socket or configuration.filters[name].place,
             f'mail of programs on this host (cron, bounces) is not signed by {name}: listen on socket filter "{name}"',
+        )
+
+
+def _unsealed(configuration: Configuration, chains: Chains) -> Iterator[tuple[Place, str]]:
+    """filter-dkimsign -A, which seals what filter-auth has judged before it."""
+    sealers: dict[str, bool] = {}
+    for use, members in chains:
+        judged = False
+        for member in members if not use.outgoing else ():
+            for command in member.commands:
+                judged = judged or name_of(command) == "filter-auth"
+                if name_of(command) == "filter-dkimsign" and "A" in given(command):
+                    sealers[member.name] = sealers.get(member.name, False) or judged
+    for name in (name for name, judged in sealers.items() if not judged):
+        yield (
+            configuration.filters[name].place,
+            f"filter {name}: -A seals nothing, as no filter-auth stands before it: put it there, on the same listener",
         )
 
 

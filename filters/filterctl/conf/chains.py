@@ -22,6 +22,7 @@ LETTERS = {
     "filter-dyndns": "e:f:j:mp:r:s:x",
     "filter-lists": "5c:d:mp:",
     "filter-greylist": "5a:b:c:f:G:k:l:M:os:t:uwx",
+    "filter-dkimsign": "A:a:c:D:d:h:K:k:m:oR:s:tux:zS",
 }
 """Filters of this suite whose options matter here, with their own letters."""
 

@@ -199,7 +199,7 @@ def _relayed(statement: list[Token]) -> list[str]:
         return []
     if words[at + 2 : at + 3] == ["<"]:
         return ["".join(words[at + 2 : at + 5])]
-    return _names(statement[at + 2 :])
+    return names(statement[at + 2 :])
 
 
 def _size(token: Token) -> int:

@@ -132,3 +132,24 @@ def test_a_key_that_everybody_knows(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize("key", ["6f0c3a9be2", "aGVsbG8gd29ybGQ", "our own 32 characters"])
 def test_a_key_of_ones_own(tmp_path: Path, key: str) -> None:
     assert PLACEHOLDER not in told(tmp_path, f'srs key "{key}"\nsrs ttl 5\n')
+
+
+SEAL = 'filter "seal" proc-exec "filter-dkimsign -d example.org -s a -k /etc/mail/key -A /etc/mail/forwarded"\n'
+AUTH = 'filter "auth" proc-exec "filter-auth"\n'
+UNSEALED = "filter seal: -A seals nothing, as no filter-auth stands before it"
+
+
+@pytest.mark.parametrize(
+    ("lines", "warned"),
+    [
+        (SEAL + 'listen on all filter "seal"\n', True),
+        (SEAL + AUTH + 'listen on all filter { "seal", "auth" }\n', True),
+        (SEAL + AUTH + 'listen on all filter "auth"\nlisten on socket filter "seal"\n', True),
+        (SEAL + AUTH + 'listen on all filter { "auth", "seal" }\n', False),
+        (SEAL + AUTH + 'listen on all filter { "auth", "seal" }\nlisten on socket filter "seal"\n', False),
+        (SEAL.replace("filter-dkimsign", "filter-chain auth -- dkimsign") + 'listen on all filter "seal"\n', False),
+        (SEAL.replace(" -A /etc/mail/forwarded", "") + 'listen on all filter "seal"\n', False),
+    ],
+)
+def test_seals_want_filter_auth_before_them(tmp_path: Path, lines: str, warned: bool) -> None:
+    assert (UNSEALED in told(tmp_path, lines)) is warned
