@@ -203,6 +203,7 @@ def test_a_key_that_is_long_or_has_a_long_exponent_is_policy_at_once() -> None:
     assert outcome.result is Result.POLICY
 
 
+@pytest.mark.timed
 def test_the_largest_key_and_exponent_that_are_used_take_no_time() -> None:
     """K23: whoever publishes such a key must not hold us up; measured are 4.5 ms."""
     numbers = RSAPublicNumbers((1 << 63) - 25, (1 << 16_383) + (1 << 9_000) + 1)
