@@ -46,6 +46,7 @@ class DkimSign(Filter):
     """Adds DKIM signatures (RFC 6376, RFC 8463) to the mail of our own domains."""
 
     name: ClassVar[str] = "filter-dkimsign"
+    later: ClassVar[tuple[str, ...]] = ("encodings.punycode",)
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class DkimSign(Filter):
         from filter_dkimsign import sealing
 
         recipients = sealing.forwarded(session, self._sealed)
-        if not recipients:
+        if not recipients or message.wire_size == 0:  # an earlier filter refused it: there is nothing to seal
             return Verdict()
         header, blocks = open_message(message)
         outgoing = Outgoing(header, session.hostname, self.server.version)

@@ -229,6 +229,20 @@ def test_addresses_are_completed_as_smtpd_will_do_before_sealing(tmp_path: Path)
     assert chain_of(text).result == "pass"
 
 
+def test_nothing_is_said_of_a_message_that_filter_auth_has_refused(tmp_path: Path) -> None:
+    log: list[str] = []
+    with Player(
+        {"auth": build_auth(["-u", "reject"], Resolver(backend=FakeZone({}))), "sign": signer(tmp_path, ".")}
+    ) as player:
+        client = player.connect("192.0.2.1", rdns="client.example.net")
+        client.helo("client.example.net")
+        assert client.mail(b"Subject: no author\r\n\r\nhello\r\n", sender="x@evil.example").reply.startswith(
+            "550 5.7.1 "
+        )
+        log += player.log
+    assert not [line for line in log if "sealed" in line]
+
+
 def test_a_large_message_is_sealed(tmp_path: Path) -> None:
     text = passed_on(tmp_path, PLAIN + b"0123456789 \r\n" * 100_000).text
     assert dkimpy_says(text) == b"pass"
