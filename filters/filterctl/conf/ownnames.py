@@ -19,6 +19,7 @@ from filterctl.conf.smtpdconf import all_statements, names
 
 _MAILNAMES: Final = ("/etc/mail/mailname", "/etc/mailname")
 _LOCAL: Final = re.compile(r"socket|lo[0-9]*|localhost|127\.[0-9.]+|::1")
+_ENCRYPTED: Final = frozenset(("tls", "tls-require", "smtps"))
 _DOMAIN: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9])?\.[a-z0-9-]+")
 
 
@@ -44,18 +45,18 @@ def own_names(path: str) -> OwnNames:
     found = OwnNames()
     tables: dict[str, list[str]] = {}
     files: dict[str, str] = {}
-    for statement in all_statements(path):
-        words = [None if token.quoted else token.text for token in statement]
-        kind = words[0]
-        if kind == "table" and len(statement) > 2:
+    statements = [(each, [None if token.quoted else token.text for token in each]) for each in all_statements(path)]
+    for statement, words in statements:
+        if words[0] == "table" and len(statement) > 2:
             tables[statement[1].text] = list(_table(statement[2:]))
-        elif kind == "pki" and "cert" in words[2:4]:
+        elif words[0] == "pki" and "cert" in words[2:4]:
             files[statement[1].text] = _after(statement, words, "cert")
-        elif kind == "listen" and len(statement) > 2 and not _LOCAL.fullmatch(statement[2].text):
+    for statement, words in statements:
+        if words[0] == "listen" and len(statement) > 2 and not _LOCAL.fullmatch(statement[2].text):
             _listener(found, statement, words, files)
-        elif kind == "action" and "relay" in words and "host" not in words:
+        elif words[0] == "action" and "relay" in words and "host" not in words:
             found.helos.setdefault(_after(statement, words, "helo") or server_name(), statement[0].place)
-        elif kind == "match":
+        elif words[0] == "match":
             for name in _domains(statement, words, tables):
                 found.domains.setdefault(name, statement[0].place)
     return found
@@ -77,7 +78,9 @@ def _listener(found: OwnNames, statement: Sequence[Token], words: Sequence[str |
     greeting = _after(statement, words, "hostname") or server_name()
     found.greetings.setdefault(greeting, place)
     keys = [statement[at + 1].text for at, word in enumerate(words[:-1]) if word == "pki"]
-    if keys:
+    if not keys and _ENCRYPTED & set(words):
+        keys = [greeting]  # smtpd takes the pki of that name
+    if any(key in files for key in keys):
         found.certificates.setdefault(Certificate(greeting, tuple(files[key] for key in keys if key in files)), place)
 
 

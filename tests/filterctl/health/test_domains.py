@@ -237,6 +237,14 @@ def test_the_certificate_of_a_listener_is_for_the_name_it_greets_with(
     assert status == int("error" in remark)
 
 
+def test_a_listener_without_a_named_certificate_has_that_of_its_own_name(told: Told) -> None:
+    certificate = _certificate(told.folder, "www.example.org")
+    lines = ["listen on egress tls", "listen on egress port 26", f'pki mx.example.org cert "{certificate}"']
+    wrong = "name mx.example.org: error: its certificate is for www.example.org, and not for this name"
+    assert told.of(*lines) == (1, [wrong])
+    assert told.of(*lines[1:]) == (0, [])
+
+
 def test_of_several_certificates_one_must_fit_and_one_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     two = (_certificate(tmp_path, "a.example"), _certificate(tmp_path, "b.example"))
     assert list(certified(Certificate("b.example", two))) == [("ok", "its certificate is for this name")]
