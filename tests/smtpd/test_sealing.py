@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import dkim
 import pytest
@@ -13,6 +17,8 @@ from filter_api.dkim.fields import split
 from filter_api.dkim.verify import blocks_of, judge
 from filter_api.net.dns import Resolver
 from filter_api.testing.dns import FakeZone
+from filter_auth.reports.row import Row
+from filter_auth.reports.store import open_store
 from tests.filter_dkimsign.keyring import pem, record, rsa_key
 from tests.smtpd.test_auth import results
 from tests.smtpd.test_dkimsign import EMPTY, NEXT_HOP, Bridge
@@ -26,6 +32,7 @@ ZONE: Zone = {
     "author.example": [text(f"v=spf1 ip4:{AUTHOR} -all")],
     "_dmarc.author.example": [text("v=DMARC1; p=reject")],
     KEY_NAME: [text(KEY)],
+    "_dmarc.example.org": [text("v=DMARC1; p=reject; adkim=s")],
 }
 FORWARDING = f"""
 table aliases file:/etc/mail/aliases
@@ -33,6 +40,7 @@ filter "auth" proc-exec "filter-auth"
 filter "sign" proc-exec "filter-dkimsign -d example.org -s 2026a -k /etc/mail/key -A /etc/mail/forwarded" \\
     user _sign group _sign
 listen on 0.0.0.0 port 25 filter {{ "auth", "sign" }} hostname mx.example.org
+listen on 127.0.0.1 port 2601 filter "sign" hostname mx.example.org
 action "local" maildir alias <aliases>
 action "out" relay host smtp://{NEXT_HOP}:2525
 match from any for domain "example.org" action "local"
@@ -116,6 +124,29 @@ def test_a_forgery_is_sealed_with_what_it_is_and_refused_at_the_next_host(pair: 
     deliver(sending, forged, "carol", STRANGER)
     receiving.wait_log("550 5.7.26 mail of author.example that fails DMARC is not accepted")
     assert len(receiving.maildir("carol")) == before
+
+
+def test_a_report_of_ours_is_signed_on_its_way_out_and_passes_where_it_arrives(
+    pair: tuple[Smtpd, Smtpd], tmp_path: Path
+) -> None:
+    """P15. The other host would refuse it otherwise."""
+    sending, receiving = pair
+    before = len(receiving.maildir("carol"))
+    facts = {"ip": STRANGER, "disposition": "none", "dkim": "fail", "spf": "fail", "reasons": []}
+    facts |= {"header_from": "example.net", "envelope_from": "", "signatures": [], "checked": ["", "none"]}
+    with closing(open_store(str(tmp_path / "store"))) as store:
+        row = Row("example.net", "v=DMARC1; p=none; rua=mailto:carol@example.net", json.dumps(facts), plain=True)
+        store.add(int(time.time() // 86_400) - 1, row, 7)
+        store.commit()
+    sending.room.write("/tmp/reports.db", (tmp_path / "store").read_bytes())
+    command = ["/usr/libexec/opensmtpd/filterctl", "auth", "report", "-v", "-e", "dmarc@example.org", "-O", "Example"]
+    code, output = sending.room.run([*command, "-S", "127.0.0.1:2601", "-f", "/tmp/reports.db"])
+    assert code == 0, output
+    assert "carol@example.net: sent, 7 messages in 1 rows" in output
+    message = receiving.wait_mail("carol", before + 1)[-1]
+    assert "dkim=pass header.d=example.org" in results(message)[0]
+    assert results(message)[0].endswith("dmarc=pass header.from=example.org")
+    assert b"Auto-Submitted: auto-generated\n" in message
 
 
 def test_mail_to_others_is_not_sealed(pair: tuple[Smtpd, Smtpd]) -> None:
