@@ -24,6 +24,7 @@ from filter_api.dkim.fields import Signature, split, split_header
 from filter_api.dkim.mailboxes import parse_mailboxes
 from filter_api.dkim.record import KeyRecord, parse_tags
 from filter_api.dkim.results import Terms, Unfit
+from filter_api.dkim.seal import Unsealable, next_link
 from filter_api.dkim.syntax import check_tags
 from filter_api.dmarc.author import Unusable, author_domains
 from filter_api.dmarc.record import parse_record as parse_dmarc
@@ -131,12 +132,14 @@ def dkim(data: bytes) -> None:
 
 
 def arc(data: bytes) -> None:
-    """An ARC chain."""
+    """An ARC chain, and where a new set goes."""
     fields, _ = split(data + b"\r\n\r\nhello\r\n")
     chain = ArcChain(fields)
     assert chain.result in {"none", "fail", "unknown"}
     assert chain.reason.isascii()
     assert chain.reason.isprintable()
+    with contextlib.suppress(Unsealable):
+        assert 1 <= next_link(fields, "pass").instance <= 50
 
 
 def results(data: bytes) -> None:
