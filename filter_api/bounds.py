@@ -355,3 +355,14 @@ MAX_KEY_FILE: Final = 65_536
 
 #: Characters of a list's own text (%T) in a reply; the rest is cut, and of the whole reply as well.
 MAX_LIST_TEXT: Final = 300
+
+#: Messages that a page lists one by one, the newest; of more than that only figures are of use.
+PAGE_MESSAGES: Final = 1_000
+
+# --- filterctl: the quarantine ---------------------------------------------------------------------------------------
+
+#: Messages that a digest lists; a longer one nobody reads, and more are counted.
+DIGEST_LINES: Final = 200
+
+#: Recipients who get a digest in one run: a spammer chooses them, and each costs a mail.
+DIGESTS: Final = 10_000

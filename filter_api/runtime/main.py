@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from filter_api.context import Context
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
-from filter_api.options import COMMON_USAGE, CommonOptions, VersionWanted, parse_options
+from filter_api.options import COMMON_OPTIONS, COMMON_USAGE, CommonOptions, VersionWanted, help_text, parse_options
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.guard import Guarded, guard
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
@@ -52,12 +52,14 @@ _EOF_GRACE: Final = 0.8  # seconds for stopping() when smtpd is gone
 _TERM_GRACE: Final = 1.5  # seconds for stopping() and for what is still unwritten, at SIGTERM
 
 
-def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[str] | None = None) -> NoReturn:
+def main(
+    filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[str] | None = None, options: str = ""
+) -> NoReturn:
     """Run a filter, or several; does not return.
 
     filter_or_build: a filter without options of its own, or a function from the arguments to the filter (which calls
-    `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. A usage or
-    configuration error is shown on stderr with exit status 1.
+    `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. options: what
+    -h prints below it, a line for each letter. A usage or configuration error is shown on stderr with exit status 1.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
@@ -66,6 +68,9 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
     except VersionWanted:
         print(f"{program} {VERSION}")
+        sys.exit(0)
+    except HelpWanted:
+        print(help_text(usage or f"{program} {COMMON_USAGE}", options or COMMON_OPTIONS), end="")
         sys.exit(0)
     except UsageError as error:
         _refuse(f"{program}: {error}", f"usage: {usage or f'{program} {COMMON_USAGE}'}")

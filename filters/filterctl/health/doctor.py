@@ -9,16 +9,16 @@ filter depends on, its own ``ctl`` module knows (``diagnose``).
 from __future__ import annotations
 
 import contextlib
-import getopt
 import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
+from typing import Final, cast
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import parse_name_server
+from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
 from filterctl.conf.check import Checker
@@ -49,6 +49,12 @@ SIGNER = "filter-dkimsign"
 """Who knows further domains of ours."""
 
 Remark = tuple[str, str]
+
+OPTIONS: Final = """\
+-l directory   where smtpd looks for filters; may be given several times
+-m maillog     the mail log
+-n server      ask this name server, address or address@port
+"""
 
 
 def run(arguments: list[str]) -> int:
@@ -146,10 +152,7 @@ def _sockets(arguments: Sequence[str], command: Command) -> Iterator[Remark]:
 
 
 def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str]:
-    try:
-        options, rest = getopt.getopt(arguments, "l:m:n:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     if len(rest) > 1:
         raise UsageError("")
     path = rest[0] if rest else next(filter(os.path.exists, CONFIGURATIONS), None)

@@ -11,7 +11,9 @@ from typing import Final
 from filterctl.mail.maillog import Message
 from filterctl.mail.mailtext import shown
 
-_BOUNDS: Final = (-inf, -5.0, -2.0, 0.0, 2.0, 5.0, 8.0, 15.0, inf)
+BOUNDS: Final = (-inf, -5.0, -2.0, 0.0, 2.0, 5.0, 8.0, 15.0, inf)
+"""Between these scores messages are counted together."""
+
 _WIDTH: Final = 50
 
 
@@ -41,15 +43,16 @@ def plot(scores: Sequence[float]) -> Iterator[str]:
     """A histogram: a range of scores, a bar, a number in each line."""
     if not scores:
         return
-    counts = [sum(low <= score < high for score in scores) for low, high in pairwise(_BOUNDS)]
+    counts = [sum(low <= score < high for score in scores) for low, high in pairwise(BOUNDS)]
     most = max(counts)
     yield "  scores"
-    for (low, high), count in zip(pairwise(_BOUNDS), counts, strict=True):
+    for (low, high), count in zip(pairwise(BOUNDS), counts, strict=True):
         bar = "#" * (-(-count * _WIDTH // most))
-        yield f"    {_range(low, high):>9} {bar} {count}" if count else f"    {_range(low, high):>9}"
+        yield f"    {range_of(low, high):>9} {bar} {count}" if count else f"    {range_of(low, high):>9}"
 
 
-def _range(low: float, high: float) -> str:
+def range_of(low: float, high: float) -> str:
+    """A range of points in words."""
     if low == -inf:
         return f"< {high:g}"
     return f">= {low:g}" if high == inf else f"{low:g} .. {high:g}"

@@ -6,15 +6,20 @@ by the oracle: the first line that would have killed, wedged or misled smtpd end
 
 from __future__ import annotations
 
-import getopt
 from collections.abc import Iterable
 
 from filter_api.errors import ConfigError, UsageError
+from filter_api.options import letters_of, split_options
 from filter_api.testing.oracle import SmtpdError
 from filter_api.testing.transcript import Transcript, Wire
 from filter_api.text.escape import printable
 from filterctl.programs.command import end, split_command, start
 from filterctl.replaying.playback import Outcome, Playback
+
+OPTIONS = """\
+-t seconds   how long an answer may take (default 120)
+-v           print the changed lines of each message, too
+"""
 
 DEFAULT_PATIENCE = 120.0
 ARGUMENT_WIDTH = 44
@@ -65,10 +70,7 @@ def table(outcomes: Iterable[Outcome], *, verbose: bool) -> Iterable[str]:
 
 
 def _options(arguments: list[str]) -> tuple[bool, float, str, list[str]]:
-    try:
-        options, rest = getopt.getopt(arguments, "t:v")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     verbose, patience = False, DEFAULT_PATIENCE
     for letter, value in options:
         if letter == "-v":
