@@ -31,13 +31,16 @@ def letters_of(options: str) -> str:
 
 
 def help_text(usage: str, options: str) -> str:
-    """What -h prints: the usage, which is filled to 79 columns, and a line for each letter but those "(refused)"."""
+    """What -h prints in 79 columns: the usage, and a line for each letter but those "(refused)"."""
     import textwrap  # for those who ask only
 
     lines = textwrap.wrap(f"usage: {' '.join(usage.split())}", 79, subsequent_indent=" " * 7, break_on_hyphens=False)
+    lines.append("")
     parts = [re.split(r"  +", line, maxsplit=1) for line in options.splitlines() if "  (refused" not in line]
     width = max((len(part[0]) for part in parts), default=0) + 2
-    return "\n".join([*lines, "", *(f"  {part[0]:<{width}}{part[-1]}" for part in parts)]) + "\n"
+    for name, about in parts:
+        lines += textwrap.wrap(f"  {name:<{width}}{about}", 79, subsequent_indent=" " * (width + 2))
+    return "\n".join(lines) + "\n"
 
 
 #: What every filter takes, as -h shows it.

@@ -12,7 +12,7 @@ from filter_dkimsign.in_use import in_use
 from filter_dkimsign.keytable import Entries, KeyStore, KeyTable, SharedKey
 from filter_dkimsign.options import LETTERS, Settings
 
-OPTIONS: Final = "-f smtpd.conf   the configuration (default the one of the system)\n"
+OPTIONS: Final = "-f smtpd.conf   the configuration (default the one that doctor reads)\n"
 
 Signers: TypeAlias = Callable[[str | None], Iterable[tuple[str, Sequence[str]]]]
 """From the path of an smtpd.conf, or None for the system's, to the name and the options of each signing filter."""

@@ -27,7 +27,7 @@ OPTIONS: Final = """\
 -m file          what each login may be signed for
 -o               do not oversign
 -R reinjectors   sign mail that these programs of this host put in again
--S               (refused: there is no ARC)
+-S               (refused: -A seals)
 -s selector      the selector of the key of -k
 -t               put the time of signing into the signature
 -u               sign mail of unknown domains with the first entry

@@ -38,7 +38,7 @@ OPTIONS: Final = """\
 -K table      the key table (default /etc/mail/dkim/keys)
 -n server     ask this name server, address or address@port
 -o selector   the selector that is to go, if the domain has several
--s selector   the new selector (default the date, 20261128)
+-s selector   the new selector (default the date)
 -w seconds    wait so long for the DNS (default 0)
 """
 

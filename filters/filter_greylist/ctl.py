@@ -65,7 +65,7 @@ def run(arguments: list[str]) -> int:
         return _work(value, lambda store: _list(store, table="H" in letters))
     verb, *operands = rest
     if {"-h", "--help"} & {*operands[:1]} and verb in {"import", "export", "list"}:
-        raise HelpWanted(OPTIONS, COMMANDS)
+        raise HelpWanted
     if verb == "list" and not operands:  # what everybody types first
         return _work(value, lambda store: _list(store, table="H" in letters))
     if verb == "explain":

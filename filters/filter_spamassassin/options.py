@@ -23,7 +23,7 @@ PARALLEL: Final = 5
 OPTIONS: Final = """\
 -A              score mail of our own clients, too
 -a address      where spamd listens; may be repeated (default 127.0.0.1:783)
--b bytes        pass larger messages without scoring them (default 500k)
+-b bytes        pass larger messages without scoring them (default 512000)
 -E              one user a message: others are put off
 -e              score once for each user, and refuse if all would
 -j text         put this in front of the subject of spam

@@ -42,7 +42,8 @@ OPTIONS: Final = """\
 Condition = Callable[[Message], bool]
 
 KNOWN: Final = frozenset(
-    "action client delay from helo id msgid rdns reason reply required result score size subject tests to virus".split()
+    {"action", "client", "delay", "from", "helo", "id", "msgid", "rdns", "reason", "reply", "required", "result"}
+    | {"score", "size", "subject", "tests", "to", "virus"}
 )
 """Keys of the lines of scanners, which a log may lack for now."""
 
