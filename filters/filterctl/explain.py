@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from filter_api.commands import Command, choose
+from filter_api.errors import UsageError
 from filterctl.__main__ import load
 
 SUBJECTS: Final = {
@@ -19,6 +20,10 @@ SUBJECTS: Final = {
 
 def run(arguments: list[str]) -> int:
     """Hand the rest of the arguments to the filter that knows."""
+    if not arguments:
+        raise UsageError("what shall be explained?")
+    if arguments[0] not in SUBJECTS and not arguments[0].startswith("-"):
+        raise UsageError(f"unknown: {arguments[0]} (known: {', '.join(SUBJECTS)})")
 
     def command(module: str, synopsis: str, about: str) -> Command:
         def run_it(rest: list[str]) -> int:

@@ -373,10 +373,10 @@ def test_several_directories(directory: Path, tmp_path: Path, capsys: pytest.Cap
 def test_the_usual_place(directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The directories in it, if there are any, else itself."""
     for usual in (directory, directory.parent):
-        monkeypatch.setattr("filterctl.mail.quarantine.DEFAULT_DIRECTORY", str(usual))
+        monkeypatch.setattr("filterctl.mail.kept.DEFAULT_DIRECTORY", str(usual))
         assert main(["quarantine", "list", "-1"]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 2
-    monkeypatch.setattr("filterctl.mail.quarantine.DEFAULT_DIRECTORY", str(directory / "none"))
+    monkeypatch.setattr("filterctl.mail.kept.DEFAULT_DIRECTORY", str(directory / "none"))
     assert main(["quarantine", "list"]) == 1
     assert "No such file" in capsys.readouterr().err
 
