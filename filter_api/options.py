@@ -30,11 +30,21 @@ def letters_of(options: str) -> str:
     return "".join(f"{line[1]}:" if line[2] else line[1] for line in found if line)
 
 
+def usage_lines(usage: str) -> list[str]:
+    """One line for each way to call a program; a line of `usage` that begins with a tab goes on with that before."""
+    ways = usage.replace("\n\t", " ").splitlines()
+    return [f"{'       ' if place else 'usage: '}{' '.join(way.split())}" for place, way in enumerate(ways)]
+
+
 def help_text(usage: str, options: str) -> str:
     """What -h prints in 79 columns: the usage, and a line for each letter but those "(refused)"."""
     import textwrap  # for those who ask only
 
-    lines = textwrap.wrap(f"usage: {' '.join(usage.split())}", 79, subsequent_indent=" " * 7, break_on_hyphens=False)
+    lines = [
+        line
+        for each in usage_lines(usage)
+        for line in textwrap.wrap(each, 79, subsequent_indent=" " * 11, break_on_hyphens=False)
+    ]
     lines.append("")
     parts = [re.split(r"  +", line, maxsplit=1) for line in options.splitlines() if "  (refused" not in line]
     width = max((len(part[0]) for part in parts), default=0) + 2

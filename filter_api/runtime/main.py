@@ -21,7 +21,15 @@ from filter_api.context import Context
 from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
-from filter_api.options import COMMON_OPTIONS, COMMON_USAGE, CommonOptions, VersionWanted, help_text, parse_options
+from filter_api.options import (
+    COMMON_OPTIONS,
+    COMMON_USAGE,
+    CommonOptions,
+    VersionWanted,
+    help_text,
+    parse_options,
+    usage_lines,
+)
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.guard import Guarded, guard
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
@@ -73,7 +81,7 @@ def main(
         print(help_text(usage or f"{program} {COMMON_USAGE}", options or COMMON_OPTIONS), end="")
         sys.exit(0)
     except UsageError as error:
-        _refuse(f"{program}: {error}", f"usage: {usage or f'{program} {COMMON_USAGE}'}")
+        _refuse(f"{program}: {error}", *usage_lines(usage or f"{program} {COMMON_USAGE}"))
     except ConfigError as error:
         _refuse(f"{program}: {error}")
     serve(Chain({"": made}, made.name, made.options) if isinstance(made, Filter) else made)

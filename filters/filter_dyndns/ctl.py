@@ -104,14 +104,14 @@ def _show(name: bytes, evidence: Evidence, own: Options) -> int:
 def _exempt(name: bytes, address: Address | None, own: Options, common: CommonOptions) -> str:
     """Why this client is never refused, or nothing."""
     if own.exceptions is not None and own.exceptions.current().hold(name, address):
-        return "is among the exceptions (-e)"
+        return "it is among the exceptions (-e)"
     if address is None:
         return ""
     session = trust.client_at(address, name)
     if trust.is_ours(session, common.ours):
-        return "is one of ours (-N)"
+        return "it is one of ours (-N)"
     if common.exempt is not None and trust.client_is_exempt(common.exempt, session):
-        return "is exempt, if the name is confirmed (-W)"
+        return "it is exempt, if the name is confirmed (-W)"
     return ""
 
 

@@ -30,7 +30,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "auth": Verb("filter_auth.ctl", "run", "explain | domain | report | store ...", "SPF, DKIM, ARC and DMARC of mail"),
-    "check": Verb("filterctl.conf.check", "run", "[-l directory] smtpd.conf", "check the filters of an smtpd.conf"),
+    "check": Verb("filterctl.conf.check", "run", "[-l directory] [smtpd.conf]", "check the filters of an smtpd.conf"),
     "completion": Verb("filterctl.completion", "run", "bash | ksh | zsh", "completion of this command for a shell"),
     "dkim": Verb("filterctl.dkim", "run", "keygen | check | list | rotate | verify ...", "keys and signatures"),
     "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]", "lists in the DNS"),

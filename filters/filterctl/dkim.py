@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 
 from filter_api.errors import ConfigError
+from filterctl.conf.check import usual_configuration
 from filterctl.conf.members import commands as members_of
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import read
-from filterctl.health.doctor import CONFIGURATIONS, commands
+from filterctl.health.doctor import commands
 
 
 def run(arguments: list[str]) -> int:
@@ -21,9 +22,7 @@ def run(arguments: list[str]) -> int:
 
 def signers(path: str | None) -> Iterator[tuple[str, list[str]]]:
     """Name and options of each filter-dkimsign of an smtpd.conf, by default the system's. Raises ConfigError."""
-    found = path or next(filter(os.path.exists, CONFIGURATIONS), None)
-    if found is None:
-        raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
+    found = path or usual_configuration()
     for name, command in commands(read(found)):
         try:
             words = split(command.text)

@@ -184,20 +184,28 @@ def _refusal(decision: Reject | Disconnect) -> str:
 
 def _known(known: Known, now: int) -> str:
     lives: dict[str, Life | None] = known._asdict()
-    found = [
-        f"{what}, {'for ever' if life.expires > 2 * now else 'for ' + in_words(life.expires - now) + ' more'}"
-        for what, life in lives.items()
-        if life is not None and policy.alive(life, now)
-    ]
+    found = [_known_as(what, life, now) for what, life in lives.items() if life is not None and policy.alive(life, now)]
     return "; ".join(found) or "nothing"
+
+
+def _known_as(what: str, life: Life, now: int) -> str:
+    """One thing that is known, since when and for how long; and what it does not mean."""
+    text = f"{what}, {'for ever' if life.expires > 2 * now else 'for ' + in_words(life.expires - now) + ' more'}"
+    if what == "trapped":
+        text += f", since {in_words(now - life.first)} ago"
+    return text + (" (counts only where SPF passes for the client)" if what == "domain" else "")
 
 
 def _tuple(life: Life | None, now: int, *, by_network: bool) -> str:
     owner = "the client's network" if by_network else "the sender's domain"
     if life is None:
         return f"of {owner}: never seen"
-    text = f"of {owner}: first seen {in_words(now - life.first)} ago, refused {life.blocked} times"
-    return f"{text}, passed {life.passed} times" if life.passed else text
+    text = f"of {owner}: first seen {in_words(now - life.first)} ago, refused {_times(life.blocked)}"
+    return f"{text}, passed {_times(life.passed)}" if life.passed else text
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _say(what: str, text: str) -> None:

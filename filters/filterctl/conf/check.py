@@ -26,6 +26,14 @@ from filterctl.programs.command import libexec_directories
 from filterctl.programs.dryrun import DryRun, dry_run
 from filterctl.programs.smtpd import refusals
 
+CONFIGURATIONS: Final = (
+    "/etc/mail/smtpd.conf",
+    "/etc/smtpd.conf",
+    "/usr/local/etc/mail/smtpd.conf",
+    "/usr/pkg/etc/smtpd/smtpd.conf",
+)
+"""Where systems have it."""
+
 OPTIONS: Final = "-l directory   where smtpd looks for filters; may be given several times\n"
 
 
@@ -64,9 +72,18 @@ def _ask_smtpd(path: str) -> bool:
 def options(arguments: list[str]) -> tuple[list[str], str]:
     """The directories smtpd looks for commands in, and the configuration; UsageError."""
     found, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
-    if len(rest) != 1:
+    if len(rest) > 1:
         raise UsageError("")
-    return [os.path.abspath(value) for _, value in found] or libexec_directories(), rest[0]
+    path = rest[0] if rest else usual_configuration()
+    return [os.path.abspath(value) for _, value in found] or libexec_directories(), path
+
+
+def usual_configuration() -> str:
+    """The smtpd.conf of this system. Raises ConfigError if there is none where one is looked for."""
+    found = next(filter(os.path.exists, CONFIGURATIONS), None)
+    if found is None:
+        raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
+    return found
 
 
 class Checker:

@@ -21,7 +21,7 @@ from filter_api.net.endpoint import parse_name_server
 from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
-from filterctl.conf.check import Checker
+from filterctl.conf.check import Checker, usual_configuration
 from filterctl.conf.members import commands as members_of
 from filterctl.conf.ownnames import own_names
 from filterctl.conf.shellwords import split
@@ -30,12 +30,6 @@ from filterctl.health import domains, symptoms
 from filterctl.programs.access import identity, why_not
 from filterctl.programs.command import libexec_directories
 
-CONFIGURATIONS = (
-    "/etc/mail/smtpd.conf",
-    "/etc/smtpd.conf",
-    "/usr/local/etc/mail/smtpd.conf",
-    "/usr/pkg/etc/smtpd/smtpd.conf",
-)
 DIAGNOSES = {
     "filter-clamav": ("filter_clamav.diagnose", "diagnose"),
     "filter-dkimsign": ("filter_dkimsign.diagnose", "diagnose"),
@@ -155,9 +149,7 @@ def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str
     options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     if len(rest) > 1:
         raise UsageError("")
-    path = rest[0] if rest else next(filter(os.path.exists, CONFIGURATIONS), None)
-    if path is None:
-        raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
+    path = rest[0] if rest else usual_configuration()
     folders = [os.path.abspath(value) for letter, value in options if letter == "-l"] or libexec_directories()
     maillog = next((value for letter, value in reversed(options) if letter == "-m"), None)
     server = next((value for letter, value in reversed(options) if letter == "-n"), None)

@@ -137,8 +137,17 @@ def _table_row(name: str, facts: Mapping[str, object]) -> str:
 
 
 def _row(*cells: str) -> str:
-    widths = (24, 9, 30, 15, 30, 30, 0)
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    """Whole values in columns; on a terminal what fits its width, the id always whole."""
+    if not sys.stdout.isatty():
+        widths = (24, 9, 30, 15, 30, 30, 0)
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    name, _, why, _, sender, to, subject = cells  # size and client are for -1 and show
+    room = max(shutil.get_terminal_size().columns - len(f"{name:<24}") - 5, 40) // 4
+    return "  ".join([f"{name:<24}", " ".join(_cut(cell, room) for cell in (why, sender, to, subject))]).rstrip()
+
+
+def _cut(text: str, room: int) -> str:
+    return f"{text:<{room}}" if len(text) <= room else text[: room - 2] + ".."
 
 
 def _show(quarantine: Quarantine, arguments: list[str]) -> int:

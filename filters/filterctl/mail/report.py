@@ -58,6 +58,8 @@ _KEYS: Final = {
 
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError, OSError."""
+    if not arguments:
+        raise UsageError("a report of what? decisions or messages")
     return choose(arguments, COMMANDS)
 
 
