@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from filter_api.commands import Command, choose
-from filter_api.errors import ConfigError, HelpWanted
+from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filterctl.__main__ import VERBS, load
 
 _OPTION: Final = re.compile(r"(-\w)(?: \S+)*?  +(\S.*)")
@@ -124,9 +124,9 @@ def _ask(function: Callable[[list[str]], int], words: list[str]) -> HelpWanted:
         function([*words, "--help"])
     except HelpWanted as told:
         return told
-    except ConfigError:  # of a filter that is not installed
-        return HelpWanted()
-    raise AssertionError(f"{words} gives no help")
+    except (ConfigError, UsageError):  # of a filter that is not installed, of a verb without help
+        pass
+    return HelpWanted()
 
 
 def _options(told: HelpWanted) -> dict[str, str]:

@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from filter_api.errors import UsageError
 from filterctl.__main__ import main
+from filterctl.mail.digest import Kept, _told
+from filterctl.mail.quarantine import _pairs, _table_row
 from filterctl.mail.search import parse_condition
 from tests.filterctl.mail.test_quarantine import put
 from tests.support.shapes import SHAPES
@@ -223,3 +227,16 @@ def test_times_are_dates_and_folded_lines_fold(directory: Path, capsys: pytest.C
     out = capsys.readouterr().out
     assert "\ntime: 2026-11-28T04:02:41Z\n" in out
     assert "\nSubject: a\n\tb\\x09c\n\n\\x1b\n" in out
+
+
+_VALUES = st.one_of(st.none(), st.integers(), st.text(max_size=80), st.lists(st.text(max_size=40), max_size=4))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["from", "to", "subject", "virus", "score", "client", "size", "result"]), _VALUES)
+)
+def test_whatever_the_facts_hold_a_row_is_a_line_that_drives_no_terminal(facts: dict[str, object]) -> None:
+    kept = [Kept(SPAM, facts)]
+    rows = [_table_row(SPAM, facts), _pairs(SPAM, facts), *_told(kept, "", named=True)]
+    for row in rows:
+        assert row.isprintable(), row
