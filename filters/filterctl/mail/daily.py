@@ -23,7 +23,7 @@ def summary(messages: Iterable[Message], top: int) -> Iterator[str]:
     for message in messages:
         days.setdefault(message.day, []).append(message)
     for day, of_day in days.items():
-        yield f"{day}: {len(of_day)} messages, {_bytes(sum(message.size for message in of_day))}"
+        yield f"{day}: {_many(len(of_day))}, {_bytes(sum(message.size for message in of_day))}"
         yield "  " + ", ".join(f"{count} {result}" for result, count in _results(of_day).most_common())
         yield from plot([message.score for message in of_day if message.score is not None])
         yield from _top("senders", (message.sender or "<>" for message in of_day), top)
@@ -32,9 +32,13 @@ def summary(messages: Iterable[Message], top: int) -> Iterator[str]:
         yield ""
 
 
+def _many(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
 def _results(messages: Sequence[Message]) -> Counter[str]:
     counted = Counter(message.result for message in messages)
-    counted["refused in all"] = sum(message.refused for message in messages)
+    counted["refused by scanners"] = sum(message.refused for message in messages)
     counted["refusals only observed"] = sum(message.observed for message in messages)
     return +counted  # without what is zero
 
