@@ -288,7 +288,7 @@ def test_summary(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "     -2 .. 0 ################################################## 1\n" in text
     assert "Nov 21: 1 message, 700 B\n  1 virus, 1 refused by scanners\n" in text
     assert "  viruses\n         1 Eicar-Test\n" in text
-    assert "2026-11-21: 1 messages, 100 B\n  1 ham\n" in text
+    assert "2026-11-21: 1 message, 100 B\n  1 ham\n" in text
     assert "  recipients\n         2 bob@example.com\n         1 eve@example.com\n" in text
     top = "\n".join(lines(capsys, "-d", "-n", "1", log))
     assert "eve@example.com" not in top
