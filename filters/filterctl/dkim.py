@@ -6,11 +6,6 @@ import os
 from collections.abc import Iterator
 
 from filter_api.errors import ConfigError
-from filterctl.conf.check import usual_configuration
-from filterctl.conf.members import commands as members_of
-from filterctl.conf.shellwords import split
-from filterctl.conf.smtpdconf import read
-from filterctl.health.doctor import commands
 
 
 def run(arguments: list[str]) -> int:
@@ -22,6 +17,12 @@ def run(arguments: list[str]) -> int:
 
 def signers(path: str | None) -> Iterator[tuple[str, list[str]]]:
     """Name and options of each filter-dkimsign of an smtpd.conf, by default the system's. Raises ConfigError."""
+    from filterctl.conf.check import usual_configuration  # none of this is needed by other commands
+    from filterctl.conf.members import commands as members_of
+    from filterctl.conf.shellwords import split
+    from filterctl.conf.smtpdconf import read
+    from filterctl.health.doctor import commands
+
     found = path or usual_configuration()
     for name, command in commands(read(found)):
         try:
