@@ -35,7 +35,10 @@ VERBS = {
     "dkim": Verb("filterctl.dkim", "run", "keygen | check | list | rotate | verify ...", "keys and signatures"),
     "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]", "lists in the DNS"),
     "doctor": Verb(
-        "filterctl.health.doctor", "run", "[-l directory] [-m maillog] [-n server] [smtpd.conf]", "find out why filters do not work"
+        "filterctl.health.doctor",
+        "run",
+        "[-l directory] [-m maillog] [-n server] [smtpd.conf]",
+        "find out why filters do not work",
     ),
     "explain": Verb(
         "filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ...", "why a client is refused"
