@@ -37,7 +37,7 @@ VERBS = {
     "doctor": Verb(
         "filterctl.health.doctor",
         "run",
-        "[-l directory] [-m maillog] [-n server] [smtpd.conf]",
+        "[-q] [-l directory] [-m maillog] [-n server] [smtpd.conf]",
         "find out why filters do not work",
     ),
     "explain": Verb(

@@ -48,20 +48,22 @@ OPTIONS: Final = """\
 -l directory   where smtpd looks for filters; may be given several times
 -m maillog     the mail log
 -n server      ask this name server, address or address@port
+-q             quick: no scanner is sent a message of the largest size
 """
 
 
 def run(arguments: list[str]) -> int:
     """0 if nothing is wrong; raises UsageError, ConfigError."""
-    folders, maillog, resolver, path = _options(arguments)
+    folders, maillog, resolver, path, quick = _options(arguments)
     configuration = read(path)
+    largest = 0 if quick else configuration.max_message_size
     checker = Checker(configuration, folders)
     errors = 0
     for finding in [*checker.definitions(), *checker.chains()]:
         if finding.severity != "note":
             errors += _tell(str(finding.place), finding.severity, finding.text)
     for name, command in commands(configuration):
-        for severity, text in _diagnosed(command, configuration):
+        for severity, text in _diagnosed(command, largest):
             errors += _tell(f"filter {name}", severity, text)
     proxied = any(use.proxy for use in configuration.uses)
     for subject, remarks in (
@@ -103,17 +105,17 @@ def _tell(subject: str, severity: str, text: str) -> bool:
     return severity == "error"
 
 
-def _diagnosed(command: Command, configuration: Configuration) -> Iterator[Remark]:
+def _diagnosed(command: Command, largest: int) -> Iterator[Remark]:
     try:
         words = split(command.text)
     except ValueError:
         return  # told by check
     for each in members_of(words):
         yield from _sockets(each[1:], command)
-        yield from _asked(each, configuration)
+        yield from _asked(each, largest)
 
 
-def _asked(words: Sequence[str], configuration: Configuration) -> Iterator[Remark]:
+def _asked(words: Sequence[str], largest: int) -> Iterator[Remark]:
     """What the filter's own module finds."""
     place = DIAGNOSES.get(os.path.basename(words[0]))
     if place is None:
@@ -122,7 +124,7 @@ def _asked(words: Sequence[str], configuration: Configuration) -> Iterator[Remar
     try:
         diagnose = cast(Callable[..., Iterable[Remark]], load(*place))
         with contextlib.redirect_stdout(said):
-            found = list(diagnose(words[1:], largest_message=configuration.max_message_size))
+            found = list(diagnose(words[1:], largest_message=largest))
     except (UsageError, ConfigError, OSError, AttributeError) as error:
         yield "warning", f"could not be diagnosed: {error}"
         return
@@ -145,7 +147,7 @@ def _sockets(arguments: Sequence[str], command: Command) -> Iterator[Remark]:
             yield "error", reason
 
 
-def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str]:
+def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str, bool]:
     options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     if len(rest) > 1:
         raise UsageError("")
@@ -157,4 +159,4 @@ def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str
         resolver = Resolver() if server is None else Resolver([parse_name_server(server)])
     except ValueError as error:
         raise UsageError(f"-n: {error}") from None
-    return folders, maillog, resolver, path
+    return folders, maillog, resolver, path, ("-q", "") in options
