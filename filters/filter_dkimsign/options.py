@@ -27,12 +27,12 @@ OPTIONS: Final = """\
 -m file          what each login may be signed for
 -o               do not oversign
 -R reinjectors   sign mail that these programs of this host put in again
--S               (refused: -A seals)
 -s selector      the selector of the key of -k
 -t               put the time of signing into the signature
 -u               sign mail of unknown domains with the first entry
 -x seconds       the signature expires after this time
 -z               copy the signed fields into the signature; twice: all fields
+-S               (refused: -A seals)
 """
 LETTERS: Final = letters_of(OPTIONS)
 USAGE: Final = (
