@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from filter_api.errors import UsageError
-from filter_api.options import options_of, parse_options
+from filter_api.options import options_of
 from filter_api.text.escape import printable
+from filter_dkimsign.diagnose import entries_of
 from filter_dkimsign.in_use import in_use
-from filter_dkimsign.keytable import Entries, KeyStore, KeyTable, SharedKey
-from filter_dkimsign.options import LETTERS, Settings
 
 OPTIONS: Final = "-f smtpd.conf   the configuration (default the one that doctor reads)\n"
 
@@ -35,14 +34,6 @@ def list_keys(arguments: list[str], signers: Signers) -> int:
 
 
 def _rows(name: str, words: Sequence[str]) -> Iterable[tuple[str, ...]]:
-    own, _ = parse_options(LETTERS, words)
-    settings = Settings(own)
-    store = KeyStore(guard=False)  # who asks need not be the user the filter runs as
-    sources: list[Entries] = []
-    if settings.domain_list is not None:
-        sources.append(SharedKey(settings.domain_list, store).current())
-    if "-K" in settings.files:
-        sources.append(KeyTable(settings.files["-K"], store).current())
-    for entry in in_use(sources):
+    for entry in in_use([entries_of(words)]):
         kind = f"{entry.algorithm.removesuffix('-sha256')} {entry.bits}"
         yield printable(name), entry.domain.decode(), entry.selector.decode(), kind, printable(entry.path)
