@@ -62,6 +62,8 @@ class Block(NamedTuple):
 PROGRAMS: Final = frozenset(
     [
         "cat",
+        "chgrp",
+        "chmod",
         "cd",
         "crontab",
         "echo",
@@ -133,6 +135,28 @@ def is_command(line: str) -> bool:
     """Whether a line is a command, with or without a prompt."""
     word = line.removeprefix("# ").removeprefix("$ ").split(" ")[0].strip()
     return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-"))
+
+
+class Command(NamedTuple):
+    """A command of a block, and what the block says that it prints. user: "user" behind a dollar sign, else "root"."""
+
+    text: str
+    user: str
+    output: str
+
+
+def commands_of(block: Block) -> list[Command]:
+    """The commands of a block, each with all of its lines, as far as backslashes say."""
+    lines = re.sub(r"\\\n[ \t]*", "", block.text).splitlines()
+    prompted = any(line.startswith(PROMPTS) and is_command(line) for line in lines)
+    found: list[Command] = []
+    for line in lines:
+        if prompted and not (line.startswith(PROMPTS) and is_command(line)):
+            last = found.pop()
+            found.append(last._replace(output=f"{last.output}{line}\n"))
+        elif line.strip():
+            found.append(Command(line[2:] if prompted else line, "user" if line.startswith("$") else "root", ""))
+    return found
 
 
 def blocks_of(path: Path) -> Iterator[Block]:

@@ -26,7 +26,7 @@ from tests.docs.displays import on_debian
 from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
 from tests.smtpd import record_maillog as recorded
 from tests.smtpd.syslogged import SyslogSmtpd
-from tools.private_smtpd import Smtpd, wait_until
+from tools.private_smtpd import Smtpd, Zone, wait_until
 
 LIBEXEC: Final = "/usr/libexec/opensmtpd"
 INTERFACES: Final = {"eth0": "203.0.113.26", "egress": "203.0.113.27", "lo0": "127.0.0.27"}
@@ -35,6 +35,12 @@ USER: Final = "carol"
 HOME: Final = f"/home/{USER}"
 ENVELOPE: Final = "a9de9a39de27101b"
 """What the pages call the mail in the queue."""
+CHANGED: Final = "etc/mail etc/smtpd.conf etc/passwd etc/group etc/shadow var/spool/quarantine var/log/mail.log.0.gz"
+"""What commands of the pages change."""
+STORES: Final = {"/var/lib/opensmtpd-filters/lists": "_filterlists", "/var/lib/opensmtpd-filters/mail": "_mailfilter"}
+KEPT: Final = "/run/kept.tar"
+ELSEWHERE: Final = {"/usr/local/share/spamassassin": "/var/lib/spamassassin"}
+"""Paths that this system cannot have."""
 TRANSCRIPT: Final = Path(__file__).parents[1] / "transcripts/7.8.0p1/two_mails.txt"
 DNS: Final = {
     "192.0.2.1": "mx.example.net",
@@ -43,6 +49,8 @@ DNS: Final = {
     "5.2.0.192.zen.example.org": ["A 127.0.0.2"],
     "5.2.0.192.list.example.com": ["A 127.0.5.1"],
     **{f"2.0.0.127.{name}": ["A 127.0.0.2"] for name in ("zen.example.org", "bl.example.net", "list.example.com")},
+    "a.root-servers.net": ["A 198.41.0.4"],
+    "lists.example": ["A 203.0.113.80"],
     "_dmarc.example.org": ['TXT "v=DMARC1; p=reject"'],
 }
 
@@ -52,9 +60,9 @@ def given() -> dict[str, str | bytes]:
     cert, key = files()["/etc/ssl/mx.example.org.crt"], files()["/etc/ssl/private/mx.example.org.key"]
     empty = ("nordns", "dyndns-ok", "forwarders", "users", "relay-recipients")
     keys = {"example.org.rsa": rsa_key(), "hosts.rsa": rsa_key(), "example.net.rsa": rsa_key()}
-    spamd = (
-        'all:\\\n\t:mine:\n\nmine:\\\n\t:black:\\\n\t:msg="no":\\\n\t:method=file:\\\n\t:file=/etc/mail/blacklist:\n'
-    )
+    rules = "describe RCVD_IN_DNSWL_HI\tSender listed at https://www.dnswl.org/, high trust\n"
+    spamd = 'all:\\\n\t:mine:\n\nmine:\\\n\t:black:\\\n\t:msg="no":\\\n\t:method=file:\\\n'
+    spamd += "\t:file=/etc/mail/blacklist:\n"
     return {
         **{f"/etc/mail/{name}": "" for name in empty},
         "/etc/mail/aliases": "root: carol\nuser: bob\nann: bob\n",
@@ -64,6 +72,7 @@ def given() -> dict[str, str | bytes]:
         "/etc/mail/dnsbl.keys": "dqs 0123456789abcdef\n",
         "/etc/mail/greylist-store": "redis://127.0.0.1:6379/0\n",
         "/etc/mail/spamd.conf": spamd,
+        "/var/lib/spamassassin/updates/50_dnswl.cf": rules,
         "/etc/mail/key": pem(rsa_key()),
         **{f"/etc/mail/dkim/{name}": pem(made) for name, made in keys.items()},
         "/etc/mail/dkim/example.org.ed25519": pem(ed25519_key()),
@@ -121,15 +130,16 @@ def lay_out(smtpd: Smtpd) -> None:
 
 
 def maillog() -> str:
-    """The recorded log, and its last day once more as yesterday and as today, with sessions of their own."""
+    """What was recorded as the log of today, and of yesterday with sessions of its own and without one mail."""
     lines = recorded.MAILLOG.read_text()
-    found = lines
+    found = ""
     for back in (1, 0):
         day = datetime.now() - timedelta(days=back)  # noqa: DTZ005 - a log has local time
         for line in lines.splitlines():
-            if line.startswith("Nov 20 "):
-                text = re.sub(r"\b[0-9a-f]{2}(?=[0-9a-f]{14}\b)", f"{back:02}", line[7:])
-                found += f"{day:%b} {day.day:2} {text}\n"
+            if back and recorded.SESSION in line:
+                continue
+            text = re.sub(r"\b[0-9a-f]{2}(?=[0-9a-f]{14}\b)", "00", line[7:]) if back else line[7:]
+            found += f"{day:%b} {day.day:2} {text}\n"
     return found
 
 
@@ -158,10 +168,19 @@ class System:
 
     stage: Stage
     names: dict[str, str]
+    """What the pages call otherwise."""
+    zone: Zone
 
     @property
     def smtpd(self) -> Smtpd:
         return self.stage.smtpd
+
+    def reset(self) -> None:
+        """Files that commands may change are again what they were, and so is the DNS."""
+        run(self.smtpd, "sh", "-c", f"cd / && rm -rf {CHANGED} && tar -xpf {KEPT}")
+        for name, user in STORES.items():
+            run(self.smtpd, "chown", "-R", user, name)
+        self.smtpd.dns.zone = dict(self.zone)
 
     def here(self, text: str) -> str:
         """The words of a page as they have to be typed here."""
@@ -193,4 +212,5 @@ def open_system(version: str = "7") -> Iterator[System]:
         envelope = queue_one(smtpd)
         smtpd.room.write("/var/log/mail.log", maillog())
         smtpd.room.path("/var/log/mail.log.0.gz").write_bytes(gzip.compress(recorded.MAILLOG.read_bytes()))
-        yield System(stage, {ENVELOPE: envelope, ENVELOPE[:8]: envelope[:8]})
+        run(smtpd, "sh", "-c", f"cd / && tar -cf {KEPT} {CHANGED}")
+        yield System(stage, {ENVELOPE: envelope, ENVELOPE[:8]: envelope[:8], **ELSEWHERE}, smtpd.dns.zone)
