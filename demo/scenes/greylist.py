@@ -36,7 +36,7 @@ def trap(stage: Stage) -> Seen:
         zone.SPAMMER,
         helo="mx.spam.example",
         sender="list@spam.example",
-        recipient="noreply@example.org",
+        recipient="never-used@example.org",
         again=False,
     )
 

@@ -66,7 +66,6 @@ def given() -> dict[str, str | bytes]:
     return {
         **{f"/etc/mail/{name}": "" for name in empty},
         "/etc/mail/aliases": "root: carol\nuser: bob\nann: bob\n",
-        "/etc/mail/exempt": (EXAMPLES / "tables/exempt").read_bytes(),
         "/etc/mail/filters": (EXAMPLES / "tables/filters").read_bytes(),
         "/etc/mail/country.conf": "xx black file:/etc/mail/blacklist\norder xx\n",
         "/etc/mail/dnsbl.keys": "dqs 0123456789abcdef\n",

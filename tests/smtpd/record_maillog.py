@@ -65,7 +65,9 @@ def on_a_dns_list(stage: Stage) -> Seen:
 
 
 def trapped(stage: Stage) -> Seen:
-    return send(stage, zone.SPAMMER, helo="mx.spam.example", sender="x@spam.example", recipient="noreply@example.org")
+    return send(
+        stage, zone.SPAMMER, helo="mx.spam.example", sender="x@spam.example", recipient="never-used@example.org"
+    )
 
 
 VISITS: Final[tuple[tuple[str, Callable[[Stage], Seen]], ...]] = (

@@ -8,10 +8,12 @@ from typing import Final
 
 import pytest
 
-from tests.docs.displays import Block, Command, Kind, all_blocks, commands_of
+from tests.docs.displays import ROOT, Block, Command, Kind, all_blocks, commands_of
 from tests.docs.unrun import why_unrun
+from tests.smtpd import record_maillog
 from tests.smtpd.documents import HOME, USER, System, open_system
 from tests.smtpd.documents_prepared import prepare
+from tools.private_smtpd import wait_until
 
 _QUESTION: Final = re.compile(
     r"filterctl (?:explain|(?:greylist|auth|dnsbl) explain|dkim (?:verify|check)|doctor|check)\b"
@@ -89,3 +91,32 @@ def test_the_comparison_can_fail() -> None:
     assert pattern(shown).search("    +3  zen.example.org                  127.0.0.2\n     1  accepted\n")
     assert not pattern(shown).search("    +3  zen.example.com                  127.0.0.2\n     1  accepted\n")
     assert not pattern(shown).search("    +3  zen.example.org                  127.0.0.2\n")
+
+
+def section(title: str) -> Block:
+    """The commands under a heading of the runbook."""
+    text = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    line = text[: text.index(f"### {title}")].count("\n")
+    return next(block for block in all_blocks(Kind.SHELL) if block.page == "runbook.md" and block.line > line)
+
+
+def told(system: System) -> str:
+    """What somebody at home is told who sends a mail."""
+    return record_maillog.home(system.stage).answer
+
+
+def test_who_is_to_be_let_in_is_let_in_with_the_configuration_of_the_examples(system: System) -> None:
+    system.reset()
+    assert told(system).startswith("550 5.7.1 mail from residential")
+    let_in = commands_of(section("Somebody must be let through, now"))[0]
+    assert let_in.text.startswith("echo 203.0.113.7 >>/etc/mail/exempt")
+    typed(system, let_in, HOME)
+    wait_until(lambda: told(system).startswith("250 "), 20, "still refused")
+
+
+def test_who_is_to_be_kept_out_is_kept_out(system: System) -> None:
+    system.reset()
+    keep_out = commands_of(section("Somebody must be kept out"))[0]
+    assert keep_out.text.startswith("echo 203.0.113.7 >>/etc/mail/blacklist")
+    typed(system, keep_out, HOME)
+    wait_until(lambda: told(system).startswith("550 5.7.1 Your address 203.0.113.7 is black"), 20, "not kept out")
