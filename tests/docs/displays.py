@@ -67,6 +67,7 @@ PROGRAMS: Final = frozenset(
         "chmod",
         "cd",
         "crontab",
+        "curl",
         "echo",
         "filterctl",
         "grep",
@@ -124,7 +125,7 @@ _ESCAPE = re.compile(r"\\(?:\(..|[e&-])")
 PROMPTS: Final = ("# ", "$ ")
 _CONF = re.compile(r"(?:filter|proc|listen|action|match|table|pki|srs|smtp) ")
 _CRON = re.compile(r"(?:[\d*,/-]+ ){5}")
-_LOG = re.compile(r"(?:[\w-]+: )?(?:[0-9a-f]{16} [a-z-]+|key|dropped) [a-z]+=")
+_LOG = re.compile(r"(?:[\w-]+: )?(?:[0-9a-f]{16} [a-z-]+|key|confined|dropped) [a-z]+=")
 _HEADER = re.compile(r"[A-Z][\w-]+: ")
 
 

@@ -39,7 +39,12 @@ CHANGED: Final = "etc/mail etc/smtpd.conf etc/passwd etc/group etc/shadow var/sp
 """What commands of the pages change."""
 STORES: Final = {"/var/lib/opensmtpd-filters/lists": "_filterlists", "/var/lib/opensmtpd-filters/mail": "_mailfilter"}
 KEPT: Final = "/run/kept.tar"
-ELSEWHERE: Final = {"/usr/local/share/spamassassin": "/var/lib/spamassassin", "/var/www/": "/run/www/"}
+CONTROL: Final = "/run/opensmtpd-filters"
+ELSEWHERE: Final = {
+    "/usr/local/share/spamassassin": "/var/lib/spamassassin",
+    "/var/www/": "/run/www/",
+    "/var/opensmtpd-filters": CONTROL,
+}
 """Paths that this system cannot have."""
 TRANSCRIPT: Final = Path(__file__).parents[1] / "transcripts/7.8.0p1/two_mails.txt"
 DNS: Final = {
@@ -58,7 +63,7 @@ DNS: Final = {
 def given() -> dict[str, str | bytes]:
     """Files that the pages name, beside those of the example."""
     cert, key = files()["/etc/ssl/mx.example.org.crt"], files()["/etc/ssl/private/mx.example.org.key"]
-    empty = ("nordns", "dyndns-ok", "forwarders", "users", "relay-recipients")
+    empty = ("nordns", "dyndns-ok", "forwarders", "forwarded", "users", "relay-recipients")
     keys = {"example.org.rsa": rsa_key(), "hosts.rsa": rsa_key(), "example.net.rsa": rsa_key()}
     rules = "describe RCVD_IN_DNSWL_HI\tSender listed at https://www.dnswl.org/, high trust\n"
     spamd = 'all:\\\n\t:mine:\n\nmine:\\\n\t:black:\\\n\t:msg="no":\\\n\t:method=file:\\\n'
@@ -80,6 +85,7 @@ def given() -> dict[str, str | bytes]:
         "/etc/ssl/mx.example.org.fullchain.pem": cert,
         "/etc/ssl/private/mx.example.org.key": key,
         f"{HOME}/mail.eml": mail("a question", sender="joe@example.org"),
+        f"{HOME}/planned.zone": '_dmarc.example.org. IN TXT "v=DMARC1; p=none"\n',
         f"{HOME}/message.eml": mail("a question", sender="joe@example.org"),
         "/var/log/filters/rdns": TRANSCRIPT.read_bytes(),
         "/var/log/filters/dyndns": TRANSCRIPT.read_bytes(),
@@ -91,6 +97,7 @@ STAND_INS: Final = {
     "systemctl": '[ "$*" = "restart opensmtpd" ]',
     "pfctl": '[ "$1" = -t ] && [ "$3 $4 $5 $6" = "-T replace -f -" ] && grep -Eq "^[0-9a-f.:]+$"',
     "mail": '[ "$1" = -s ] && [ $# = 3 ] && grep -q .',
+    "curl": '[ "$1" = --unix-socket ] && [ -S "$2" ] && [ $# = 3 ]',
     "vi": '[ "$*" = "-R -" ] && grep -q .',
     "spamdb": "echo 'WHITE|192.0.2.7|||1795000000|1795000000|4000000000|1|1'",
     "crontab": '[ "$1 $3" = "-u -" ] && id "$2" >/dev/null && grep -Eq "^([0-9*/,-]+ ){5}/"',
@@ -109,6 +116,8 @@ def lay_out(smtpd: Smtpd) -> None:
         ("/var/lib/opensmtpd-filters/lists", "_filterlists"),
         ("/var/spool/quarantine", "root"),
         ("/run/www", "root"),
+        ("/var/lib/node_exporter", "root"),
+        *((f"{CONTROL}/{user}", user) for user in ("opensmtpd", "_greylist", "_mailscan", "_dkimsign", "_mailfilter")),
     ):
         run(smtpd, "install", "-d", "-m", "755", "-o", user, folder)
     for name in ("/etc/mail/greylist-store", "/etc/mail/dnsbl.keys", "/etc/ssl/private/mx.example.org.key"):

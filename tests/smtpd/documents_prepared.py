@@ -41,7 +41,7 @@ def rsa_record() -> str:
 
 
 def publish(system: System, **records: str) -> None:
-    """Add TXT records to the DNS of the room."""
+    """Add records to the DNS of the room, one a name."""
     zone = system.smtpd.dns.zone
     system.smtpd.dns.zone = {**zone, **{name: [record] for name, record in records.items()}}
 
@@ -67,6 +67,13 @@ def forget_user(system: System) -> None:
 
 def miss_clamd(system: System) -> None:
     edit_configuration(system, "filter-clamav -h", "filter-clamav -h -a /run/clamd.sock")
+    ask_about_ourselves(system)
+
+
+def ask_about_ourselves(system: System) -> None:
+    """Our own name leads to an address whose reverse DNS says another one."""
+    publish(system, **{"example.org": 'TXT "v=spf1 mx a:mx.example.org -all"', "mx.example.org": "A 192.0.2.1"})
+    system.smtpd.dns.zone = {**system.smtpd.dns.zone, "192.0.2.1": "host-1.example.net"}
 
 
 def take_keys_away(system: System) -> None:
