@@ -20,7 +20,7 @@ _QUESTION: Final = re.compile(
 )
 """What answers by its exit status: 1 is a no, and the output says why."""
 _COMPLAINT: Final = re.compile(
-    r"^(?:usage: |filter(?:ctl|-[a-z]+): |sh: |smtpctl: |grep: |Traceback|possibilities are)", re.MULTILINE
+    r"^(?:usage: |filterctl: |sh: |smtpctl: |grep: |Traceback|possibilities are)", re.MULTILINE
 )
 EXPECTED: Final = {"./filter-nordns -z": "usage: "}
 """What is shown because it fails."""
