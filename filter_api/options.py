@@ -116,6 +116,8 @@ def parse_options(
     if rest:
         raise UsageError(f"unexpected argument: {rest[0]}")
     own_set = set(own_letters.replace(":", ""))
+    if taken := own_set & set(COMMON_LETTERS):
+        raise ValueError(f"-{min(taken)} is a common option, which every filter has: choose another letter")
     own: list[tuple[str, str]] = []
     common = CommonOptions()
     exempt = [value for option, value in options if option == "-W"]

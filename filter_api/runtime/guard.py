@@ -154,7 +154,8 @@ class Guarded:
             return Verdict(last_resort(b"commit"))
 
     def _failed_verdict(self, session: Session, result: object) -> Verdict:
-        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}")
+        hint = "; a message is answered with a Verdict" if isinstance(result, DECISIONS) else ""
+        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}{hint}")
         if failed.refusal is not None:
             if failed.refusal is NO_SPACE:
                 self.filter.log.line(logging.ERROR, session, "spool", {"error": failed.reason})

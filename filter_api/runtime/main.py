@@ -69,6 +69,8 @@ def main(
     `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. options: what
     -h prints below it, a line for each letter. A usage or configuration error is shown on stderr with exit status 1.
     """
+    if isinstance(filter_or_build, type):
+        raise TypeError(f"main takes a filter, {filter_or_build.__name__}(), or a function that makes one, not a class")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
@@ -84,6 +86,8 @@ def main(
         _refuse(f"{program}: {error}", *usage_lines(usage or f"{program} {COMMON_USAGE}"))
     except ConfigError as error:
         _refuse(f"{program}: {error}")
+    if not isinstance(made, Filter | Chain):
+        raise TypeError(f"{program}: what makes the filter gave {type(made).__name__}; did a branch forget to return?")
     serve(Chain({"": made}, made.name, made.options) if isinstance(made, Filter) else made)
 
 

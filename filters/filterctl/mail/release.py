@@ -109,7 +109,7 @@ def deliver(listener: Endpoint, sender: str, recipients: Sequence[str], content:
         try:
             client.connect(listener.host, listener.port)
         except ConnectionError as error:
-            wanted = f'smtpd.conf needs "listen on lo0 port {listener.port}" without filters'
+            wanted = f'smtpd.conf needs "listen on {listener.host} port {listener.port}" without filters'
             raise ConfigError(f"nobody takes mail at {listener}: {wanted}") from error
         except OSError as error:
             raise NotReleased(_what_went_wrong(error)) from None

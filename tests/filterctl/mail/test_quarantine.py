@@ -318,7 +318,7 @@ def test_nobody_listens(directory: Path, capsys: pytest.CaptureFixture[str]) -> 
     with smtp_sink() as sink:
         port = sink.port
     assert call(directory, "release", "-a", f"127.0.0.1:{port}", SPAM) == 1
-    assert f'smtpd.conf needs "listen on lo0 port {port}" without filters' in capsys.readouterr().err
+    assert f'smtpd.conf needs "listen on 127.0.0.1 port {port}" without filters' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
