@@ -9,6 +9,7 @@ import getopt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from filter_api.control.place import parse_path
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, UsageError
 from filter_api.files.networks import Networks
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from filter_api.files.exempt import ExemptTable
 
 #: Letters every filter takes, in getopt(3)'s notation.
-COMMON_LETTERS: Final = "nF:T:N:W:LvV"
+COMMON_LETTERS: Final = "nC:F:T:N:W:LvV"
 
 #: How they are shown in a usage line.
-COMMON_USAGE: Final = "[-LnvV] [-F policy] [-N networks] [-T seconds] [-W file]"
+COMMON_USAGE: Final = "[-LnvV] [-C path] [-F policy] [-N networks] [-T seconds] [-W file]"
 
 #: Ours when there is no -N; the unix socket and authenticated sessions always are.
 LOOPBACK: Final = "127.0.0.0/8,::1"
@@ -35,12 +36,17 @@ class VersionWanted(Exception):
 
 
 class CommonOptions:
-    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -L syslog, -v verbose."""
+    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -C control socket, -L syslog, -v verbose.
 
-    __slots__ = ("exempt", "failure", "observe", "ours", "syslog", "timeout", "verbose")
+    given: the words they were read from, the filter's own among them.
+    """
+
+    __slots__ = ("control", "exempt", "failure", "given", "observe", "ours", "syslog", "timeout", "verbose")
 
     def __init__(self) -> None:
         self.observe = False
+        self.control: str | None = None
+        self.given: tuple[str, ...] = ()
         self.failure: Failure | None = None
         self.timeout: float | None = None
         self.ours = Networks(LOOPBACK)
@@ -73,6 +79,7 @@ def parse_options(
     own_set = set(own_letters.replace(":", ""))
     own: list[tuple[str, str]] = []
     common = CommonOptions()
+    common.given = tuple(arguments)
     exempt = [value for option, value in options if option == "-W"]
     if exempt:
         from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
@@ -107,6 +114,8 @@ def _set(common: CommonOptions, option: str, value: str) -> None:
             common.ours = Networks(value)
         except ConfigError as error:
             raise ConfigError(f"-N: {error}") from None
+    elif option == "-C":
+        common.control = parse_path(value)
     elif option == "-L":
         common.syslog = True
     elif option == "-v":

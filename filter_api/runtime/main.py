@@ -15,9 +15,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from filter_api.context import Context
+from filter_api.control.place import candidates
 from filter_api.errors import ConfigError, UsageError
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
@@ -29,6 +30,9 @@ from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
 from filter_api.text.escape import one_line
 from filter_api.version import VERSION
+
+if TYPE_CHECKING:
+    from filter_api.runtime.controlling import Control
 
 
 class Chain(NamedTuple):
@@ -64,6 +68,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
     program = os.path.basename(sys.argv[0]) or "filter"
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
+        made.options.given = tuple(words)
     except VersionWanted:
         print(f"{program} {VERSION}")
         sys.exit(0)
@@ -106,17 +111,17 @@ def serve(chain: Chain) -> NoReturn:
     # block than that was freed once (mallopt(3), M_TRIM_THRESHOLD): 10 % of the data path. Nothing is touched by this.
     bytes(2 << 20)
     context = Context(Logger(sink, verbose=options.verbose))
-    _run(guard(chain.members, context, observe=options.observe), context, wire, beside=chain.beside)
+    _run(guard(chain.members, context, observe=options.observe), context, wire, chain)
     wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
 
 
-def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, *, beside: bool) -> None:
+def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain) -> None:
     """Serve to the end. SystemExit leaves an event loop wherever it is raised: the loop is taken up again."""
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(_serve(members, context, wire, beside=beside))
+    serving = loop.create_task(_serve(members, context, wire, chain))
     while not serving.done():
         try:
             loop.run_until_complete(serving)
@@ -124,7 +129,7 @@ def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, *, b
             _tell_failure(context, "escaped", error)
 
 
-async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket, *, beside: bool) -> None:
+async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain) -> None:
     loop = asyncio.get_running_loop()
     catch_stray_output(context.log.sink, loop)
     loop.set_exception_handler(lambda _, about: _tell(context, about))
@@ -135,15 +140,18 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
         context,
         lambda data: connection.write(data),  # noqa: PLW0108 - made below
         loop,
-        beside=beside,
+        beside=chain.beside,
     )
     connection = Wire(dispatcher, dispatcher.outbox, ended.set, lambda error: _tell_failure(context, "input", error))
     _handle_signals(loop, members, ended, terminated)
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
-    starting = loop.create_task(_start(members, dispatcher))
+    controls: list[Control] = []
+    starting = loop.create_task(_start(members, dispatcher, lambda: _control(dispatcher, connection, chain), controls))
     await ended.wait()
     starting.cancel()
+    for control in controls:
+        control.close()
     dispatcher.close("shutting down")
     grace = _TERM_GRACE if terminated.is_set() else _EOF_GRACE
     with contextlib.suppress(TimeoutError):
@@ -154,12 +162,27 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
     connection.close()
 
 
-async def _start(members: Sequence[Guarded], dispatcher: Dispatcher) -> None:
-    """Once smtpd knows what the members want."""
+async def _start(
+    members: Sequence[Guarded], dispatcher: Dispatcher, control_of: Callable[[], Control], controls: list[Control]
+) -> None:
+    """Once smtpd knows what the members want. control_of: makes the control socket, whose modules are loaded late."""
     await dispatcher.registered_event.wait()
     for member in members:
         await asyncio.to_thread(member.preload)
+    control = await asyncio.to_thread(control_of)
+    controls.append(control)
+    control.begin()
     await asyncio.gather(*(member.start() for member in members))
+    control.ready = True
+
+
+def _control(dispatcher: Dispatcher, connection: Wire, chain: Chain) -> Control:
+    """The control socket of the process."""
+    from filter_api.runtime.controlling import Control
+
+    places = candidates(chain.options.control, chain.program)
+    words = chain.options.given
+    return Control(dispatcher, places, chain.program, words, unwritten=lambda: connection.unwritten)
 
 
 def _tell(context: Context, about: Mapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ from filter_api.errors import UsageError
 from filter_api.options import CommonOptions, parse_options
 from filter_chain.entries import Entry, of_command_line, of_file
 
-LETTERS = "f:LnN:pvVW:"
-USAGE = "filter-chain [-LnpvV] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
+LETTERS = "C:f:LnN:pvVW:"
+USAGE = "filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
         options, rest = getopt.getopt(list(arguments), LETTERS)
     except getopt.GetoptError as error:
         raise UsageError(str(error)) from None
-    _, common = parse_options("", _words(options, "-L", "-n", "-N", "-v", "-V", "-W"))
+    _, common = parse_options("", _words(options, "-C", "-L", "-n", "-N", "-v", "-V", "-W"))
     values = dict(options)
     if "-f" in values and rest:
         raise UsageError(f"the members are in the file of -f or on the command line, not in both: {rest[0]}")

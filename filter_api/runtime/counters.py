@@ -1,0 +1,52 @@
+"""What is counted: decisions of each filter, and how long smtpd waited for its answers.
+
+A command that all filters let through at once is counted by a number alone (`Calls.plain`), and as answered at once:
+nothing in here is called for it. Whoever reads the counts adds it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+from filter_api.bounds import MAX_REPLY_CODES
+from filter_api.control.document import CLASSES
+from filter_api.decision import Decision, Disconnect, Reject
+
+OTHER: Final = ("other", "other")
+
+
+class Counts:
+    """Of one filter. decisions: by phase and verdict; replies: by code and enhanced code; timed_out: part of failed."""
+
+    __slots__ = ("decisions", "exceptions", "failed", "replies", "timed_out")
+
+    def __init__(self) -> None:
+        self.decisions: dict[tuple[str, str], int] = {}
+        self.replies: dict[tuple[str, str], int] = {}
+        self.failed = self.timed_out = self.exceptions = 0
+
+    def decided(self, phase: str, decision: Decision, *, observe: bool) -> None:
+        """One decision on a command, or on a message."""
+        key = (phase, f"observe-{decision.word}" if observe and decision.word != "proceed" else decision.word)
+        self.decisions[key] = self.decisions.get(key, 0) + 1
+        if isinstance(decision, Reject | Disconnect):
+            code = (str(decision.code), decision.enhanced or "-")
+            if code not in self.replies and len(self.replies) >= MAX_REPLY_CODES:
+                code = OTHER
+            self.replies[code] = self.replies.get(code, 0) + 1
+
+
+class Durations:
+    """How long answers took, in the classes of `CLASSES`. seconds: in all."""
+
+    __slots__ = ("classes", "seconds")
+
+    def __init__(self) -> None:
+        self.classes = [0] * (len(CLASSES) + 1)
+        self.seconds = 0.0
+
+    def took(self, seconds: float, times: int = 1) -> None:
+        """So many answers took so long."""
+        self.classes[bisect_left(CLASSES, seconds)] += times
+        self.seconds += seconds * times
