@@ -13,24 +13,33 @@ from filter_api.bounds import MAX_REPLY_CODES
 from filter_api.control.document import CLASSES
 from filter_api.decision import Decision, Disconnect, Reject
 
+#: Seconds: the lowest class.
+AT_ONCE: Final = CLASSES[0]
+
+_REFUSALS: Final = (Reject, Disconnect)
+
 OTHER: Final = ("other", "other")
 
 
 class Counts:
-    """Of one filter. decisions: by phase and verdict; replies: by code and enhanced code; timed_out: part of failed."""
+    """Of one filter. decisions: by phase and verdict; replies: by code and enhanced code; timed_out: part of failed.
 
-    __slots__ = ("decisions", "exceptions", "failed", "replies", "timed_out")
+    passed: messages that it let through, which are not among the decisions.
+    """
+
+    __slots__ = ("decisions", "exceptions", "failed", "passed", "replies", "timed_out")
 
     def __init__(self) -> None:
         self.decisions: dict[tuple[str, str], int] = {}
         self.replies: dict[tuple[str, str], int] = {}
-        self.failed = self.timed_out = self.exceptions = 0
+        self.failed = self.timed_out = self.exceptions = self.passed = 0
 
     def decided(self, phase: str, decision: Decision, *, observe: bool) -> None:
         """One decision on a command, or on a message."""
-        key = (phase, f"observe-{decision.word}" if observe and decision.word != "proceed" else decision.word)
+        word = decision.word
+        key = (phase, word if word == "proceed" or not observe else f"observe-{word}")
         self.decisions[key] = self.decisions.get(key, 0) + 1
-        if isinstance(decision, Reject | Disconnect):
+        if isinstance(decision, _REFUSALS):
             code = (str(decision.code), decision.enhanced or "-")
             if code not in self.replies and len(self.replies) >= MAX_REPLY_CODES:
                 code = OTHER
@@ -48,5 +57,5 @@ class Durations:
 
     def took(self, seconds: float, times: int = 1) -> None:
         """So many answers took so long."""
-        self.classes[bisect_left(CLASSES, seconds)] += times
+        self.classes[0 if seconds <= AT_ONCE else bisect_left(CLASSES, seconds)] += times
         self.seconds += seconds * times

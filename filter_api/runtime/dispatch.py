@@ -16,14 +16,13 @@ from typing import Final
 from filter_api import facts
 from filter_api.bounds import CHAIN_COMMAND_SECONDS, CHAIN_MESSAGE_SECONDS
 from filter_api.context import Context
-from filter_api.control.document import CLASSES
 from filter_api.decision import NO_FACTS, Disconnect, Proceed, Reject
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
 from filter_api.runtime.asking import Asking, Calls, Question, tell_slow_read
-from filter_api.runtime.counters import Durations
+from filter_api.runtime.counters import AT_ONCE, Durations
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.examining import Examining
 from filter_api.runtime.guard import Guarded
@@ -38,9 +37,6 @@ from filter_api.runtime.refusals import NO_SPACE, Failed
 from filter_api.runtime.sessions import Sessions
 from filter_api.runtime.stall import STALL, commands_in
 from filter_api.session import Session
-
-#: Seconds: what a read answers in less is counted as answered at once.
-AT_ONCE: Final = CLASSES[0]
 
 _COMMIT: Final = b"commit"
 _PROCEED: Final = Proceed()

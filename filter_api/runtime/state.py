@@ -131,6 +131,8 @@ def _answers(classes: Sequence[int], seconds: float) -> Answers:
 def _member(dispatcher: Dispatcher, member: Guarded, program: str) -> Member:
     counts = member.counts
     decisions = dict(counts.decisions)
+    if counts.passed:
+        decisions["message", "proceed"] = counts.passed
     for phase, calls in dispatcher.calls.items():
         if calls.plain and member in calls.members:
             key = (phase.decode("ascii"), "proceed")

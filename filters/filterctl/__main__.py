@@ -34,12 +34,20 @@ VERBS = {
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ..."),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
     "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ..."),
+    "log": Verb("filterctl.live.commands", "log", "verbose | brief [filter ...]"),
+    "metrics": Verb("filterctl.live.commands", "metrics", "[filter ...]"),
+    "monitor": Verb("filterctl.live.monitor", "run", "[-j] [-i seconds] [-n count] [filter ...]"),
     "quarantine": Verb(
         "filterctl.mail.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."
     ),
+    "ready": Verb("filterctl.live.ready", "run", "[-jNR] [-t milliseconds] [filter ...]"),
     "record": Verb("filterctl.recording.capture", "run", "[-k files] [-s bytes] file -- command [argument ...]"),
+    "reload": Verb("filterctl.live.commands", "reload", "[-j] [filter ...]"),
     "replay": Verb("filterctl.replaying.replay", "run", "[-v] [-t seconds] transcript -- command [argument ...]"),
     "report": Verb("filterctl.mail.report", "run", "decisions | messages ... [-s since] [-u until] [maillog ...]"),
+    "stats": Verb("filterctl.live.stats", "run", "[-j] [filter ...]"),
+    "status": Verb("filterctl.live.status", "run", "[-j] [filter ...]"),
+    "trace": Verb("filterctl.live.trace", "run", "[-1j] session [filter ...]"),
     "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]"),
 }
 
