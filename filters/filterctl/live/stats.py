@@ -30,7 +30,9 @@ def run(arguments: list[str]) -> int:
     if "-j" in options:
         print(json.dumps(tables, indent=2))
     else:
-        lines = [f"{name_of(path)}.{key}={value:g}" for path, table in tables.items() for key, value in table.items()]
+        lines = [
+            f"{name_of(path)}.{key}={value:.12g}" for path, table in tables.items() for key, value in table.items()
+        ]
         print("\n".join(lines))
     return 1 if failed else 0
 
