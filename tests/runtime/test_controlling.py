@@ -215,14 +215,19 @@ def test_reload_reloads_the_members_and_looks_at_every_file(tmp_path: Path) -> N
     table = tmp_path / "table"
     table.write_text("good\n")
 
-    file = ReloadingFile(str(table), list)
+    files = [ReloadingFile(str(table), list), ReloadingFile(str(table), list)]
     with Player({"a": Plain(), "b": Plain()}) as smtpd:
         control = made(smtpd)
         table.unlink()
         told = {each["path"]: each for each in json.loads(answered(control, "/reload", "POST").body)["files"]}
         assert told[str(table)]["error"] == f"{table}: No such file or directory"
         assert [member.filter.reloads for member in smtpd.members] == [1, 1]  # type: ignore[attr-defined]
-    assert file.current() is not None
+        table.write_text("better\n")
+        (again,) = [
+            each for each in json.loads(answered(control, "/reload", "POST").body)["files"] if each["size"] == 7
+        ]
+        assert (again["path"], again["error"]) == (str(table), "")
+    assert len(files) == 2
 
 
 def test_daemons_and_queues_are_told_of_once_by_name() -> None:
@@ -305,13 +310,15 @@ def test_an_error_of_our_own_ends_the_socket_and_not_the_filter(path: str, monke
         assert smtpd.connect().mail_from("").ok
 
 
-def test_a_second_filter_of_the_same_program_takes_the_next_name(path: str) -> None:
-    with socket.socket(socket.AF_UNIX) as other, Player(Plain()) as smtpd:
-        other.bind(path)
-        other.listen(1)
-        places = [path, path.replace("f.sock", "f.2.sock")]
+def test_a_second_filter_of_the_same_program_takes_the_next_name_that_is_free(path: str) -> None:
+    places = [path, path.replace("f.sock", "f.2.sock")]
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second, Player(Plain()) as smtpd:
+        for other, place in zip((first, second), places, strict=True):
+            other.bind(place)
+            other.listen(1)
         control = Control(smtpd.dispatcher, places, "filter-plain", [], unwritten=lambda: 0)
-
+        smtpd.loop.call_later(5, second.close)
         listener = smtpd.loop.run_until_complete(control._listen())
         assert listener.path == places[1]
+        assert len([line for line in smtpd.log if "another process listens there" in line]) == 1
         listener.close()
