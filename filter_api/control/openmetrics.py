@@ -26,7 +26,7 @@ class Sample(NamedTuple):
 
 
 class Family(NamedTuple):
-    """Samples of one name. kind: ``counter``, ``gauge``, ``histogram`` or ``info``."""
+    """Samples of one name. kind: ``counter``, ``gauge`` or ``histogram``, which older readers know as well."""
 
     name: str
     kind: str
@@ -52,7 +52,7 @@ def families_of(status: Status) -> list[Family]:
 
     about = {"program": status["program"], "version": status["version"], "confinement": status["confinement"]}
     return [
-        Family("filter", "info", "The process.", [Sample("_info", {**process, **about}, 1)]),
+        Family("filter_info", "gauge", "The process.", [Sample("", {**process, **about}, 1)]),
         one("filter_ready", "gauge", "Whether everything it needs is open.", status["ready"]),
         one("filter_start_time_seconds", "gauge", "When it started, in seconds since 1970.", status["started"]),
         one("filter_cpu_seconds", "counter", "Processor time it used.", status["cpu_seconds"]),

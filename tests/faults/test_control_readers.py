@@ -129,7 +129,7 @@ def test_whatever_is_asked_the_answer_repeats_nothing_and_mail_is_judged_as_befo
 @pytest.mark.timed
 def test_a_scrape_of_a_busy_filter_takes_less_than_5_ms_of_processor_time() -> None:
     """With a thousand sessions, nine filters and all the codes that are told apart; and it has 64 KB at most."""
-    with Player({f"member-{number}": Judging() for number in range(9)}) as smtpd:
+    with Player({f"member-{number}": Judging() for number in range(9)}, observe=True) as smtpd:
         for number in range(1000):
             smtpd.connect().mail_from(b"%d@example.net" % number)
         control = Control(smtpd.dispatcher, [], "filter-chain", [], unwritten=lambda: 0)
