@@ -45,11 +45,16 @@ class Taken(Exception):
 
 
 def parse_path(value: str) -> str:
-    """The value of -C. Raises UsageError, and ConfigError for a place where no socket can be made."""
-    if value == NONE:
-        return value
-    if not value.startswith("/") or "\0" in value:
+    """The value of -C. Raises UsageError."""
+    if value != NONE and (not value.startswith("/") or "\0" in value):
         raise UsageError(f"-C takes the absolute path of a socket, or none, not '{printable(value, 40)}'")
+    return value
+
+
+def check_place(value: str | None) -> None:
+    """Whether this process can make a socket where -C says. Raises ConfigError with the remedy."""
+    if value is None or value == NONE:
+        return
     shown = printable(value)
     if len(os.fsencode(value)) > MAX_PATH:
         raise ConfigError(f"-C {shown}: a socket's path has {MAX_PATH} bytes at most: choose a shorter one")
@@ -60,7 +65,6 @@ def parse_path(value: str) -> str:
         raise ConfigError(f"-C {shown}: {printable(directory)} cannot be written to: give it to the filter's user")
     if _is_there(value) and not stat.S_ISSOCK(os.lstat(value).st_mode):
         raise ConfigError(f"-C {shown}: there is something that is no socket: remove it, or choose another path")
-    return value
 
 
 def candidates(given: str | None, program: str, places: Sequence[str] = PLACES) -> list[str]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from filter_api.context import Context
-from filter_api.control.place import candidates
+from filter_api.control.place import candidates, check_place
 from filter_api.errors import ConfigError, UsageError
 from filter_api.filter import Filter
 from filter_api.log import Logger, Sink
@@ -69,6 +69,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
         made.options.given = tuple(words)
+        check_place(made.options.control)
     except VersionWanted:
         print(f"{program} {VERSION}")
         sys.exit(0)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from filter_api.control.place import MAX_PATH, Taken, candidates, found, listen, own_directory, parse_path
+from filter_api.control.place import MAX_PATH, Taken, candidates, check_place, found, listen, own_directory, parse_path
 from filter_api.errors import ConfigError, UsageError
 
 
@@ -57,17 +57,20 @@ def test_places_where_no_socket_can_be_made_are_refused_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match=r"there is no directory .*: make it for the filter's user"):
-        parse_path(f"{tmp_path}/absent/x.sock")
+        check_place(f"{tmp_path}/absent/x.sock")
     with pytest.raises(ConfigError, match=f"{MAX_PATH} bytes at most: choose a shorter one"):
-        parse_path("/" + "x" * MAX_PATH)
+        check_place("/" + "x" * MAX_PATH)
     (tmp_path / "file").write_text("precious")
     if len(str(tmp_path)) + 5 <= MAX_PATH:
         with pytest.raises(ConfigError, match="something that is no socket: remove it"):
-            parse_path(f"{tmp_path}/file")
+            check_place(f"{tmp_path}/file")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(ConfigError, match="cannot be written to: give it to the filter's user"):
-        parse_path("/tmp/x.sock")
+        check_place("/tmp/x.sock")
+    check_place("none")
+    check_place(None)
     assert parse_path("none") == "none"
+    assert parse_path("/absent/x.sock") == "/absent/x.sock"
 
 
 def test_a_socket_has_mode_0660_whatever_the_umask_and_goes_when_it_is_closed(short: Path) -> None:
