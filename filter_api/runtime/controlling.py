@@ -19,7 +19,6 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
 from typing import Final
 
 from filter_api import in_use
@@ -27,11 +26,12 @@ from filter_api.bounds import MAX_TRACED, MAX_TRACED_LINES, TRACED_SECONDS
 from filter_api.control.document import Status
 from filter_api.control.http import JSON, OPENMETRICS, Request, Response, problem
 from filter_api.control.openmetrics import exposition
-from filter_api.control.place import Listener, Taken, listen
+from filter_api.control.place import SUFFIX, Listener, Taken, listen
 from filter_api.control.server import Server
 from filter_api.runtime import state
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.state import Process
+from filter_api.text.escape import printable
 
 _AGAIN: Final = 2.0
 """Seconds until a place is tried again where another process listens: one that ends gives it up."""
@@ -85,9 +85,8 @@ class Control:
         self.ready = False
 
     def begin(self) -> None:
-        """Serve from now on, in a task. Never raises."""
-        if self._places:
-            self._serving = asyncio.get_running_loop().create_task(self._serve())
+        """Serve from now on, in a task."""
+        self._serving = asyncio.get_running_loop().create_task(self._serve())
 
     def close(self) -> None:
         """Take the socket away. Never raises."""
@@ -99,8 +98,9 @@ class Control:
     async def _serve(self) -> None:
         try:
             self._listener = await self._listen()
-            path = PurePath(self._listener.path)
-            self._process = self._process._replace(name=f"{path.parent.name}/{path.stem}")
+            directory, name = os.path.split(self._listener.path)
+            name = f"{os.path.basename(directory)}/{name.removesuffix(SUFFIX)}"
+            self._process = self._process._replace(name=printable(name))
             await Server(self.answer, self._failed).serve(self._listener.socket)
         except OSError as error:
             self._log.warning(None, "control", path=self._places[0], error=error.strerror)

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from filter_api.context import Context
@@ -147,8 +148,9 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
     _handle_signals(loop, members, ended, terminated)
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
-    controls: list[Control] = []
-    starting = loop.create_task(_start(members, dispatcher, lambda: _control(dispatcher, connection, chain), controls))
+    controls: list[Control] = []  # one or none, as soon as it is loaded
+    load = partial(_load_control, dispatcher, connection, chain, controls)
+    starting = loop.create_task(_start(members, dispatcher, load, controls))
     await ended.wait()
     starting.cancel()
     for control in controls:
@@ -164,26 +166,33 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
 
 
 async def _start(
-    members: Sequence[Guarded], dispatcher: Dispatcher, control_of: Callable[[], Control], controls: list[Control]
+    members: Sequence[Guarded], dispatcher: Dispatcher, load: Callable[[], None], controls: Sequence[Control]
 ) -> None:
-    """Once smtpd knows what the members want. control_of: makes the control socket, whose modules are loaded late."""
+    """Once smtpd knows what the members want. load: fills `controls`; what it needs is imported then."""
     await dispatcher.registered_event.wait()
-    for member in members:
-        await asyncio.to_thread(member.preload)
-    control = await asyncio.to_thread(control_of)
-    controls.append(control)
-    control.begin()
+    await asyncio.to_thread(_preload, members, load)
+    for control in controls:
+        control.begin()
     await asyncio.gather(*(member.start() for member in members))
-    control.ready = True
+    for control in controls:
+        control.ready = True
 
 
-def _control(dispatcher: Dispatcher, connection: Wire, chain: Chain) -> Control:
-    """The control socket of the process."""
-    from filter_api.runtime.controlling import Control
+def _preload(members: Sequence[Guarded], load: Callable[[], None]) -> None:
+    """Import what is used later; one thread does all of it, before somebody uses it."""
+    load()
+    for member in members:
+        member.preload()
 
+
+def _load_control(dispatcher: Dispatcher, connection: Wire, chain: Chain, controls: list[Control]) -> None:
+    """The control socket of the process, where there is a place for one."""
     places = candidates(chain.options.control, chain.program)
-    words = chain.options.given
-    return Control(dispatcher, places, chain.program, words, unwritten=lambda: connection.unwritten)
+    if places:
+        from filter_api.runtime.controlling import Control
+
+        words = chain.options.given
+        controls.append(Control(dispatcher, places, chain.program, words, unwritten=lambda: connection.unwritten))
 
 
 def _tell(context: Context, about: Mapping[str, Any]) -> None:

@@ -57,6 +57,8 @@ def test_the_watch_sees_an_import(newest: str) -> None:
             "/opt/opensmtpd-filters/filters/filter_late/__main__.py",
             "from filter_api import Filter, Proceed, main\n"
             "class Late(Filter):\n"
+            "    async def started(self):\n"
+            "        self.log.info(None, 'awake')\n"
             "    def on_mail_from(self, session, sender):\n"
             "        import wave\n"
             "        return Proceed()\n"
@@ -67,6 +69,7 @@ def test_the_watch_sees_an_import(newest: str) -> None:
             'filter "late" proc-exec "watched filter-late"\nlisten on 203.0.113.25 filter "late"\n'
             'action "a" maildir\nmatch from any for domain "example.org" action "a"\n'
         )
+        chain.smtpd.wait_log("awake")  # a mail that comes before is served while modules are still being loaded
         assert chain.offer(at.GOOD, "alice@good.example", BOB, mail("late")).code == 250
         assert "filter-late wave" in chain.late_imports()
 
