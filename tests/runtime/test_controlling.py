@@ -189,6 +189,12 @@ def test_what_does_not_exist_is_404_and_a_wrong_method_405() -> None:
             assert (response.status, response.allowed) == (status, allowed), path
 
 
+def test_a_process_that_ends_before_it_has_a_socket_takes_none_away() -> None:
+    with Player(Plain()) as smtpd:
+        made(smtpd).close()
+        assert smtpd.connect().mail_from("").ok
+
+
 def test_ready_is_503_until_everything_is_open() -> None:
     with Player(Plain()) as smtpd:
         control = made(smtpd)
