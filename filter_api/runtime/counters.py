@@ -11,7 +11,7 @@ from typing import Final
 
 from filter_api.bounds import MAX_REPLY_CODES
 from filter_api.control.document import CLASSES
-from filter_api.decision import Decision, Disconnect, Reject
+from filter_api.decision import Decision, Disconnect, Proceed, Reject
 
 #: Seconds: the lowest class.
 AT_ONCE: Final = CLASSES[0]
@@ -34,8 +34,15 @@ class Counts:
         self.replies: dict[tuple[str, str], int] = {}
         self.failed = self.timed_out = self.exceptions = self.passed = 0
 
+    def examined(self, decision: Decision, *, observe: bool) -> None:
+        """One verdict on a message, most of which pass."""
+        if type(decision) is Proceed:
+            self.passed += 1
+        else:
+            self.decided("message", decision, observe=observe)
+
     def decided(self, phase: str, decision: Decision, *, observe: bool) -> None:
-        """One decision on a command, or on a message."""
+        """One decision on a command."""
         word = decision.word
         key = (phase, word if word == "proceed" or not observe else f"observe-{word}")
         self.decisions[key] = self.decisions.get(key, 0) + 1
@@ -47,7 +54,7 @@ class Counts:
 
 
 class Durations:
-    """How long answers took, in the classes of `CLASSES`. seconds: in all."""
+    """How long answers took, in the classes of `CLASSES`. seconds: in all, without those given at once."""
 
     __slots__ = ("classes", "seconds")
 
@@ -57,5 +64,8 @@ class Durations:
 
     def took(self, seconds: float, times: int = 1) -> None:
         """So many answers took so long."""
-        self.classes[0 if seconds <= AT_ONCE else bisect_left(CLASSES, seconds)] += times
-        self.seconds += seconds * times
+        if seconds <= AT_ONCE:
+            self.classes[0] += times
+        else:
+            self.classes[bisect_left(CLASSES, seconds)] += times
+            self.seconds += seconds * times

@@ -102,10 +102,7 @@ class Examining:
                 if verdict is None:
                     return
                 line, decision = None, verdict.decision
-                if type(decision) is Proceed:
-                    member.counts.passed += 1
-                else:
-                    member.counts.decided("message", decision, observe=member.observe)
+                member.counts.examined(decision, observe=member.observe)
                 if verdict.facts is not NO_FACTS or decision.facts is not NO_FACTS or not isinstance(decision, Proceed):
                     line = member.line_of(held.session, message, verdict, self._watch.last - message.queued_at)
                 given = Verdict() if member.observe else verdict
