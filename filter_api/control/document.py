@@ -6,10 +6,9 @@ sizes are bytes, counts are since the start of the process.
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from typing import TypedDict
 
-#: The upper ends of the classes of `Answers`, in seconds; what took longer than the last is in a class of its own.
-CLASSES: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+from filter_api.control.classes import CLASSES
 
 
 class Decided(TypedDict):

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Final, NamedTuple
 
-from filter_api.control.document import CLASSES, Answers, Status
+from filter_api.control.classes import CLASSES
+from filter_api.control.document import Answers, Status
 
 END: Final = "# EOF\n"
 

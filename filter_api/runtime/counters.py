@@ -10,7 +10,7 @@ from bisect import bisect_left
 from typing import Final
 
 from filter_api.bounds import MAX_REPLY_CODES
-from filter_api.control.document import CLASSES
+from filter_api.control.classes import CLASSES
 from filter_api.decision import Decision, Disconnect, Proceed, Reject
 
 #: Seconds: the lowest class.

@@ -7,7 +7,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.control.document import CLASSES, Answers, Status, quantile
+from filter_api.control.classes import CLASSES
+from filter_api.control.document import Answers, Status, quantile
 from filter_api.control.openmetrics import exposition
 from tests.support.metrics import samples
 

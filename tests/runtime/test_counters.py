@@ -6,7 +6,8 @@ import asyncio
 
 from filter_api import CannotCheck, Decision, Disconnect, Filter, Junk, Message, Proceed, Reject, Session, Verdict
 from filter_api.bounds import MAX_REPLY_CODES
-from filter_api.control.document import CLASSES, Status
+from filter_api.control.classes import CLASSES
+from filter_api.control.document import Status
 from filter_api.runtime.controlling import Control
 from filter_api.runtime.counters import Counts, Durations
 from filter_api.testing import Player
