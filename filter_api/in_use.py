@@ -10,50 +10,53 @@ Nothing in here is ever read by a filter that decides.
 from __future__ import annotations
 
 import threading
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 
-class FileState(NamedTuple):
+class FileState:
     """A file as it is in use. size: bytes. modified: seconds since 1970, 0 where there never was a good version.
 
     error: why a newer version is not in use, or why there is none; empty if all is well.
     """
 
-    path: str
-    size: int
-    modified: float
-    error: str
+    __slots__ = ("error", "modified", "path", "size")
+
+    def __init__(self, path: str, size: int, modified: float, error: str) -> None:
+        self.path = path
+        self.size = size
+        self.modified = modified
+        self.error = error
 
 
-class Followed(Protocol):
-    """A file that is read again when it changes."""
+if TYPE_CHECKING:  # three protocols take longer to make than all else of a small module
 
-    @property
-    def state(self) -> FileState: ...
+    class Followed(Protocol):
+        """A file that is read again when it changes."""
 
-    def look(self) -> None: ...
+        @property
+        def state(self) -> FileState: ...
 
+        def look(self) -> None: ...
 
-class Guard(Protocol):
-    """Whether a daemon is held to be down."""
+    class Guard(Protocol):
+        """Whether a daemon is held to be down."""
 
-    name: str
+        name: str
 
-    @property
-    def is_open(self) -> bool: ...
+        @property
+        def is_open(self) -> bool: ...
 
+    class Queue(Protocol):
+        """Questions to daemons: how many wait for their turn, and how many are being asked."""
 
-class Queue(Protocol):
-    """Questions to daemons: how many wait for their turn, and how many are being asked."""
+        name: str
 
-    name: str
+        @property
+        def waiting(self) -> int: ...
 
-    @property
-    def waiting(self) -> int: ...
-
-    @property
-    def asking(self) -> int: ...
+        @property
+        def asking(self) -> int: ...
 
 
 Kind = TypeVar("Kind")
