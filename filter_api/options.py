@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from filter_api.control.place import parse_path
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filter_api.files.networks import Networks
@@ -55,6 +56,7 @@ def help_text(usage: str, options: str) -> str:
 
 #: What every filter takes, as -h shows it.
 COMMON_OPTIONS: Final = """\
+-C path        control socket, or none (default in /var/run/opensmtpd-filters)
 -F policy      what is done if a check fails: accept, tempfail or reject
 -L             log to syslog
 -N networks    networks that are ours, or a file of them (default 127.0.0.0/8,::1)
@@ -69,7 +71,7 @@ COMMON_OPTIONS: Final = """\
 COMMON_LETTERS: Final = letters_of(COMMON_OPTIONS)
 
 #: How they are shown in a usage line.
-COMMON_USAGE: Final = "[-LnvV] [-F policy] [-N networks] [-T seconds] [-W file]"
+COMMON_USAGE: Final = "[-LnvV] [-C path] [-F policy] [-N networks] [-T seconds] [-W file]"
 
 #: Ours when there is no -N; the unix socket and authenticated sessions always are.
 LOOPBACK: Final = "127.0.0.0/8,::1"
@@ -83,12 +85,17 @@ class VersionWanted(Exception):
 
 
 class CommonOptions:
-    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -L syslog, -v verbose."""
+    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -C control socket, -L syslog, -v verbose.
 
-    __slots__ = ("exempt", "failure", "observe", "ours", "syslog", "timeout", "verbose")
+    given: the words they were read from, the filter's own among them.
+    """
+
+    __slots__ = ("control", "exempt", "failure", "given", "observe", "ours", "syslog", "timeout", "verbose")
 
     def __init__(self) -> None:
         self.observe = False
+        self.control: str | None = None
+        self.given: tuple[str, ...] = ()
         self.failure: Failure | None = None
         self.timeout: float | None = None
         self.ours = Networks(LOOPBACK)
@@ -120,6 +127,7 @@ def parse_options(
         raise ValueError(f"-{min(taken)} is a common option, which every filter has: choose another letter")
     own: list[tuple[str, str]] = []
     common = CommonOptions()
+    common.given = tuple(arguments)
     exempt = [value for option, value in options if option == "-W"]
     if exempt:
         from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
@@ -173,6 +181,8 @@ def _set(common: CommonOptions, option: str, value: str) -> None:
             common.ours = Networks(value)
         except ConfigError as error:
             raise ConfigError(f"-N: {error}") from None
+    elif option == "-C":
+        common.control = parse_path(value)
     elif option == "-L":
         common.syslog = True
     elif option == "-v":

@@ -127,10 +127,13 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
     [
         ("check", []),
         ("doctor", []),
+        ("monitor", []),
+        ("ready", []),
         ("record", []),
         ("replay", []),
         ("report", ["messages"]),
         ("report", ["decisions"]),
+        ("trace", []),
         ("why", []),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

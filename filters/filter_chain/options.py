@@ -10,6 +10,7 @@ from filter_api.options import CommonOptions, letters_of, parse_options, split_o
 from filter_chain.entries import Entry, of_command_line, of_file
 
 OPTIONS = """\
+-C path        control socket, or none (default in /var/run/opensmtpd-filters)
 -f file        read the members from this file
 -L             log to syslog
 -N networks    networks that are ours, for all members (default 127.0.0.0/8,::1)
@@ -20,7 +21,7 @@ OPTIONS = """\
 -W file        who is exempt from all members
 """
 LETTERS = letters_of(OPTIONS)
-USAGE = "filter-chain [-LnpvV] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
+USAGE = "filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Options:
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line and the file it names. Raises UsageError, ConfigError and VersionWanted."""
     options, rest = split_options(LETTERS, arguments)
-    _, common = parse_options("", _words(options, "-L", "-n", "-N", "-v", "-V", "-W"))
+    _, common = parse_options("", _words(options, "-C", "-L", "-n", "-N", "-v", "-V", "-W"))
     values = dict(options)
     if "-f" in values and rest:
         raise UsageError(f"the members are in the file of -f or on the command line, not in both: {rest[0]}")

@@ -50,17 +50,34 @@ VERBS = {
         "the memory of filter-greylist",
     ),
     "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ...", "the lists of filter-lists"),
+    "log": Verb("filterctl.live.commands", "log", "verbose | brief [filter ...]", "how much running filters log"),
+    "metrics": Verb("filterctl.live.commands", "metrics", "[filter ...]", "counters for Prometheus, as OpenMetrics"),
+    "monitor": Verb(
+        "filterctl.live.monitor",
+        "run",
+        "[-j] [-i seconds] [-n count] [filter ...]",
+        "what running filters do, a line at a time",
+    ),
     "quarantine": Verb(
         "filterctl.mail.quarantine",
         "run",
         "[-q directory] list | show | release | delete | digest | expire ...",
         "messages that were refused and kept",
     ),
+    "ready": Verb(
+        "filterctl.live.ready",
+        "run",
+        "[-jNR] [-t milliseconds] [filter ...]",
+        "whether filters answer, for a monitoring system",
+    ),
     "record": Verb(
         "filterctl.recording.capture",
         "run",
         "[-k files] [-s bytes] file -- command [argument ...]",
         "write what a filter and smtpd say to each other",
+    ),
+    "reload": Verb(
+        "filterctl.live.commands", "reload", "[-j] [filter ...]", "have running filters look at their files"
     ),
     "replay": Verb(
         "filterctl.replaying.replay",
@@ -73,6 +90,11 @@ VERBS = {
         "run",
         "decisions | messages ... [-s since] [-u until] [maillog ...]",
         "what was refused, and what was found",
+    ),
+    "stats": Verb("filterctl.live.stats", "run", "[-j] [filter ...]", "counters of running filters"),
+    "status": Verb("filterctl.live.status", "run", "[-j] [filter ...]", "what running filters have in use"),
+    "trace": Verb(
+        "filterctl.live.trace", "run", "[-1j] session [filter ...]", "what a filter hears and says in one session"
     ),
     "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]", "the story of each mail"),
 }
