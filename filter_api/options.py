@@ -56,7 +56,7 @@ def help_text(usage: str, options: str) -> str:
 
 #: What every filter takes, as -h shows it.
 COMMON_OPTIONS: Final = """\
--C path        control socket, or none (default in /var/run/opensmtpd-filters)
+-C path        control socket, or none for none at all
 -F policy      what is done if a check fails: accept, tempfail or reject
 -L             log to syslog
 -N networks    networks that are ours, or a file of them (default 127.0.0.0/8,::1)

@@ -10,7 +10,7 @@ from filter_api.options import CommonOptions, letters_of, parse_options, split_o
 from filter_chain.entries import Entry, of_command_line, of_file
 
 OPTIONS = """\
--C path        control socket, or none (default in /var/run/opensmtpd-filters)
+-C path        control socket, or none for none at all
 -f file        read the members from this file
 -L             log to syslog
 -N networks    networks that are ours, for all members (default 127.0.0.0/8,::1)
