@@ -77,7 +77,7 @@ def ask_about_ourselves(system: System) -> None:
 
 
 def spoil_the_exemptions(system: System) -> None:
-    system.smtpd.room.write("/etc/mail/exempt", "192.0.2.10\n192.0.2.11\nhost:mx1.\n")
+    system.smtpd.room.write("/etc/mail/exempt", "192.0.2.10\n192.0.2.11\nhost:192.0.2.9\n")
 
 
 def take_keys_away(system: System) -> None:
