@@ -10,6 +10,7 @@ UNRUN: Final[dict[str, str]] = {
     r"make install\b": "tests/test_install.py installs; its variables are looked up",
     r"pip install\b": "it would fetch from the network: the name of the project is compared, and that of its extras",
     r"(?:[A-Z_]+=\S+ )?\.venv/bin/(?:pytest|python)\b": "it is what runs these tests: what it names is looked up",
+    r"filterctl (?:monitor|trace)\b": "it runs until it is stopped: its verb is looked up",
     r"useradd .*-L daemon": "OpenBSD's useradd(8), whose letters are compared",
 }
 """How a command begins (a pattern): why."""

@@ -76,6 +76,10 @@ def ask_about_ourselves(system: System) -> None:
     system.smtpd.dns.zone = {**system.smtpd.dns.zone, "192.0.2.1": "host-1.example.net"}
 
 
+def spoil_the_exemptions(system: System) -> None:
+    system.smtpd.room.write("/etc/mail/exempt", "192.0.2.10\n192.0.2.11\nhost:192.0.2.9\n")
+
+
 def take_keys_away(system: System) -> None:
     run(system.smtpd, "rm", "-f", "/etc/mail/dkim/example.org.rsa", f"{HOME}/ed.key")
 
@@ -147,6 +151,7 @@ PREPARED: Final[dict[str, Callable[[System], None]]] = {
     "useradd -r": forget_user,
     "filterctl check": mark_by_rdns,
     "filterctl doctor": miss_clamd,
+    "filterctl reload": spoil_the_exemptions,
     "filterctl dkim keygen": take_keys_away,
     "filterctl dkim check": publish_another_key,
     "filterctl dkim verify": sign_twice,
