@@ -81,8 +81,9 @@ def main(
     program = os.path.basename(sys.argv[0]) or "filter"
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
-        made.options.given = tuple(words)
-        check_place(made.options.control)
+        if isinstance(made, Filter | Chain):
+            made.options.given = tuple(words)
+            check_place(made.options.control)
     except VersionWanted:
         print(f"{program} {VERSION}")
         sys.exit(0)
