@@ -69,6 +69,7 @@ PROGRAMS: Final = frozenset(
         "crontab",
         "curl",
         "echo",
+        "eval",
         "filterctl",
         "grep",
         "install",
@@ -137,7 +138,7 @@ def shown(text: str) -> str:
 def is_command(line: str) -> bool:
     """Whether a line is a command, with or without a prompt."""
     word = line.removeprefix("# ").removeprefix("$ ").split(" ")[0].strip()
-    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-"))
+    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-")) or bool(re.match(r"[a-z]+=", word))
 
 
 class Command(NamedTuple):
