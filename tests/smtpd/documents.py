@@ -189,8 +189,10 @@ class System:
         return self.stage.smtpd
 
     def reset(self) -> None:
-        """Files that commands may change are again what they were, and so is the DNS."""
-        run(self.smtpd, "sh", "-c", f"cd / && rm -rf {CHANGED} && tar -xpf {KEPT}")
+        """Files that commands may change are again what they were, and so is the DNS. Directories stay the same ones: a
+        confined filter is held to those it has seen.
+        """
+        run(self.smtpd, "sh", "-c", f"cd / && find {CHANGED} ! -type d -delete 2>/dev/null; tar -xpf {KEPT}")
         for name, user in STORES.items():
             run(self.smtpd, "chown", "-R", user, name)
         self.smtpd.dns.zone = dict(self.zone)

@@ -16,7 +16,7 @@ from tests.smtpd.documents_prepared import prepare
 from tools.private_smtpd import wait_until
 
 _QUESTION: Final = re.compile(
-    r"filterctl (?:explain|(?:greylist|auth|dnsbl) explain|dkim (?:verify|check)|doctor|check|reload|status)\b"
+    r"filterctl (?:explain|(?:greylist|auth|dnsbl) explain|dkim (?:verify|check|rotate)|doctor|check|reload|status)\b"
 )
 """What answers by its exit status: 1 is a no, and the output says why."""
 _COMPLAINT: Final = re.compile(
