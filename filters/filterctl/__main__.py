@@ -33,6 +33,11 @@ VERBS = {
     "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [-n server] [smtpd.conf]"),
     "explain": Verb("filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ..."),
     "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
+    "init": Verb(
+        "filterctl.setup.init",
+        "run",
+        "[-ny] [-c smtpd.conf] [-d domain] [-f store] [-H host] [-k selector] [-N networks] [-s scanners]",
+    ),
     "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ..."),
     "quarantine": Verb(
         "filterctl.mail.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."
