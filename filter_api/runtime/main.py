@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 from filter_api.context import Context
 from filter_api.errors import ConfigError, UsageError
 from filter_api.filter import Filter
+from filter_api.libraries import missing
 from filter_api.log import Logger, Sink
 from filter_api.options import COMMON_USAGE, CommonOptions, VersionWanted, parse_options
 from filter_api.runtime.dispatch import Dispatcher
@@ -62,6 +63,7 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
+    require_libraries()
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
     except VersionWanted:
@@ -72,6 +74,12 @@ def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[s
     except ConfigError as error:
         _refuse(f"{program}: {error}")
     serve(Chain({"": made}, made.name, made.options) if isinstance(made, Filter) else made)
+
+
+def require_libraries() -> None:
+    """End the process with a message where a library is missing; for programs that import one at their start."""
+    if lacking := missing():
+        _refuse(f"{os.path.basename(sys.argv[0]) or 'filter'}: {lacking}")
 
 
 def _refuse(*lines: str) -> NoReturn:

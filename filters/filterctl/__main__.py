@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, UsageError, reason
+from filter_api.libraries import LIBRARIES, missing
 from filter_api.text.escape import printable
 
 
@@ -60,6 +61,10 @@ def main(arguments: list[str]) -> int:
         return 1
     try:
         return load(verb.module, verb.function)(arguments[1:])
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in LIBRARIES:
+            raise
+        complain(missing())
     except UsageError as error:
         if str(error):
             complain(f"{name}: {error}")
