@@ -190,7 +190,7 @@ def _files(wanted: Wanted, path: str) -> list[tuple[Placed, str]]:
 def _steps(wanted: Wanted, place: system.Layout, files: Sequence[tuple[Placed, str]]) -> Iterator[Step]:
     yield from steps.user(USER)
     yield from steps.directory(wanted.mail, 0o755)
-    yield from steps.directory(f"{wanted.mail}/dkim", 0o750, "root", USER)
+    yield from steps.directory(f"{wanted.mail}/dkim", 0o711)  # each key is its owner's alone
     yield from steps.directory(place.state, 0o700, USER)
     for domain in wanted.domains:
         if not os.path.lexists(wanted.key(domain)):

@@ -47,7 +47,7 @@ def user(name: str) -> Iterator[Step]:
     yield Step(f"user {name}: {' && '.join(' '.join(words) for words in commands)}", lambda: _run(commands))
 
 
-def directory(path: str, mode: int, owner: str = "root", group: str = "") -> Iterator[Step]:
+def directory(path: str, mode: int, owner: str = "root") -> Iterator[Step]:
     """A directory, if there is none; those above it belong to root."""
     if os.path.isdir(path):
         return
@@ -56,7 +56,7 @@ def directory(path: str, mode: int, owner: str = "root", group: str = "") -> Ite
         with named(path):
             os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
             os.mkdir(path, mode)
-            _own(path, owner, group or owner)
+            _own(path, owner, owner)
             os.chmod(path, mode)
 
     yield Step(f"directory {path}, mode {mode:04o}, owner {owner}", make)
