@@ -33,6 +33,7 @@ from filterctl.programs.command import libexec_directories
 CONFIGURATIONS = (
     "/etc/mail/smtpd.conf",
     "/etc/smtpd.conf",
+    "/etc/smtpd/smtpd.conf",
     "/usr/local/etc/mail/smtpd.conf",
     "/usr/pkg/etc/smtpd/smtpd.conf",
 )

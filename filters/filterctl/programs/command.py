@@ -16,7 +16,9 @@ from filterctl.programs.smtpd import PLACES
 
 LIBEXEC = (
     "/usr/local/libexec/smtpd",  # OpenBSD
-    "/usr/libexec/opensmtpd",  # Debian 12 and later
+    "/usr/libexec/opensmtpd",  # Debian 12 and later, Void
+    "/usr/lib/opensmtpd",  # Alpine
+    "/usr/lib/smtpd/opensmtpd",  # Arch
     "/usr/lib/*/opensmtpd",  # older Debian
     "/usr/local/libexec/opensmtpd",  # FreeBSD and pip installations that follow it
     "/usr/pkg/libexec/opensmtpd",  # NetBSD

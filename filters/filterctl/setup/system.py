@@ -96,8 +96,7 @@ def layout() -> Layout:
         return OPENBSD
     for path in ("/etc/smtpd.conf", "/etc/mail/smtpd.conf", "/etc/smtpd/smtpd.conf"):
         if os.path.exists(path):
-            beside = "/etc/mail/aliases" if path.startswith("/etc/mail/") else ELSEWHERE.aliases
-            return Layout(path, ELSEWHERE.mail, ELSEWHERE.state, beside)
+            return Layout(path, ELSEWHERE.mail, ELSEWHERE.state, f"{os.path.dirname(path)}/aliases")
     return ELSEWHERE
 
 
