@@ -10,6 +10,7 @@ import pytest
 
 from tools.private_smtpd import Smtpd
 from tools.private_smtpd.backends import EICAR, GTUBE, start_clamd, start_spamd
+from tools.private_smtpd.tls import certificate
 
 FILTERCTL = "/usr/libexec/opensmtpd/filterctl"
 #: What Debian's package of smtpd puts there.
@@ -124,3 +125,20 @@ def test_a_second_time_makes_nothing_and_another_domain_stands_beside(server: Se
         "would make file /etc/smtpd.conf.new, as /etc/smtpd.conf is there",
     ]
     assert not server.smtpd.room.path("/etc/smtpd.conf.new").exists()
+
+
+def test_a_certificate_of_the_host_is_used_and_taken_by_smtpd(server: Server) -> None:
+    for path, text in zip(
+        ("/etc/ssl/mail.example.org.crt", "/etc/ssl/private/mail.example.org.key"),
+        certificate("mail.example.org"),
+        strict=True,
+    ):
+        server.smtpd.room.write(path, text, 0o600)
+    secured = [FILTERCTL, "init", "-c", "/etc/secured.conf", "-d", "example.org", "-H", "mail.example.org", "-k", "s1"]
+    code, said = server.smtpd.room.run(secured)
+    assert code == 0, said
+    assert "note: no certificate" not in said
+    assert (
+        'port 587 hostname "mail.example.org" tls-require pki'
+        in server.smtpd.room.path("/etc/secured.conf").read_text()
+    )

@@ -31,6 +31,9 @@ SCANNERS = (CLAMD, SPAMD)
 MAX_NAME = 253
 """Bytes of a domain name, RFC 1035 section 2.3.4."""
 
+WIDEST = {4: 8, 6: 16}
+"""Prefix lengths: 10.0.0.0/8 is a network that somebody has, what is wider is a mistake."""
+
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _SELECTOR = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@,+-]{1,400}")
@@ -111,9 +114,12 @@ def _networks(value: str) -> list[str]:
     found = []
     for each in filter(None, re.split(r"[,\s]+", value)):
         try:
-            found.append(str(ipaddress.ip_network(each, strict=False)))
+            network = ipaddress.ip_network(each, strict=False)
         except ValueError:
             raise UsageError(f"-N takes networks such as 192.0.2.0/24, not {printable(each, 40)}") from None
+        if network.prefixlen < WIDEST[network.version]:
+            raise UsageError(f"-N {network}: mail would be relayed for half the world; name your own networks only")
+        found.append(str(network))
     return found
 
 

@@ -31,6 +31,7 @@ class Terminal(io.StringIO):
         (["-d", "localhost"], "-d takes a name such as example.org"),
         (["-d", "example.org", "-H", "mx_1.example.org"], "-H takes a name"),
         (["-d", "example.org", "-N", "192.0.2.0/99"], "-N takes networks such as 192.0.2.0/24, not 192.0.2.0/99"),
+        (["-d", "example.org", "-N", "10.0.0.0/8,0.0.0.0/0"], "-N 0.0.0.0/0: mail would be relayed for half the world"),
         (["-d", "example.org", "-s", "rspamd"], "-s takes clamav, spamassassin or none, not rspamd"),
         (["-d", "example.org", "-k", "../x"], "-k takes a selector such as 2026"),
         (["-d", "example.org", "-f", "/var/a b"], "blanks and quotes cannot be in it"),
