@@ -32,7 +32,8 @@ mount -t tmpfs tmpfs run
 mkdir share
 mount --bind "$3" share
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
-exec chroot . sh -euc "cd /share/source; $4" 2>&1
+printf '%s' "$4" >run/script # not on a command line: what is looked for among processes would be found there
+exec chroot . sh -eu /run/script 2>&1
 """
 
 Play: TypeAlias = Callable[[str, str], str]
@@ -80,6 +81,7 @@ def play(share: Path, tmp_path: Path) -> Play:
         room = tmp_path / "room"
         room.mkdir()
         unshare = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
-        return run([*unshare, "sh", "-euc", FRESH, "sh", str(room), str(folder), str(share), script], tmp_path)
+        words = ["sh", "-euc", FRESH, "sh", str(room), str(folder), str(share), f"cd /share/source\n{script}"]
+        return run([*unshare, *words], tmp_path, timeout=220)
 
     return played

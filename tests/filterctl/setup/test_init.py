@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from filter_api.errors import UsageError
+from filter_api.errors import ConfigError, UsageError
 from filterctl.setup import init, steps, system, texts
 from filterctl.setup.texts import Wanted
 
@@ -139,3 +139,21 @@ def test_clamds_socket_is_where_its_configuration_says(tmp_path: Path, monkeypat
         monkeypatch.setattr(system, "CLAMD_CONF", (str(tmp_path / "clamd.conf"),))
         assert system.answering(system.CLAMD) == place
         thread.join()
+
+
+def test_a_user_is_made_as_the_system_makes_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "openbsd7")
+    assert system.new_user("_mailfilter") == [
+        ["groupadd", "_mailfilter"],
+        ["useradd", "-g", "_mailfilter", "-L", "daemon", "-d", "/nonexistent", "-s", "/sbin/nologin", "_mailfilter"],
+    ]
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert [words[0] for words in system.new_user("_mailfilter")] == ["addgroup", "adduser"]
+
+
+def test_what_keeps_a_user_from_being_made_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "new_user", lambda _: [["false"]])
+    (step,) = steps.user("_nobody_has_this_name")
+    with pytest.raises(ConfigError, match=r"false: status 1: make the user yourself, then again"):
+        step.do()
