@@ -21,6 +21,7 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.environ.get("
 
 #: An overlay over a kept system, in memory, in namespaces of its own; $1 room, $2 system, $3 share, $4 script.
 FRESH = """
+ip link set lo up
 mount -t tmpfs tmpfs "$1"
 mkdir "$1/upper" "$1/work" "$1/system"
 mount -t overlay overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" "$1/system"

@@ -54,9 +54,27 @@ if make install >/tmp/refused 2>&1; then exit 9; fi
 cat /tmp/refused
 """
 
+#: A mail from this host to one of its users, under an smtpd that runs.
+MAIL = """
+echo nameserver 127.0.0.1 >/etc/resolv.conf
+useradd -m bob
+smtpd -d >/tmp/smtpd.log 2>&1 &
+smtpd=$!
+until grep -q ':0019 .* 0A ' /proc/net/tcp; do kill -0 $smtpd; sleep 0.1; done
+python3 -c 'import smtplib
+text = "From: alice@example.org\\r\\nSubject: hello\\r\\n\\r\\nhello\\r\\n"
+smtplib.SMTP("127.0.0.1", timeout=60).sendmail("alice@example.org", ["bob@example.org"], text)'
+until ls /home/bob/Maildir/new/* 2>/dev/null; do sleep 0.1; done
+grep -ho '^DKIM-Signature:' /home/bob/Maildir/new/*
+grep -ho ' s=s1;' /home/bob/Maildir/new/*
+"""
+
 DEB = f"""
 dpkg -i /share/1.deb
 {SET_UP}
+{MAIL}
+kill $smtpd
+while grep -q '[f]ilter-chain' /proc/[0-9]*/cmdline; do sleep 0.1; done
 stat -c '%n %U %a' /var/lib/opensmtpd-filters/mail /run/opensmtpd-filters/* /var/spool/quarantine
 dpkg -i /share/2.deb >/tmp/upgraded
 if grep running /tmp/upgraded; then exit 9; fi
@@ -109,6 +127,7 @@ def test_make_install(play: Play, suite: str) -> None:
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_debian_package(play: Play, suite: str) -> None:
     said = play(suite, DEB)
+    assert "\nDKIM-Signature:\n s=s1;\n" in said
     assert said.count(": ok: filter mail: /usr/libexec/opensmtpd/filter-chain as _mailfilter registers") == 3
     for line in (
         "/var/lib/opensmtpd-filters/mail _mailfilter 700",
