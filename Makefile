@@ -14,7 +14,8 @@ venv: $(VENV)/.made
 $(VENV)/.made: pyproject.toml
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/daemons packages
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[test,redis]'
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[test,redis]' >$(VENV)/pip.log 2>&1 || \
+	    { cat $(VENV)/pip.log; exit 1; }
 	touch $(VENV)/.made
 
 daemons:
@@ -38,8 +39,8 @@ test: check daemons
 	$(BIN)/pytest
 
 demo: venv
-	tools/daemons packages trixie
-	$(BIN)/python -m demo
+	@tools/daemons packages trixie
+	@$(BIN)/python -m demo
 
 bench: venv daemons
 	tools/daemons bench

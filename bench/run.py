@@ -39,6 +39,7 @@ PARTS = {
     "dyndns": ("Residential clients by name", "dyndns:figures"),
     "lists": ("Lists of addresses", "lists:figures"),
     "dnsbl": ("Lists in the DNS", "dnsbl:figures"),
+    "logs": ("Logs of 200,000 lines", "logs:figures"),
     "clamav": ("filter-clamav", "scanners:clamav"),
     "spamassassin": ("filter-spamassassin", "scanners:spamassassin"),
     "auth": ("filter-auth", "auth:figures"),

@@ -52,6 +52,7 @@ def files() -> dict[str, str | bytes]:
         "/etc/ssl/mx.example.org.crt": pem,
         "/etc/ssl/private/mx.example.org.key": key,
         "/etc/mail/aliases": "root: carol\npostmaster: carol\nabuse: carol\n",
+        "/etc/mail/exempt": "",
         "/etc/mail/common_domains": "large.example\n",
         "/etc/mail/dnsbl": "bl.lists.example*3\nwelcome.lists.example*-2\n",
         "/etc/mail/lists.conf": (EXAMPLES / "lists.conf").read_text(),

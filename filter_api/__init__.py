@@ -34,7 +34,7 @@ from filter_api.filter import Filter
 from filter_api.log import Logger
 from filter_api.message.header import Field, HeaderView
 from filter_api.message.message import Message
-from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_LETTERS, COMMON_OPTIONS, COMMON_USAGE, CommonOptions, parse_options
 from filter_api.runtime.main import main
 from filter_api.server import Server
 from filter_api.session import PerSession, PerTransaction, Session, Transaction
@@ -43,6 +43,7 @@ from filter_api.wanted import Wanted
 
 __all__ = [
     "COMMON_LETTERS",
+    "COMMON_OPTIONS",
     "COMMON_USAGE",
     "VERSION",
     "AddHeader",

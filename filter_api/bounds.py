@@ -342,6 +342,37 @@ LEAST_SECONDS: Final = 1.0
 #: Bytes set aside for when memory runs out: enough to answer and to refuse what is held. Address space only.
 MEMORY_RESERVE: Final = 1_048_576
 
+# --- the control socket -----------------------------------------------------------------------------------------------
+
+#: Connections at a time, each with an answer that is not read yet at most; one more, and the oldest is dropped.
+MAX_CONTROL_READERS: Final = 16
+
+#: Seconds from a connection to the last byte of its answer; filterctl needs a hundredth.
+CONTROL_SECONDS: Final = 5.0
+
+#: Seconds between two connections that are taken: who connects all the time gets a small share of the event loop.
+CONTROL_PAUSE: Final = 0.02
+
+#: Bytes of a request: a web server in between adds some fields.
+MAX_CONTROL_REQUEST: Final = 8_192
+
+#: Bytes of an answer: nine filters with a hundred files have 60 KB of metrics. A longer one is not given.
+MAX_CONTROL_ANSWER: Final = 262_144
+
+#: Bytes of it that are written at a time.
+CONTROL_PIECE: Final = 16_384
+
+#: Files, daemons and queues that a status names, by their names; with more of them the last are left out.
+MAX_CONTROL_NAMES: Final = 200
+
+#: Different reply codes that one filter's are counted by; further ones are counted together. Ours have a dozen.
+MAX_REPLY_CODES: Final = 32
+
+#: Sessions that are traced at a time, the last lines kept of each, and the seconds for which nobody need ask for them.
+MAX_TRACED: Final = 8
+MAX_TRACED_LINES: Final = 200
+TRACED_SECONDS: Final = 60.0
+
 # --- lists that are asked through the DNS ----------------------------------------------------------------------------
 
 #: Lists of one filter: each costs a question a session; postscreen's users have a dozen. More are refused at start.
@@ -355,3 +386,14 @@ MAX_KEY_FILE: Final = 65_536
 
 #: Characters of a list's own text (%T) in a reply; the rest is cut, and of the whole reply as well.
 MAX_LIST_TEXT: Final = 300
+
+#: Messages that a page lists one by one, the newest; of more than that only figures are of use.
+PAGE_MESSAGES: Final = 1_000
+
+# --- filterctl: the quarantine ---------------------------------------------------------------------------------------
+
+#: Messages that a digest lists; a longer one nobody reads, and more are counted.
+DIGEST_LINES: Final = 200
+
+#: Recipients who get a digest in one run: a spammer chooses them, and each costs a mail.
+DIGESTS: Final = 10_000

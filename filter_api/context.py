@@ -23,10 +23,11 @@ Shared = TypeVar("Shared")
 class Context:
     """server: what smtpd says of itself. wall: seconds since 1970. monotonic: seconds of the event loop's clock.
 
-    spool: the account of all messages held. log: that of the filter this context was given to.
+    spool: the account of all messages held. log: that of the filter this context was given to. confined: what holds
+    the process to its needs, a line for a status (`filter_api.confinement`).
     """
 
-    __slots__ = ("_made", "log", "monotonic", "server", "spool", "wall")
+    __slots__ = ("_made", "confined", "log", "monotonic", "server", "spool", "wall")
 
     def __init__(
         self,
@@ -36,18 +37,27 @@ class Context:
         monotonic: Callable[[], float] = time.monotonic,
         server: Server | None = None,
         spool: Spool | None = None,
+        confined: str = "nothing",
     ) -> None:
         self.log = Logger() if log is None else log
         self.wall = wall
         self.monotonic = monotonic
         self.server = Server() if server is None else server
         self.spool = Spool() if spool is None else spool
+        self.confined = confined
         self._made: dict[object, Any] = {}
 
     def named(self, label: str, *, verbose: bool = False) -> Context:
         """The same context for one member of a chain: its log lines carry the label; all else is shared."""
         log = self.log.named(label, verbose=verbose)
-        same = Context(log, wall=self.wall, monotonic=self.monotonic, server=self.server, spool=self.spool)
+        same = Context(
+            log,
+            wall=self.wall,
+            monotonic=self.monotonic,
+            server=self.server,
+            spool=self.spool,
+            confined=self.confined,
+        )
         same._made = self._made
         return same
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from filter_api.text.escape import printable
@@ -14,6 +14,21 @@ from filter_api.text.escape import printable
 
 class UsageError(Exception):
     """The command line is wrong; shown with the usage line on stderr, exit status 1."""
+
+    command = ""
+    """The command of a verb of filterctl(8) that it is about, with what it takes."""
+
+
+class HelpWanted(UsageError):
+    """-h or --help. options: what there is, a line for each letter; commands: what each does, by name.
+
+    A usage error to whoever gives no help.
+    """
+
+    def __init__(self, options: str = "", commands: Mapping[str, str] | None = None) -> None:
+        super().__init__("-h and --help are no options here")
+        self.options = options
+        self.commands = commands or {}
 
 
 class ConfigError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from filter_api import trust
 from filter_api.context import Context
@@ -20,6 +20,20 @@ from filter_api.options import CommonOptions
 from filter_api.server import Server
 from filter_api.session import Session
 from filter_api.wanted import PHASES_OF, REPORT_OF, Wanted, check_hooks
+
+_SETTINGS: Final[dict[str, type | tuple[type, ...]]] = {
+    "default_failure": Failure,
+    "command_deadline": (int, float),
+    "message_deadline": (int, float),
+    "tempfail": Reject,
+    "permfail": Reject,
+    "later": tuple,
+}
+"""Of which type the attributes of a class are that would be looked at when it is too late."""
+
+
+def _named(kind: type | tuple[type, ...]) -> str:
+    return kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind)
 
 
 class Filter:
@@ -62,6 +76,10 @@ class Filter:
         check_hooks(cls, Filter)
         if cls.overrides("on_message") and cls.overrides("on_commit"):
             raise TypeError(f"{cls.__name__} overrides on_message and on_commit; on_message decides at commit")
+        for attribute, kind in _SETTINGS.items():
+            value = getattr(cls, attribute)
+            if not isinstance(value, kind):
+                raise TypeError(f"{cls.__name__}.{attribute} is no {type(value).__name__}, but {_named(kind)}")
 
     def __new__(cls, *_: object, **__: object) -> Self:
         """Each filter has options and a context of its own from the start, whether or not it calls `__init__` here."""

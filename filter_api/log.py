@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from filter_api.bounds import LOG_LINE
 from filter_api.session import Session
@@ -21,6 +21,12 @@ Sink: TypeAlias = Callable[[int, str], None]
 _LABEL: Final = 40  # characters of a label
 
 
+class Trace(Protocol):
+    """Takes the lines of one session."""
+
+    def append(self, line: str, /) -> object: ...
+
+
 def _nowhere(_level: int, _line: str) -> None:
     """The sink of a filter that does not run yet."""
 
@@ -29,23 +35,27 @@ class Logger:
     """Levels are those of `logging`; debug lines are written with option -v only.
 
     label: the name of a member of a chain, which its lines begin with (``rdns: SESSION what …``); empty where there is
-    one filter, whose name smtpd puts there.
+    one filter, whose name smtpd puts there. traced: by session, who gets its lines as well, debug lines among them
+    (`filterctl trace`); shared by the members of a chain.
     """
 
-    __slots__ = ("_head", "sink", "verbose")
+    __slots__ = ("_head", "sink", "traced", "verbose")
 
     def __init__(self, sink: Sink = _nowhere, *, verbose: bool = False, label: str = "") -> None:
+        self.traced: dict[bytes, Trace] = {}
         self.sink = sink
         self.verbose = verbose
         self._head = f"{printable(label, _LABEL)}: " if label else ""
 
     def named(self, label: str, *, verbose: bool = False) -> Logger:
         """The log of one member of a chain, on the same sink. verbose: -v of the member; that of all holds, too."""
-        return Logger(self.sink, verbose=self.verbose or verbose, label=label)
+        same = Logger(self.sink, verbose=self.verbose or verbose, label=label)
+        same.traced = self.traced
+        return same
 
     def debug(self, session: Session | None, what: str, **facts: object) -> None:
         """For whoever looks for a mistake."""
-        if self.verbose:
+        if self.verbose or (session is not None and session.id in self.traced):
             self.line(logging.DEBUG, session, what, facts)
 
     def info(self, session: Session | None, what: str, **facts: object) -> None:
@@ -69,6 +79,8 @@ class Logger:
             pairs = f"unprintable={type(error).__name__}"
         text = f"{head} {pairs}" if pairs else head
         self.sink(level, text[:LOG_LINE])
+        if self.traced and session is not None and session.id in self.traced:
+            self.traced[session.id].append(text[:LOG_LINE])
 
     def failure(self, session: Session | None, what: str, error: BaseException) -> None:
         """Write an exception and its traceback, a line each."""

@@ -1,27 +1,77 @@
 """The options every filter has, read with getopt(3) as OpenBSD's programs do.
 
 A filter with letters of its own calls `parse_options("mp:", arguments)` and gets them back beside `CommonOptions`.
+
+What -h or --help prints is a text with a line for each letter, ``-p phase    where it refuses (default mail-from)``;
+`letters_of` makes getopt's letters of it, so that there is no second list of them.
 """
 
 from __future__ import annotations
 
 import getopt
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from filter_api.control.place import parse_path
 from filter_api.decision import Failure
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filter_api.files.networks import Networks
 from filter_api.text.escape import printable
 
 if TYPE_CHECKING:
     from filter_api.files.exempt import ExemptTable
 
-#: Letters every filter takes, in getopt(3)'s notation.
-COMMON_LETTERS: Final = "nF:T:N:W:LvV"
+_LINE_OF_HELP: Final = re.compile(r"-([A-Za-z0-9])( \S+(?: \S+)*)?  +\S.*")
+
+
+def letters_of(options: str) -> str:
+    """The letters of a text for -h in getopt(3)'s notation; lines that do not begin with a hyphen continue others."""
+    found = map(_LINE_OF_HELP.fullmatch, options.splitlines())
+    return "".join(f"{line[1]}:" if line[2] else line[1] for line in found if line)
+
+
+def usage_lines(usage: str) -> list[str]:
+    """One line for each way to call a program; a line of `usage` that begins with a tab goes on with that before."""
+    ways = usage.replace("\n\t", " ").splitlines()
+    return [f"{'       ' if place else 'usage: '}{' '.join(way.split())}" for place, way in enumerate(ways)]
+
+
+def help_text(usage: str, options: str) -> str:
+    """What -h prints in 79 columns: the usage, and a line for each letter but those "(refused)"."""
+    import textwrap  # for those who ask only
+
+    lines = [
+        line
+        for each in usage_lines(usage)
+        for line in textwrap.wrap(each, 79, subsequent_indent=" " * 11, break_on_hyphens=False)
+    ]
+    lines.append("")
+    parts = [re.split(r"  +", line, maxsplit=1) for line in options.splitlines() if "  (refused" not in line]
+    width = max((len(part[0]) for part in parts), default=0) + 2
+    for name, about in parts:
+        lines += textwrap.wrap(f"  {name:<{width}}{about}", 79, subsequent_indent=" " * (width + 2))
+    return "\n".join(lines) + "\n"
+
+
+#: What every filter takes, as -h shows it.
+COMMON_OPTIONS: Final = """\
+-C path        control socket, or none for none at all
+-F policy      what is done if a check fails: accept, tempfail or reject
+-L             log to syslog
+-N networks    networks that are ours, or a file of them (default 127.0.0.0/8,::1)
+-n             observe: log what would be done, and do nothing
+-T seconds     how long a decision may take
+-V             print the version
+-v             log more
+-W file        who is exempt
+"""
+
+#: Their letters.
+COMMON_LETTERS: Final = letters_of(COMMON_OPTIONS)
 
 #: How they are shown in a usage line.
-COMMON_USAGE: Final = "[-LnvV] [-F policy] [-N networks] [-T seconds] [-W file]"
+COMMON_USAGE: Final = "[-LnvV] [-C path] [-F policy] [-N networks] [-T seconds] [-W file]"
 
 #: Ours when there is no -N; the unix socket and authenticated sessions always are.
 LOOPBACK: Final = "127.0.0.0/8,::1"
@@ -35,12 +85,17 @@ class VersionWanted(Exception):
 
 
 class CommonOptions:
-    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -L syslog, -v verbose."""
+    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -C control socket, -L syslog, -v verbose.
 
-    __slots__ = ("exempt", "failure", "observe", "ours", "syslog", "timeout", "verbose")
+    given: the words they were read from, the filter's own among them.
+    """
+
+    __slots__ = ("control", "exempt", "failure", "given", "observe", "ours", "syslog", "timeout", "verbose")
 
     def __init__(self) -> None:
         self.observe = False
+        self.control: str | None = None
+        self.given: tuple[str, ...] = ()
         self.failure: Failure | None = None
         self.timeout: float | None = None
         self.ours = Networks(LOOPBACK)
@@ -64,15 +119,15 @@ def parse_options(
 
     Raises UsageError, ConfigError for a bad value or file, VersionWanted.
     """
-    try:
-        options, rest = getopt.getopt(list(arguments), own_letters + COMMON_LETTERS)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = split_options(own_letters + COMMON_LETTERS, arguments)
     if rest:
         raise UsageError(f"unexpected argument: {rest[0]}")
     own_set = set(own_letters.replace(":", ""))
+    if taken := own_set & set(COMMON_LETTERS):
+        raise ValueError(f"-{min(taken)} is a common option, which every filter has: choose another letter")
     own: list[tuple[str, str]] = []
     common = CommonOptions()
+    common.given = tuple(arguments)
     exempt = [value for option, value in options if option == "-W"]
     if exempt:
         from filter_api.files.exempt import ExemptTable  # and its patterns, where there is a table only
@@ -86,13 +141,32 @@ def parse_options(
     return own, common
 
 
-def options_of(arguments: Sequence[str], letters: str) -> tuple[dict[str, str], list[str]]:
-    """For a verb of filterctl(8): the options, the last of each letter, and what follows them. Raises UsageError."""
+def split_options(
+    letters: str, arguments: Sequence[str], options: str = "", commands: Mapping[str, str] | None = None
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """getopt(3), which knows --help and -h unless that letter means something else: HelpWanted tells these options.
+
+    commands: what each does, for a verb that has some. Raises UsageError.
+    """
     try:
-        options, rest = getopt.getopt(list(arguments), letters)
+        return getopt.getopt(list(arguments), letters)
     except getopt.GetoptError as error:
+        if error.opt in {"h", "help"} and "requires" not in error.msg:
+            raise HelpWanted(options, commands) from None
+        if error.opt == "V" and "requires" not in error.msg:
+            raise VersionWanted from None
         raise UsageError(str(error)) from None
-    return dict(options), rest
+
+
+def options_of(
+    arguments: Sequence[str], options: str, commands: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """For a verb of filterctl(8): its options, the last of each letter, and what follows them.
+
+    options: as for -h; commands: what each does, where the verb has some. Raises UsageError, HelpWanted, VersionWanted.
+    """
+    found, rest = split_options(letters_of(options), arguments, options, commands)
+    return dict(found), rest
 
 
 def _set(common: CommonOptions, option: str, value: str) -> None:
@@ -107,6 +181,8 @@ def _set(common: CommonOptions, option: str, value: str) -> None:
             common.ours = Networks(value)
         except ConfigError as error:
             raise ConfigError(f"-N: {error}") from None
+    elif option == "-C":
+        common.control = parse_path(value)
     elif option == "-L":
         common.syslog = True
     elif option == "-v":

@@ -215,6 +215,9 @@ class _Attached(Generic[State]):
     __slots__ = ("_make", "_name")
 
     def __init__(self, make: Callable[[], State]) -> None:
+        """make: what makes the value, such as ``list`` or a class. Raises TypeError for a value."""
+        if not callable(make):
+            raise TypeError(f"{type(self).__name__} takes what makes a value, such as list, not {type(make).__name__}")
         self._make = make
         self._name = ""
 

@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "protocol": {"bounds"},
     "text": {"bounds", "protocol", "values"},
     "names": {"bounds", "text"},
-    "values": {"bounds", "protocol", "text", "files", "message"},
+    "control": {"bounds", "text", "values"},
+    "values": {"bounds", "protocol", "text", "files", "message", "control"},
     "files": {"bounds", "text", "values"},
     "message": {"bounds", "protocol", "text", "values"},
     "quarantine": {"bounds", "text", "files", "values"},
@@ -29,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "dkim": {"bounds", "text", "files", "net", "message", "values"},
     "dmarc": {"bounds", "text", "net", "dkim"},
     "bases": {"bounds", "protocol", "text", "names", "files", "message", "quarantine", "net", "values"},
-    "runtime": {"bounds", "protocol", "text", "files", "message", "values"},
+    "runtime": {"bounds", "protocol", "text", "files", "message", "values", "control"},
     "testing": {"bounds", "protocol", "text", "names", "files", "message", "net", "runtime", "values"},
 }
 FORBIDDEN = {"subprocess", "pickle", "shelve", "marshal", "multiprocessing", "pty"}

@@ -67,3 +67,15 @@ def test_a_relative_place_is_refused(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "usr: an absolute path is wanted" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("status", "shown"), [(0, False), (1, True)])
+def test_what_pip_says_is_shown_only_when_it_fails(status: int, shown: bool, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, script in (("python", "exit 0"), ("pip", f"echo WARNING: much ado; exit {status}")):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    words = ["make", "venv", "PYTHON=true", f"VENV={tmp_path}"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ("WARNING: much ado" in done.stdout) is shown
+    assert (done.returncode != 0) is shown

@@ -128,10 +128,13 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
         ("check", []),
         ("doctor", []),
         ("init", []),
+        ("monitor", []),
+        ("ready", []),
         ("record", []),
         ("replay", []),
         ("report", ["messages"]),
         ("report", ["decisions"]),
+        ("trace", []),
         ("why", []),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -168,3 +171,14 @@ def test_every_verb_of_filterctl_has_its_section() -> None:
     for verb in VERBS:
         section = verb_section(verb)
         assert ".Bd -literal" in section or ".Dl " in section, f"{verb}: no example"
+
+
+def test_all_pages_say_the_same_of_host_names_in_files_of_exemptions() -> None:
+    entries = [
+        (path.name, text)
+        for path in PAGES
+        for text in re.findall(r"^\.It Cm host : Ns Ar name\n((?:[^.].*\n)*)", path.read_text(), re.MULTILINE)
+    ]
+    assert len(entries) >= 8
+    told = "the client has this host name, and it is confirmed both ways;\na leading dot stands for every name below"
+    assert [name for name, text in entries if not text.startswith(told)] == []

@@ -11,7 +11,7 @@ import pytest
 from filter_api import Filter, Message, Proceed, Session, Verdict
 from filter_api.bounds import MAX_RECIPIENT_BYTES, MAX_RECIPIENTS, MAX_REPORTED_ADDRESS
 from filter_api.decision import Decision
-from filter_api.session import Transaction
+from filter_api.session import PerSession, PerTransaction, Transaction
 from filter_api.testing import Player, Transcript
 from filter_api.testing.player import Client
 
@@ -258,3 +258,10 @@ def test_recorded_envelopes_are_complete(version: str) -> None:
             assert all(complete and recipients for complete, recipients, *_ in filter_.seen), path
             found += len(filter_.seen)
     assert found > 20
+
+
+@pytest.mark.parametrize("kind", [PerSession, PerTransaction])
+def test_a_value_in_place_of_what_makes_it_is_refused_at_once(kind: type) -> None:
+    """It would be the same one for all, if it did not fail for each mail."""
+    with pytest.raises(TypeError, match=f"{kind.__name__} takes what makes a value, such as list, not dict"):
+        kind({})

@@ -1,4 +1,4 @@
-"""The scenes, one file per group; `ALL` is the order of the table.
+"""The scenes, one file per group; `ALL` is their order.
 
 A scene plays on the server that the ones before it have left, as an operator's server does.
 """
@@ -6,6 +6,7 @@ A scene plays on the server that the ones before it have left, as an operator's 
 from demo.scenes.authors import AUTHORS
 from demo.scenes.clients import CLIENTS
 from demo.scenes.contents import CONTENTS
+from demo.scenes.dying import DYING
 from demo.scenes.greylist import GREYLIST
 from demo.scenes.leaving import LEAVING
 from demo.scenes.one import ONE
@@ -17,6 +18,7 @@ ALL: tuple[tuple[str, tuple[Scene, ...]], ...] = (
     ("Who is known here", GREYLIST),
     ("Who wrote it", AUTHORS),
     ("What is in the mail", CONTENTS),
+    ("A scanner dies", DYING),
     ("What leaves", LEAVING),
     ("All filters in one process", ONE),
     ("One of two mail servers dies", TWO),

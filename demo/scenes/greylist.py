@@ -36,7 +36,7 @@ def trap(stage: Stage) -> Seen:
         zone.SPAMMER,
         helo="mx.spam.example",
         sender="list@spam.example",
-        recipient="noreply@example.org",
+        recipient="never-used@example.org",
         again=False,
     )
 
@@ -49,7 +49,7 @@ def trapped(stage: Stage) -> Seen:
 
 GREYLIST: Final = (
     Scene("new server", zone.SPAMMER, "its first mail", stranger, 451),
-    Scene("server of a pool", zone.POOL[1], "what another address of the pool tried before", pool, 250),
+    Scene("server of a pool", zone.POOL[1], "what another of the pool has tried before", pool, 250),
     Scene("large sender", zone.LARGE, "its first mail", large, 250),
     Scene("list of addresses", zone.SPAMMER, "mail to a trap", trap, 450),
     Scene("list of addresses", zone.SPAMMER, "mail to bob, later", trapped, 450),

@@ -35,8 +35,6 @@ from filter_api.text.sizes import parse_bytes
 if TYPE_CHECKING:
     from filter_api.net.dns import Resolver
 
-SCAN_LETTERS: Final = "a:b:P:q:Q:"
-
 MARGIN: Final = 0.2
 """Seconds before the filter's own deadline at which a scan is given up: what follows needs a moment, too."""
 

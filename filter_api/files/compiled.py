@@ -28,6 +28,7 @@ import time
 import zlib
 from typing import Final
 
+from filter_api import in_use
 from filter_api.bounds import MAX_COMPILED
 from filter_api.errors import ConfigError, named
 from filter_api.files.ranges import WIDTHS, Ranges
@@ -139,15 +140,23 @@ class CompiledFile:
         self._complaint = ""
         self._ranges: Ranges | None = None
         self._next_look = 0.0
-        self._look()
+        self.look()
+        in_use.FILES.add(self)
 
     def current(self) -> Ranges | None:
         """The newest good version; None while there never was one."""
         if self._clock() >= self._next_look:
-            self._look()
+            self.look()
         return self._ranges
 
-    def _look(self) -> None:
+    @property
+    def state(self) -> in_use.FileState:
+        """What is in use, and what is wrong with what is not."""
+        size = self._version[2] if self._version else 0
+        return in_use.FileState(self.path, size, self.confirmed, self._complaint)
+
+    def look(self) -> None:
+        """Look whether there is a new version, now. Never raises."""
         self._next_look = self._clock() + LOOK_INTERVAL
         try:
             with named(self.path):

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from filter_api import in_use
 from filter_api.errors import ConfigError, reason
 from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError, content_lines
@@ -61,6 +62,7 @@ class ReloadingFile(Generic[Value]):
         self._clock = clock
         self._complaint = ""
         self._version, data = self._read()
+        self._used = self._version
         self._digest = hash(data)
         self._size = len(data)
         self._value = self._parsed(data)
@@ -68,14 +70,25 @@ class ReloadingFile(Generic[Value]):
         self._reading: Future[_Version[Value] | None] | None = None
         #: When a new version was taken (seconds of `clock`); None while the first is in use.
         self.changed: float | None = None
+        in_use.FILES.add(self)
 
     def current(self) -> Value:
         """The newest good version. Never raises; one stat(2) at most once a second."""
         now = self._clock()
         if now >= self._next_look:
-            self._next_look = now + LOOK_INTERVAL
-            self._look()
+            self.look()
         return self._value
+
+    @property
+    def state(self) -> in_use.FileState:
+        """What is in use, and what is wrong with what is not."""
+        _, _, size, modified, *_ = self._used
+        return in_use.FileState(self.path, size, modified / 1e9, self._complaint)
+
+    def look(self) -> None:
+        """Look whether there is a new version, now."""
+        self._next_look = self._clock() + LOOK_INTERVAL
+        self._look()
 
     def _look(self) -> None:
         try:
@@ -106,6 +119,7 @@ class ReloadingFile(Generic[Value]):
         """Use a new version."""
         if found is None:
             return
+        self._used = self._version
         if found.parsed:
             (self._value,) = found.parsed
             self._digest, self._size = found.digest, found.size

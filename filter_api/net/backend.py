@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Generic, TypeAlias, TypeVar
 
+from filter_api import in_use
 from filter_api.bounds import MAX_SCANNER_ANSWER, MAX_WAITING
 from filter_api.errors import CannotCheck
 from filter_api.message.spool import SpoolError
@@ -147,23 +148,28 @@ class Backends:
             raise ValueError("at least one backend and one question at a time")
         self.backends = tuple(backends)
         self._turns = asyncio.Semaphore(parallel)
-        self._waiting = 0
+        #: Questions that wait for their turn, and those that are with a daemon.
+        self.waiting = self.asking = 0
+        self.name = ",".join([str(each.endpoint) for each in self.backends])
+        in_use.QUEUES.add(self)
 
     async def ask(self, question: Question[Answer], deadline: float) -> Answer:
         """The first answer any daemon gives before `deadline` (the event loop's clock). Raises BackendError."""
-        if self._waiting >= MAX_WAITING:
+        if self.waiting >= MAX_WAITING:
             raise BackendError("too many questions wait for their turn")
-        self._waiting += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
                 await self._turns.acquire()
         except TimeoutError:
             raise BackendError("no turn within the deadline") from None
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
+        self.asking += 1
         try:
             return await self._ask_each(question, deadline)
         finally:
+            self.asking -= 1
             self._turns.release()
 
     async def _ask_each(self, question: Question[Answer], deadline: float) -> Answer:

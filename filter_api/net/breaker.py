@@ -16,6 +16,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from filter_api import in_use
+
 THRESHOLD = 5
 PAUSE = 10.0
 
@@ -40,6 +42,7 @@ class Breaker:
         self._failures = 0
         self._next_probe: float | None = None  # None: closed
         self._opened = 0.0
+        in_use.BREAKERS.add(self)
 
     @property
     def is_open(self) -> bool:

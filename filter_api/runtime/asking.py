@@ -18,6 +18,7 @@ from filter_api.log import Logger
 from filter_api.protocol import writer
 from filter_api.protocol.events import Request
 from filter_api.runtime import stall
+from filter_api.runtime.counters import Durations
 from filter_api.runtime.guard import Ask, Guarded, is_late
 from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Asked, Ledger
@@ -35,16 +36,17 @@ class Calls:
 
     fold: puts the argument into the facts of the session. ask: asks all of them as far as they answer at once with a
     plain proceed, and gives that; the first other result comes in a `Stop`, if there are several members. Of one that
-    is alone it is the hook itself, which may raise.
+    is alone it is the hook itself, which may raise. plain: how often all of them proceeded so.
     """
 
-    __slots__ = ("ask", "asks", "fold", "members")
+    __slots__ = ("ask", "asks", "fold", "members", "plain")
 
     def __init__(self, fold: Callable[[Session, bytes], None] | None = None) -> None:
         self.fold = fold
         self.members: list[Guarded] = []
         self.asks: list[Ask] = []
         self.ask: Ask | None = None
+        self.plain = 0
 
     def add(self, member: Guarded, phase: str, hook: Ask) -> None:
         """One more member, behind the others."""
@@ -88,16 +90,20 @@ class Stop:
 
 
 class Question:
-    """A request and how far it got. turn: which member is asked; until: when the last of them must have answered."""
+    """A request and how far it got. turn: which member is asked; until: when the last of them must have answered.
 
-    __slots__ = ("answered", "calls", "junk", "request", "session", "turn", "until")
+    began: when it was taken.
+    """
 
-    def __init__(self, session: Session, request: Request, calls: Calls, until: float, turn: int = 0) -> None:
+    __slots__ = ("answered", "began", "calls", "junk", "request", "session", "turn", "until")
+
+    def __init__(self, session: Session, request: Request, calls: Calls, until: float, began: float = 0.0) -> None:
         self.session = session
         self.request = request
         self.calls = calls
         self.until = until
-        self.turn = turn
+        self.began = began
+        self.turn = 0
         self.junk: Junk | None = None
         self.answered = False
 
@@ -108,7 +114,7 @@ class Asking:
     protocol: what smtpd speaks, as it may be known only later. broke(error): logs a mistake of the library's own.
     """
 
-    __slots__ = ("_broke", "_ledger", "_outbox", "_protocol", "_watch")
+    __slots__ = ("_broke", "_ledger", "_outbox", "_protocol", "_watch", "durations")
 
     def __init__(
         self,
@@ -123,6 +129,7 @@ class Asking:
         self._watch = watch
         self._protocol = protocol
         self._broke = broke
+        self.durations = Durations()
 
     def start(self, question: Question) -> None:
         """Ask the members from the first on; there is one at least."""
@@ -133,6 +140,8 @@ class Asking:
         try:
             if type(result) is Stop:
                 question.turn, result = result.turn, result.result
+                for before in question.calls.members[: question.turn]:
+                    before.counts.decided(question.request.phase.decode("ascii"), _PROCEED, observe=False)
             self._take(question, result)
         except BaseException as error:  # noqa: BLE001 - a mistake of the library's own, or no memory
             self.fail(question, error)
@@ -189,6 +198,7 @@ class Asking:
         ids = (request.phase, request.session_id, request.token)
         self._outbox.put(writer.result(self._protocol(), *ids, decision.word, argument=argument))
         question.answered = True
+        self.durations.took(self._watch.clock() - question.began)
         if request.phase == b"mail-from" and isinstance(decision, Reject | Disconnect):
             facts.mail_from_refused(question.session)
 

@@ -22,6 +22,7 @@ from filter_api.protocol.events import Request
 from filter_api.protocol.parser import Parser
 from filter_api.runtime import decision_log
 from filter_api.runtime.asking import Asking, Calls, Question, tell_slow_read
+from filter_api.runtime.counters import AT_ONCE, Durations
 from filter_api.runtime.deadline import Deadlines, Timer
 from filter_api.runtime.examining import Examining
 from filter_api.runtime.guard import Guarded
@@ -34,7 +35,7 @@ from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.pending import Ledger
 from filter_api.runtime.refusals import NO_SPACE, Failed
 from filter_api.runtime.sessions import Sessions
-from filter_api.runtime.stall import STALL
+from filter_api.runtime.stall import STALL, commands_in
 from filter_api.session import Session
 
 _COMMIT: Final = b"commit"
@@ -71,6 +72,10 @@ class Dispatcher:
         self._reserve = Reserve(context.monotonic)
         self.deadlines = Deadlines(loop, self.broke)
         self._loop = loop
+        #: Commands that were answered in a read that took long, and how long it took.
+        self.slow = Durations()
+        #: Messages that could not be held, or not be given back.
+        self.refused = 0
         self._flushing = False  # whether the end of this turn of the loop writes what was collected
         self.ledger = Ledger(self.deadlines, self._flush_soon)
         self._waiting = self.ledger.open
@@ -80,8 +85,8 @@ class Dispatcher:
     def _set_up_commands(self) -> None:
         several = len(self.members) > 1
         self._command_seconds = CHAIN_COMMAND_SECONDS if several else float("inf")
-        self._asking = Asking(self.ledger, self.outbox, self._watch, lambda: self._parser.protocol, self.broke)
-        self._calls = calls_of(self.members)
+        self.asking = Asking(self.ledger, self.outbox, self._watch, lambda: self._parser.protocol, self.broke)
+        self.calls = calls_of(self.members)
         self._told = [told(self.members, self.context.log, outgoing=outgoing) for outgoing in (False, True)]
         for table in self._told:
             for name, end in ((b"tx-reset", self._end_transaction), (b"link-disconnect", self._end_session)):
@@ -91,19 +96,19 @@ class Dispatcher:
     def _set_up_messages(self, *, beside: bool) -> None:
         examiners = [member for member in self.members if "on_message" in member.wanted]
         seconds = CHAIN_MESSAGE_SECONDS if len(self.members) > 1 else float("inf")
-        self._at_commit = self._calls[_COMMIT]
+        self._at_commit = self.calls[_COMMIT]
         self._unexamined = Calls()  # at commit, where messages are looked into and there is none
         if examiners:
-            self._calls[_COMMIT] = self._unexamined
+            self.calls[_COMMIT] = self._unexamined
         for member in examiners:
             self._unexamined.add(member, "commit", lambda _session, _argument: Failed("no message before commit"))
         for member, ask in zip(self._at_commit.members, self._at_commit.asks, strict=True):
             self._unexamined.add(member, "commit", ask)
-        self._examining = Examining(examiners, self.ledger, seconds, self._watch, self.broke, beside=beside)
+        self.examining = Examining(examiners, self.ledger, seconds, self._watch, self.broke, beside=beside)
         self.held = HeldMessages(
             self.outbox,
             self.context.spool,
-            self._examining.start,
+            self.examining.start,
             self._commit,
             broken=self._broken,
             spend=self._reserve.spend,
@@ -122,7 +127,7 @@ class Dispatcher:
         self._intake.take(data)
         self._flush()
         took = watch.clock() - began
-        if took > STALL or self._reserve.spent:
+        if took > AT_ONCE or self._reserve.spent:
             self._after_trouble(took)
 
     def _flush(self) -> None:
@@ -166,8 +171,12 @@ class Dispatcher:
     def _after_trouble(self, took: float) -> None:
         """A read took long, or memory."""
         self._reserve.restore()
+        try:
+            self.slow.took(took, commands_in(self._parser.lines))
+        except BaseException as error:  # noqa: BLE001 - no memory: it counts as answered at once
+            self.broke(error)
         if took > STALL and not self._watch.told:
-            tell_slow_read(self._calls, self._parser.lines, took, self.context.log)
+            tell_slow_read(self.calls, self._parser.lines, took, self.context.log)
 
     def register(self) -> None:
         """Say what the members want, once: at ``config|ready``, or before the first event if that never came."""
@@ -220,7 +229,7 @@ class Dispatcher:
 
     def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
         """smtpd waits for a decision."""
-        calls = self._calls[phase]
+        calls = self.calls[phase]
         try:
             session = self._open.get(session_id)
             if session is None:
@@ -240,19 +249,20 @@ class Dispatcher:
             ask = calls.ask
             result = _PROCEED if ask is None else ask(session, argument)
             if type(result) is Proceed and result.facts is NO_FACTS:
+                calls.plain += 1
                 self._put(writer.PROCEED((token, session_id) if self._parser.swapped else (session_id, token)))
                 return
         except BaseException as error:  # noqa: BLE001 - the barrier: a hook threw, or there is no memory
             result = self._threw(session_id, phase, error)
         request = Request(phase, session_id, token, argument)
         session = self._open.get(session_id) or Session(session_id)
-        self._asking.take(self._question(session, request, calls), result)
+        self.asking.take(self._question(session, request, calls), result)
 
     def _threw(self, session_id: bytes, phase: bytes, error: BaseException) -> Failed:
         """A hook threw, or the library itself, before an answer was there: the first member's policy answers."""
         if isinstance(error, MemoryError):
             self._reserve.spend()
-        members = self._calls[phase].members or self.members
+        members = self.calls[phase].members or self.members
         return members[0].failure(self._open.get(session_id), phase.decode("ascii"), error)
 
     def _ask_commit(self, session: Session, request: Request) -> None:
@@ -261,10 +271,11 @@ class Dispatcher:
             return
         if self._waiting:
             self.ledger.settle_session(session, "asked again")
-        self._asking.start(self._question(session, request, self._unexamined))
+        self.asking.start(self._question(session, request, self._unexamined))
 
     def _question(self, session: Session, request: Request, calls: Calls) -> Question:
-        return Question(session, request, calls, self._watch.clock() + self._command_seconds)
+        now = self._watch.clock()
+        return Question(session, request, calls, now + self._command_seconds, now)
 
     def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
         """A run of message lines."""
@@ -290,10 +301,11 @@ class Dispatcher:
             return
         question = self._question(held.session, request, self._at_commit)
         if isinstance(held.decision, Proceed):
-            self._asking.start(question)
+            self.asking.start(question)
             return
-        self._asking.give(question, held.decision)
+        self.asking.give(question, held.decision)
         if held.decision is not held.logged and isinstance(held.decision, Reject | Disconnect):
+            self.refused += 1
             try:
                 decision_log.refusal(self.context.log, held.session, held.message, held.decision)
             except BaseException as error:  # noqa: BLE001 - it is answered; the log is not worth a message

@@ -14,6 +14,7 @@ from functools import partial
 from filter_api.bounds import LEAST_SECONDS
 from filter_api.decision import NO_FACTS, Proceed, Verdict
 from filter_api.runtime.asking import NO_TIME
+from filter_api.runtime.counters import Durations
 from filter_api.runtime.guard import Guarded, is_late
 from filter_api.runtime.held import HeldMessages
 from filter_api.runtime.life import DECIDING, Held
@@ -28,7 +29,7 @@ class Examining:
     broke(error): logs a mistake of the library's own.
     """
 
-    __slots__ = ("_beside", "_broke", "_last", "_ledger", "_members", "_seconds", "_watch")
+    __slots__ = ("_beside", "_broke", "_last", "_ledger", "_members", "_seconds", "_watch", "durations")
 
     def __init__(
         self,
@@ -47,10 +48,12 @@ class Examining:
         self._seconds = seconds
         self._watch = watch
         self._broke = broke
+        self.durations = Durations()
 
     def start(self, held: Held, messages: HeldMessages) -> None:
         """The dot is here: ask; leads to `messages.finish`."""
         now = self._watch.last = self._watch.clock()
+        held.began = now
         held.until = now + self._seconds
         self._take(held, messages, self._ask(held, messages, now))
 
@@ -99,11 +102,13 @@ class Examining:
                 if verdict is None:
                     return
                 line, decision = None, verdict.decision
+                member.counts.examined(decision, observe=member.observe)
                 if verdict.facts is not NO_FACTS or decision.facts is not NO_FACTS or not isinstance(decision, Proceed):
                     line = member.line_of(held.session, message, verdict, self._watch.last - message.queued_at)
                 given = Verdict() if member.observe else verdict
                 if held.turn == self._last or not isinstance(given.decision, Proceed):
                     self._forget_ahead(held)
+                    self.durations.took(self._watch.last - held.began)
                     messages.finish(held, given)
                     member.write(line)
                     return

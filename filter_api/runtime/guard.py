@@ -21,8 +21,9 @@ from filter_api.message.message import Message
 from filter_api.protocol.events import Request
 from filter_api.protocol.legality import is_legal
 from filter_api.runtime import decision_log, stall
+from filter_api.runtime.counters import Counts
 from filter_api.runtime.decision_log import Line
-from filter_api.runtime.refusals import NO_SPACE, Failed, last_resort, refusal_of
+from filter_api.runtime.refusals import DEADLINE, NO_SPACE, Failed, last_resort, refusal_of
 from filter_api.runtime.stall import STALL, Watch
 from filter_api.session import Session
 
@@ -33,9 +34,9 @@ _ANSWERS: Final = (*DECISIONS, Verdict, Failed)
 
 
 class Guarded:
-    """A filter of this process. label: its name in a chain; observe: -n for the whole chain."""
+    """A filter of this process. label: its name in a chain; observe: -n for the whole chain; counts: what it did."""
 
-    __slots__ = ("_observe", "command_seconds", "filter", "label", "message_seconds", "wanted", "watch")
+    __slots__ = ("_observe", "command_seconds", "counts", "filter", "label", "message_seconds", "wanted", "watch")
 
     def __init__(
         self, filter_: Filter, context: Context, watch: Watch, *, label: str = "", observe: bool = False
@@ -43,6 +44,7 @@ class Guarded:
         self.filter = filter_
         self.label = label
         self._observe = observe
+        self.counts = Counts()
         self.watch = watch
         filter_.bind(context.named(label, verbose=filter_.options.verbose) if label else context)
         self.wanted = filter_.wanted()
@@ -118,6 +120,7 @@ class Guarded:
             refusal = refusal_of(error)
             if refusal is not None or isinstance(error, CannotCheck):
                 return Failed(str(error), refusal)
+            self.counts.exceptions += 1
             self.filter.log.failure(session, what, error)
         except BaseException:  # noqa: BLE001 - an exception that cannot be shown must not keep the answer back
             return Failed("a hook failed, and so did the log of it")
@@ -138,6 +141,7 @@ class Guarded:
 
     def _policy(self, phase: bytes, failed: Failed) -> Proceed | Reject | Disconnect:
         """The failure policy's decision; at connect a refusal disconnects, as the client would hang on."""
+        self._count(failed)
         why = {"result": "failed", "reason": failed.reason}
         decision = self.filter.failed()
         if isinstance(decision, Proceed):
@@ -154,11 +158,13 @@ class Guarded:
             return Verdict(last_resort(b"commit"))
 
     def _failed_verdict(self, session: Session, result: object) -> Verdict:
-        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}")
+        hint = "; a message is answered with a Verdict" if isinstance(result, DECISIONS) else ""
+        failed = result if isinstance(result, Failed) else Failed(f"illegal verdict: {_shown(result)}{hint}")
         if failed.refusal is not None:
             if failed.refusal is NO_SPACE:
                 self.filter.log.line(logging.ERROR, session, "spool", {"error": failed.reason})
             return Verdict(failed.refusal)
+        self._count(failed)
         facts = {"result": "failed", "reason": failed.reason}
         decision = self.filter.failed()
         if not isinstance(decision, Proceed):
@@ -170,11 +176,16 @@ class Guarded:
             tempfail: object = self.filter.tempfail  # which may be anything, too
             return Verdict(tempfail if isinstance(tempfail, Reject) else last_resort(b"commit"), facts=facts)
 
+    def _count(self, failed: Failed) -> None:
+        self.counts.failed += 1
+        self.counts.timed_out += failed.reason == DEADLINE
+
     # --- the log -------------------------------------------------------------------------------------------------
 
     def tell_decision(self, session: Session, request: Request, decision: Decision) -> None:
-        """Log what was decided on a command, if there is anything to say."""
+        """Count what was decided on a command; log it, if there is anything to say."""
         try:
+            self.counts.decided(request.phase.decode("ascii"), decision, observe=self.observe)
             if decision.facts or not isinstance(decision, Proceed):
                 decision_log.decision(self.filter.log, session, request, decision, observe=self.observe)
         except BaseException as error:  # noqa: BLE001 - it is answered; the log is not worth a filter

@@ -43,7 +43,18 @@ class HeldMessages:
     gives the refusal; spend: see `Reserve`.
     """
 
-    __slots__ = ("_answer", "_collecting", "_examine", "_release", "_spool", "broken", "longest", "open", "protocol")
+    __slots__ = (
+        "_answer",
+        "_collecting",
+        "_examine",
+        "_release",
+        "_spool",
+        "begun",
+        "broken",
+        "longest",
+        "open",
+        "protocol",
+    )
 
     def __init__(
         self,
@@ -64,6 +75,8 @@ class HeldMessages:
         #: Bytes a message line may have: smtpd before 7.4 cuts what it gets back.
         self.longest = MAX_PAYLOAD
         self.open: dict[bytes, Held] = {}
+        #: How many messages there were.
+        self.begun = 0
         self._collecting: dict[bytes, Callable[[bytes], None]] = {}  # session → append of its message, until its dot
 
     def __len__(self) -> int:
@@ -108,6 +121,7 @@ class HeldMessages:
 
     def _begin(self, session: Session, token: bytes) -> Held:
         held = self.open[session.id] = Held(session, token, self._spool)
+        self.begun += 1
         self._collecting[session.id] = held.message.append
         return held
 

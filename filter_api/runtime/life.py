@@ -62,6 +62,8 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 class Held:
     """One message. refusal: why it cannot be taken, whatever the filters say. commits: requests that came early.
 
+    began: when its dot came.
+
     message: as the member sees it whose turn it is, which must have answered by `due`; until: when the last of them
     must. ahead: what members beside it have returned already, by their turn, or the question if they have not. logged:
     the decision the log knows; another one may follow, if the lines cannot be given back.
@@ -69,6 +71,7 @@ class Held:
 
     __slots__ = (
         "ahead",
+        "began",
         "commits",
         "decision",
         "due",
@@ -89,6 +92,7 @@ class Held:
         self.message = Message(spool)
         self.state: State = COLLECTING
         self.turn = 0
+        self.began = 0.0
         self.due = 0.0
         self.until = 0.0
         self.ahead: dict[int, object] = {}

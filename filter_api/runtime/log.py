@@ -87,6 +87,11 @@ class StderrSink:
     def _write(self, data: bytes) -> int:
         return os.write(self._fd, data) if self._peer is None else self._peer.send(data, socket.MSG_DONTWAIT)
 
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost and not told of yet."""
+        return self._bucket.dropped
+
     def close(self) -> None:
         """Give the descriptor back; nothing may be written any more."""
         if self._peer is not None:
@@ -145,6 +150,11 @@ class SyslogSink:
             self._socket = made
             made.connect(self._path)
         return self._socket
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were lost and not told of yet."""
+        return self._bucket.dropped
 
     def close(self) -> None:
         """Let go of the socket; the next line makes another."""

@@ -15,14 +15,24 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from filter_api.context import Context
-from filter_api.errors import ConfigError, UsageError
+from filter_api.control.place import candidates, check_place
+from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filter_api.filter import Filter
 from filter_api.libraries import missing
 from filter_api.log import Logger, Sink
-from filter_api.options import COMMON_USAGE, CommonOptions, VersionWanted, parse_options
+from filter_api.options import (
+    COMMON_OPTIONS,
+    COMMON_USAGE,
+    CommonOptions,
+    VersionWanted,
+    help_text,
+    parse_options,
+    usage_lines,
+)
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.guard import Guarded, guard
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
@@ -30,6 +40,9 @@ from filter_api.runtime.stray import catch_stray_output
 from filter_api.runtime.transport import Wire, take_standard_streams
 from filter_api.text.escape import one_line
 from filter_api.version import VERSION
+
+if TYPE_CHECKING:
+    from filter_api.runtime.controlling import Control
 
 
 class Chain(NamedTuple):
@@ -53,26 +66,37 @@ _EOF_GRACE: Final = 0.8  # seconds for stopping() when smtpd is gone
 _TERM_GRACE: Final = 1.5  # seconds for stopping() and for what is still unwritten, at SIGTERM
 
 
-def main(filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[str] | None = None) -> NoReturn:
+def main(
+    filter_or_build: Filter | Build, usage: str = "", arguments: Sequence[str] | None = None, options: str = ""
+) -> NoReturn:
     """Run a filter, or several; does not return.
 
     filter_or_build: a filter without options of its own, or a function from the arguments to the filter (which calls
-    `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. A usage or
-    configuration error is shown on stderr with exit status 1.
+    `parse_options` and sets `options`) or to a chain of them. usage: the usage line without ``usage:``. options: what
+    -h prints below it, a line for each letter. A usage or configuration error is shown on stderr with exit status 1.
     """
+    if isinstance(filter_or_build, type):
+        raise TypeError(f"main takes a filter, {filter_or_build.__name__}(), or a function that makes one, not a class")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
     require_libraries()
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
+        made.options.given = tuple(words)
+        check_place(made.options.control)
     except VersionWanted:
         print(f"{program} {VERSION}")
         sys.exit(0)
+    except HelpWanted:
+        print(help_text(usage or f"{program} {COMMON_USAGE}", options or COMMON_OPTIONS), end="")
+        sys.exit(0)
     except UsageError as error:
-        _refuse(f"{program}: {error}", f"usage: {usage or f'{program} {COMMON_USAGE}'}")
+        _refuse(f"{program}: {error}", *usage_lines(usage or f"{program} {COMMON_USAGE}"))
     except ConfigError as error:
         _refuse(f"{program}: {error}")
+    if not isinstance(made, Filter | Chain):
+        raise TypeError(f"{program}: what makes the filter gave {type(made).__name__}; did a branch forget to return?")
     serve(Chain({"": made}, made.name, made.options) if isinstance(made, Filter) else made)
 
 
@@ -114,17 +138,17 @@ def serve(chain: Chain) -> NoReturn:
     # block than that was freed once (mallopt(3), M_TRIM_THRESHOLD): 10 % of the data path. Nothing is touched by this.
     bytes(2 << 20)
     context = Context(Logger(sink, verbose=options.verbose))
-    _run(guard(chain.members, context, observe=options.observe), context, wire, beside=chain.beside)
+    _run(guard(chain.members, context, observe=options.observe), context, wire, chain)
     wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
 
 
-def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, *, beside: bool) -> None:
+def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain) -> None:
     """Serve to the end. SystemExit leaves an event loop wherever it is raised: the loop is taken up again."""
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(_serve(members, context, wire, beside=beside))
+    serving = loop.create_task(_serve(members, context, wire, chain))
     while not serving.done():
         try:
             loop.run_until_complete(serving)
@@ -132,7 +156,7 @@ def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, *, b
             _tell_failure(context, "escaped", error)
 
 
-async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket, *, beside: bool) -> None:
+async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain) -> None:
     loop = asyncio.get_running_loop()
     catch_stray_output(context.log.sink, loop)
     loop.set_exception_handler(lambda _, about: _tell(context, about))
@@ -143,15 +167,19 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
         context,
         lambda data: connection.write(data),  # noqa: PLW0108 - made below
         loop,
-        beside=beside,
+        beside=chain.beside,
     )
     connection = Wire(dispatcher, dispatcher.outbox, ended.set, lambda error: _tell_failure(context, "input", error))
     _handle_signals(loop, members, ended, terminated)
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
-    starting = loop.create_task(_start(members, dispatcher))
+    controls: list[Control] = []  # one or none, as soon as it is loaded
+    load = partial(_load_control, dispatcher, connection, chain, controls)
+    starting = loop.create_task(_start(members, dispatcher, load, controls))
     await ended.wait()
     starting.cancel()
+    for control in controls:
+        control.close()
     dispatcher.close("shutting down")
     grace = _TERM_GRACE if terminated.is_set() else _EOF_GRACE
     with contextlib.suppress(TimeoutError):
@@ -162,12 +190,34 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
     connection.close()
 
 
-async def _start(members: Sequence[Guarded], dispatcher: Dispatcher) -> None:
-    """Once smtpd knows what the members want."""
+async def _start(
+    members: Sequence[Guarded], dispatcher: Dispatcher, load: Callable[[], None], controls: Sequence[Control]
+) -> None:
+    """Once smtpd knows what the members want. load: fills `controls`; what it needs is imported then."""
     await dispatcher.registered_event.wait()
-    for member in members:
-        await asyncio.to_thread(member.preload)
+    await asyncio.to_thread(_preload, members, load)
+    for control in controls:
+        control.begin()
     await asyncio.gather(*(member.start() for member in members))
+    for control in controls:
+        control.ready = True
+
+
+def _preload(members: Sequence[Guarded], load: Callable[[], None]) -> None:
+    """Import what is used later; one thread does all of it, before somebody uses it."""
+    load()
+    for member in members:
+        member.preload()
+
+
+def _load_control(dispatcher: Dispatcher, connection: Wire, chain: Chain, controls: list[Control]) -> None:
+    """The control socket of the process, where there is a place for one."""
+    places = candidates(chain.options.control, chain.program)
+    if places:
+        from filter_api.runtime.controlling import Control
+
+        words = chain.options.given
+        controls.append(Control(dispatcher, places, chain.program, words, unwritten=lambda: connection.unwritten))
 
 
 def _tell(context: Context, about: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from filter_api.runtime.deadline import Deadlines, Entry
 from filter_api.runtime.guard import Guarded, awaited
-from filter_api.runtime.refusals import Failed
+from filter_api.runtime.refusals import DEADLINE, Failed
 from filter_api.runtime.stall import timed
 from filter_api.session import Session
 
@@ -110,7 +110,7 @@ class Ledger:
 
     def _expire(self, pending: Pending) -> None:
         """The session is detached first, so that whatever the dying task still returns is dropped."""
-        self._fail(pending, Failed("deadline exceeded"))
+        self._fail(pending, Failed(DEADLINE))
         self._after()
 
     def _settle(self, pending: Pending, result: object) -> None:

@@ -19,6 +19,9 @@ TOO_MANY_FIELDS: Final = Reject(550, "5.6.0", "too many header fields", facts=_r
 NO_SPACE: Final = Reject(452, "4.3.1", "insufficient system storage", facts={"result": "failed", "reason": "spool"})
 LOST: Final = Reject(451, "4.3.0", "temporary local problem", facts={"result": "failed", "reason": "lost"})
 
+DEADLINE: Final = "deadline exceeded"
+"""The reason of `Failed` where a hook did not answer in time."""
+
 _NO_ANSWER: Final = {"result": "failed", "reason": "no answer could be made"}
 _COME_AGAIN: Final = Reject(451, "4.3.0", "temporary local problem", facts=_NO_ANSWER)
 _HANG_UP: Final = Disconnect(451, "4.3.0", "temporary local problem", facts=_NO_ANSWER)

@@ -17,10 +17,12 @@ _GONE: Final = 4096  # sessions remembered after their end, at least; twice as m
 class Sessions:
     """`open` is read directly: a look-up for every line of smtpd."""
 
-    __slots__ = ("_gone", "_gone_before", "open")
+    __slots__ = ("_gone", "_gone_before", "open", "seen")
 
     def __init__(self) -> None:
         self.open: dict[bytes, Session] = {}
+        #: How many there were.
+        self.seen = 0
         self._gone: set[bytes] = set()
         self._gone_before: set[bytes] = set()
 
@@ -29,6 +31,7 @@ class Sessions:
         session = Session(session_id, outgoing, now)
         if session_id not in self._gone and session_id not in self._gone_before and is_hex(session_id):
             self.open[session_id] = session
+            self.seen += 1
         return session
 
     def has_ended(self, session_id: bytes) -> bool:

@@ -79,6 +79,11 @@ def phases_in(lines: Sequence[bytes], asked: Mapping[bytes, object]) -> list[byt
     return list(dict.fromkeys(each[4] for each in parts if len(each) > 5 and each[0] == b"filter" and each[4] in asked))
 
 
+def commands_in(lines: Sequence[bytes]) -> int:
+    """How many of these lines ask for a decision on a command."""
+    return sum(line.startswith(b"filter|") and b"|data-line|" not in line[:64] for line in lines)
+
+
 def shown(phases: Sequence[bytes]) -> str:
     """Some phases, for the log."""
     return ",".join(phase.decode("ascii") for phase in phases[:_MOST])

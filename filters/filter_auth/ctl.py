@@ -11,31 +11,30 @@ try; 75 (EX_TEMPFAIL) where the DNS does not answer; else 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from filter_api.errors import UsageError
+from filter_api.commands import Command, choose
 from filter_auth.tool.domain import domain
 from filter_auth.tool.explain import explain
 from filter_auth.tool.report import report, store
 
-USAGE: Final = (
-    "explain [-v] [-a id] [-c file] [-h helo] [-f sender] [-l file] [-n server] [-z zone] -i address [file], "
-    "domain [-n server] name, "
-    "report [-nv] [-D domain] [-d day] [-o directory] [-S host:port] -e address -O organisation -f store, "
-    "store -f store"
-)
-
 
 def run(arguments: list[str]) -> int:
     """Run ``filterctl auth`` with these arguments and return the exit status. Raises UsageError and ConfigError."""
-    verbs: dict[str, Callable[[list[str]], int]] = {
-        "explain": explain,
-        "domain": domain,
-        "report": report,
-        "store": store,
-    }
-    name = arguments[0] if arguments else ""
-    if name not in verbs:
-        raise UsageError(f"a verb is missing: {USAGE}" if not name else f"unknown verb {name}: {USAGE}")
-    return verbs[name](arguments[1:])
+    return choose(arguments, COMMANDS)
+
+
+COMMANDS: Final = {
+    "explain": Command(
+        explain,
+        "[-v] [-a id] [-c file] [-h helo] [-f sender] [-l file] [-n server] [-z zone] -i address [file]",
+        "why a message passes or fails",
+    ),
+    "domain": Command(domain, "[-v] [-n server] name", "what the world makes of mail of a domain"),
+    "report": Command(
+        report,
+        "[-nv] [-D domain] [-d day] [-o directory] [-S host:port] -e address -O organisation -f store",
+        "send the aggregate reports of DMARC",
+    ),
+    "store": Command(store, "-f store", "what is in the store of reports"),
+}

@@ -11,10 +11,21 @@ from typing import Final, TypeVar
 from filter_api.errors import UsageError
 from filter_api.files.exempt import ExemptTable
 from filter_api.files.tables import DomainTable
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_whole
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options, parse_whole
 from filter_api.text.escape import printable
 
-LETTERS: Final = "a:c:f:i:k:l:p:su:"
+OPTIONS: Final = """\
+-a id       the name under which the field is written
+-c file     domains whose ARC seals are believed
+-f store    keep what aggregate reports are made of in this SQLite file
+-i id       another name of which fields are removed; may be repeated
+-k bits     the shortest RSA key whose signatures count (default 1024)
+-l file     forwarders and lists whose mail is taken though DMARC fails
+-p policy   what fails DMARC: none, mark, reject or strict (default mark)
+-s          refuse what fails SPF where the author has no DMARC record
+-u policy   mail without a usable author: none, mark or reject (default mark)
+"""
+LETTERS: Final = letters_of(OPTIONS)
 USAGE: Final = (
     "filter-auth [-s] [-a id] [-c file] [-f store] [-i id] ... [-k bits] [-l file] [-p none|mark|reject|strict] "
     f"[-u none|mark|reject] {COMMON_USAGE}"

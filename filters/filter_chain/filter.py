@@ -57,6 +57,8 @@ def _member(entry: Entry, given: Sequence[str]) -> Filter:
         raise ConfigError(f"{entry.place}{entry.label}: {error}") from None
     if made.options.syslog:  # a process has one log
         raise _wrong(entry, "-L is an option of filter-chain itself: write it before the first member")
+    if made.options.control is not None:  # and one control socket
+        raise _wrong(entry, "-C is an option of filter-chain itself: write it before the first member")
     return made
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import getopt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from filter_api.errors import UsageError
-from filter_api.options import CommonOptions, parse_options
+from filter_api.options import CommonOptions, letters_of, parse_options, split_options
 from filter_chain.entries import Entry, of_command_line, of_file
 
-LETTERS = "f:LnN:pvVW:"
-USAGE = "filter-chain [-LnpvV] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
+OPTIONS = """\
+-C path        control socket, or none for none at all
+-f file        read the members from this file
+-L             log to syslog
+-N networks    networks that are ours, for all members (default 127.0.0.0/8,::1)
+-n             observe: all members log what they would do, and do nothing
+-p             members that scan messages look at one at the same time
+-V             print the version
+-v             log more
+-W file        who is exempt from all members
+"""
+LETTERS = letters_of(OPTIONS)
+USAGE = "filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +35,8 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line and the file it names. Raises UsageError, ConfigError and VersionWanted."""
-    try:
-        options, rest = getopt.getopt(list(arguments), LETTERS)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
-    _, common = parse_options("", _words(options, "-L", "-n", "-N", "-v", "-V", "-W"))
+    options, rest = split_options(LETTERS, arguments)
+    _, common = parse_options("", _words(options, "-C", "-L", "-n", "-N", "-v", "-V", "-W"))
     values = dict(options)
     if "-f" in values and rest:
         raise UsageError(f"the members are in the file of -f or on the command line, not in both: {rest[0]}")

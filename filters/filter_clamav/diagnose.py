@@ -23,7 +23,8 @@ _DATE: Final = re.compile(r"/[0-9]+/\w{3} (\w{3}\s+\d{1,2} \d\d:\d\d:\d\d \d{4})
 
 
 def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[str, str]]:
-    """Severity and text of what is found. arguments: the filter's; largest_message: smtpd's limit in bytes.
+    """Severity and text of what is found. arguments: the filter's; largest_message: smtpd's limit in bytes; 0 to
+    send nothing to be scanned.
 
     Raises UsageError and ConfigError for arguments the filter would not start with.
     """
@@ -44,6 +45,8 @@ async def _ask(backend: Backend, size: int) -> list[tuple[str, str]]:
     except BackendError as error:
         return [("error", f"clamd does not answer: {printable(str(error))}")]
     found = [("ok", f"{backend.endpoint}: {version}"), *_age(version)]
+    if size == 0:
+        return found
     try:
         # The only way to learn StreamMaxLength is to send as much as smtpd takes: zeros, which are quickly scanned.
         result = await backend.ask(scan(lambda: _zeros(size)), now() + _SCAN_SECONDS)

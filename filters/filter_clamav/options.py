@@ -6,15 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from filter_api.bases.phase import parse_reply_text
-from filter_api.bases.scanning import SCAN_LETTERS, ScanSettings, scan_settings
+from filter_api.bases.scanning import ScanSettings, scan_settings
 from filter_api.errors import UsageError
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options
 from filter_clamav.clamd import DEFAULT_PORT, PING
 from filter_clamav.policy import Action, Actions, Policy
 
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 PARALLEL = 8
 
+OPTIONS = """\
+-a address         where clamd listens; may be repeated (default 127.0.0.1:3310)
+-b bytes           pass larger messages without a scan
+-h                 add fields that say what was found, or that nothing was
+-i prefix=action   what is done if what was found begins so: reject, mark or ignore
+-P scans           at most so many scans at the same time (default 8)
+-Q bytes:days      how large the quarantine may be, and for how long it keeps (default 1g:30)
+-q directory       keep what is refused in this directory
+-r text            the text of the refusal, %v is what was found
+"""
+LETTERS = letters_of(OPTIONS)
 USAGE = (
     "filter-clamav [-h] [-a address] ... [-b bytes] [-i prefix=action] ... [-P scans] [-q directory] [-Q bytes:days] "
     f"[-r text] {COMMON_USAGE}"
@@ -32,7 +43,7 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common = parse_options("hi:r:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True)
+    own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True)
     headers = False
     rules: dict[str, Action] = {}
     policy = Policy()

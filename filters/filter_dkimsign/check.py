@@ -16,12 +16,20 @@ from filter_api.options import options_of
 from filter_dkimsign.arguments import resolver_of
 from filter_dkimsign.keytable import DomainList, Entry, KeyStore, KeyTable, SharedKey
 
+OPTIONS: Final = """\
+-d domain     with -s and -k: one key, not a table
+-K table      all keys of this key table
+-k key        the private key
+-n server     ask this name server, address or address@port
+-s selector   the selector of the key
+"""
+
 _AT_ONCE: Final = 64  # entries of a table asked for together
 
 
 def check(arguments: list[str]) -> int:
     """Compare every key with what DNS publishes for it."""
-    options, rest = options_of(arguments, "d:K:k:n:s:")
+    options, rest = options_of(arguments, OPTIONS)
     single = options.keys() & {"-d", "-s", "-k"}
     if rest or ("-K" in options) == bool(single) or len(single) in {1, 2}:
         raise UsageError("check needs either -K table or all of -d domain, -s selector and -k key")
@@ -39,13 +47,13 @@ async def check_entries(entries: Iterable[Entry], resolver: Resolver) -> int:
     status = 0
     waiting = iter(entries)
     while batch := list(islice(waiting, _AT_ONCE)):
-        for good, line in await asyncio.gather(*(_check_entry(entry, resolver) for entry in batch)):
+        for good, line in await asyncio.gather(*(check_entry(entry, resolver) for entry in batch)):
             print(line)
             status = status if good else 1
     return status
 
 
-async def _check_entry(entry: Entry, resolver: Resolver) -> tuple[bool, str]:
+async def check_entry(entry: Entry, resolver: Resolver) -> tuple[bool, str]:
     """Whether all is well, and the line that says so or what is not."""
     what = f"{entry.record_name} {entry.key.algorithm} {entry.key.path}"
     try:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from filter_api.commands import Command, choose
 from filter_api.dkim.verify import blocks_of, judge, split, with_crlf
 from filter_api.errors import UsageError, named
 from filter_api.net.dns import Resolver
@@ -22,26 +23,26 @@ from filter_api.text.escape import printable
 from filter_dkimsign.arguments import resolver_of
 from filter_dkimsign.check import check
 from filter_dkimsign.keygen import keygen
+from filter_dkimsign.listing import Signers, list_keys
+from filter_dkimsign.rotate import rotate
 
-USAGE: Final = (
-    "keygen -d domain -s selector [-a rsa | ed25519] [-b bits] file, "
-    "check [-n server] [-K table | -d domain -s selector -k key], "
-    "verify [-n server] file ..."
-)
+VERIFY: Final = "-n server   ask this name server, address or address@port\n"
 
 
-def run(arguments: list[str]) -> int:
-    """Run ``filterctl dkim`` with these arguments and return the exit status. Raises UsageError and ConfigError."""
-    verbs: dict[str, Callable[[list[str]], int]] = {"keygen": keygen, "check": check, "verify": verify_files}
-    name = arguments[0] if arguments else ""
-    if name not in verbs:
-        raise UsageError(f"a verb is missing: {USAGE}" if not name else f"unknown verb {name}: {USAGE}")
-    return verbs[name](arguments[1:])
+def run(arguments: list[str], signers: Signers = lambda _path: ()) -> int:
+    """Run ``filterctl dkim`` with these arguments and return the exit status. Raises UsageError and ConfigError.
+
+    signers: the filters of a configuration that sign, which list tells of.
+    """
+    listing = Command(
+        lambda rest: list_keys(rest, signers), "[-f smtpd.conf]", "what the filters of the configuration sign with"
+    )
+    return choose(arguments, {**COMMANDS, "list": listing})
 
 
 def verify_files(arguments: list[str]) -> int:
     """Verify every signature of every file; ``-`` is stdin."""
-    options, files = options_of(arguments, "n:")
+    options, files = options_of(arguments, VERIFY)
     if not files:
         raise UsageError("verify needs a file")
     return asyncio.run(_verify_files(files, resolver_of(options)))
@@ -72,3 +73,17 @@ def _read(path: str) -> bytes:
             return with_crlf(sys.stdin.buffer.read())
         with open(path, "rb") as file:
             return with_crlf(file.read())
+
+
+COMMANDS: Final = {
+    "keygen": Command(keygen, "-d domain -s selector [-a rsa | ed25519] [-b bits] file", "make a private key"),
+    "check": Command(
+        check, "[-n server] [-K table | -d domain -s selector -k key]", "whether the DNS publishes the keys"
+    ),
+    "rotate": Command(
+        rotate,
+        "[-b bits] [-d days] [-K table] [-n server] [-o selector] [-s selector] [-w seconds] domain",
+        "change the key of a domain, step by step",
+    ),
+    "verify": Command(verify_files, "[-n server] file ...", "verify the signatures of messages"),
+}

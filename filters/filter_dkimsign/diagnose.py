@@ -17,7 +17,7 @@ def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[st
 
     Raises UsageError and ConfigError for arguments the filter would not start with.
     """
-    entries = _entries(arguments)
+    entries = entries_of(arguments)
     if asyncio.run(check_entries(entries, Resolver())):
         return [("error", "a key is not published as it is: see the lines above, and filterctl dkim check")]
     return [("ok", f"the DNS publishes {len(entries)} keys")]
@@ -25,10 +25,11 @@ def diagnose(arguments: Sequence[str], *, largest_message: int) -> list[tuple[st
 
 def domains(arguments: Sequence[str]) -> list[str]:
     """The domains it signs for. Raises UsageError and ConfigError."""
-    return list(dict.fromkeys(entry.domain.decode("ascii") for entry in _entries(arguments)))
+    return list(dict.fromkeys(entry.domain.decode("ascii") for entry in entries_of(arguments)))
 
 
-def _entries(arguments: Sequence[str]) -> list[Entry]:
+def entries_of(arguments: Sequence[str]) -> list[Entry]:
+    """What it signs with. Raises UsageError and ConfigError."""
     own, _ = parse_options(LETTERS, arguments)
     settings = Settings(own)
     store = KeyStore(guard=False)  # who asks need not be the user the filter runs as

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from filter_dkimsign.keytable import Entries
+from filter_dkimsign.keytable import Entry
 
 
 class InUse(NamedTuple):
@@ -19,7 +19,7 @@ class InUse(NamedTuple):
     problem: str
 
 
-def in_use(sources: Iterable[Entries]) -> Iterator[InUse]:
+def in_use(sources: Iterable[Iterable[Entry]]) -> Iterator[InUse]:
     """Every entry that signs, in the order of the sources; looks at the key files as `KeyFile.current` does."""
     for source in sources:
         for entry in source:

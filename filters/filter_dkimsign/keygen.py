@@ -18,12 +18,19 @@ from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_dkimsign.keytable import check_names
 
+OPTIONS: Final = """\
+-a algorithm   rsa or ed25519 (default rsa)
+-b bits        the size of an RSA key (default 2048)
+-d domain      the domain that will sign with it
+-s selector    its name in the DNS
+"""
+
 _MAX_BITS: Final = 8192
 
 
 def keygen(arguments: list[str]) -> int:
     """Write a new private key to a file of mode 0600 and print the DNS record that publishes it."""
-    options, rest = options_of(arguments, "a:b:d:s:")
+    options, rest = options_of(arguments, OPTIONS)
     if len(rest) != 1 or not {"-d", "-s"} <= options.keys():
         raise UsageError("keygen needs -d domain, -s selector and one file")
     domain, selector = options["-d"].lower().rstrip("."), options["-s"].lower()
@@ -31,15 +38,21 @@ def keygen(arguments: list[str]) -> int:
         check_names(os.fsencode(domain), os.fsencode(selector))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    pem = _new_key(options.get("-a", "rsa"), options.get("-b"))
-    _write_private(rest[0], pem)
-    sys.stdout.write(zone_lines(f"{selector}._domainkey.{domain}", record_text(parse_key(pem))))
+    pem = new_key(options.get("-a", "rsa"), options.get("-b"))
+    write_private(rest[0], pem)
+    text = record_text(parse_key(pem))
+    sys.stdout.write(zone_lines(f"{selector}._domainkey.{domain}", text))
     sys.stdout.flush()
-    sys.stderr.write(f"{printable(rest[0])}: only its owner can read it; let the filter do so, filter-dkimsign(8)\n")
+    path = printable(rest[0])
+    sys.stderr.write(f"as one string, for a form: {text}\n")
+    sys.stderr.write(
+        f"{path}: only its owner can read it; let the group of the filter do so, for example\n"
+        f"  chgrp _dkimsign {path} && chmod 0640 {path}\n"
+    )
     return 0
 
 
-def _new_key(algorithm: str, bits: str | None) -> bytes:
+def new_key(algorithm: str, bits: str | None) -> bytes:
     """A key in PKCS#8 PEM. Raises UsageError."""
     kind = algorithm.removesuffix("-sha256")
     if kind == "ed25519":
@@ -54,7 +67,7 @@ def _new_key(algorithm: str, bits: str | None) -> bytes:
     return generate_private_key(65537, int(size)).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _write_private(path: str, pem: bytes) -> None:
+def write_private(path: str, pem: bytes) -> None:
     """Create the file, readable by its owner only, whole or not at all. Raises ConfigError; never overwrites a key."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -11,11 +11,30 @@ from typing import Final
 
 from filter_api.dkim.signature import DEFAULT_NAMES, NEVER, OVERSIGNED, Layout
 from filter_api.errors import UsageError
-from filter_api.options import COMMON_USAGE
+from filter_api.options import COMMON_USAGE, letters_of
 from filter_dkimsign.keytable import DomainList, parse_algorithm
 from filter_dkimsign.policy import parse_reinjectors
 
-LETTERS: Final = "A:a:c:D:d:h:K:k:m:oR:s:tux:zS"
+OPTIONS: Final = """\
+-A file          recipients whose mail is sealed, as it is forwarded
+-a algorithm     rsa-sha256 or ed25519-sha256, of the key of -k
+-c forms         canonicalization of header and body (default relaxed/relaxed)
+-D file          domains to sign for, as -d
+-d domain        sign for this domain with the key of -k; may be repeated
+-h headers       the header fields to sign, with colons between
+-K file          domains, selectors and keys
+-k key           the private key for -d and -D
+-m file          what each login may be signed for
+-o               do not oversign
+-R reinjectors   sign mail that these programs of this host put in again
+-s selector      the selector of the key of -k
+-t               put the time of signing into the signature
+-u               sign mail of unknown domains with the first entry
+-x seconds       the signature expires after this time
+-z               copy the signed fields into the signature; twice: all fields
+-S               (refused: -A seals)
+"""
+LETTERS: Final = letters_of(OPTIONS)
 USAGE: Final = (
     "filter-dkimsign [-otuz] [-A file] [-a algorithm] [-c canonicalization]\n"
     "\t[-D file] [-d domain] [-h headers] [-K file] [-k key] [-m file]\n"

@@ -12,13 +12,13 @@ about those that the DNS has for this host's name. Exit status 1: refused; a lis
 from __future__ import annotations
 
 import asyncio
-import getopt
 import ipaddress
 import socket
 import time
 from collections.abc import Sequence
 
 from filter_api import trust
+from filter_api.commands import Command, choose
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.dnsbl import (
@@ -33,11 +33,11 @@ from filter_api.net.dnsbl import (
     subject_of_domain,
 )
 from filter_api.net.dnsbl.answers import Reading, is_dead
-from filter_api.options import COMMON_LETTERS, CommonOptions
+from filter_api.options import COMMON_OPTIONS, CommonOptions, options_of
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_dnsbl import policy
-from filter_dnsbl.options import LETTERS, Options, parse
+from filter_dnsbl.options import OPTIONS, Options, parse
 from filter_dnsbl.policy import Action
 
 SECONDS = 10.0
@@ -48,10 +48,17 @@ _KINDS = {"4": "IPv4", "6": "IPv6", "d": "domains"}
 
 def run(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError and ConfigError; `resolver` is for tests."""
-    verbs = {"explain": explain, "test": check_lists, "own": own}
-    if not arguments or arguments[0] not in verbs:
-        raise UsageError("explain, test or own?")
-    return verbs[arguments[0]](arguments[1:], resolver)
+    given = "[options of filter-dnsbl]"
+    return choose(
+        arguments,
+        {
+            "explain": Command(
+                lambda rest: explain(rest, resolver), f"{given} address [name]", "what lists say of a client"
+            ),
+            "test": Command(lambda rest: check_lists(rest, resolver), given, "whether lists work"),
+            "own": Command(lambda rest: own(rest, resolver), f"{given} [address ...]", "whether lists list us"),
+        },
+    )
 
 
 def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
@@ -175,10 +182,7 @@ async def _ask(options: Options, subjects: Sequence[Subject | None], resolver: R
 
 
 def _split(arguments: list[str]) -> tuple[Options, CommonOptions, list[str]]:
-    try:
-        _, rest = getopt.getopt(arguments, LETTERS + COMMON_LETTERS)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    _, rest = options_of(arguments, OPTIONS + COMMON_OPTIONS)
     return *parse(arguments[: len(arguments) - len(rest)]), rest
 
 

@@ -13,10 +13,21 @@ from filter_api.errors import UsageError
 from filter_api.files.reloading import ReloadingFile
 from filter_api.net.dnsbl.entries import NO_AUTHORS, Entry, parse_entry, parse_lists
 from filter_api.net.dnsbl.keys import read_keys
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_whole
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options, parse_whole
 from filter_api.text.escape import printable
 
-LETTERS: Final = "ab:f:k:mp:qr:s:"
+OPTIONS: Final = """\
+-a          ask lists for authors about the domains of the field From
+-b list     ask this list; may be repeated
+-f file     ask the lists of this file
+-k file     keys of lists
+-m          mark instead of refusing
+-p phase    connect, mail-from or rcpt-to (default mail-from)
+-q          believe lists without testing them
+-r text     the text of the refusal
+-s points   grey:mark:refuse, the points for each (default -:-:1)
+"""
+LETTERS: Final = letters_of(OPTIONS)
 USAGE: Final = (
     "filter-dnsbl [-amq] [-b list] ... [-f file] [-k file] [-p connect|mail-from|rcpt-to] [-r text]"
     f" [-s grey:mark:refuse] {COMMON_USAGE}"

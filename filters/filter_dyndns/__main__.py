@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from filter_api.options import COMMON_OPTIONS
 from filter_api.runtime.main import main
 from filter_dyndns.filter import build
-from filter_dyndns.options import USAGE, wants_explanation
+from filter_dyndns.options import OPTIONS, USAGE, wants_explanation
 
 
 def run() -> None:
@@ -15,7 +16,7 @@ def run() -> None:
         from filter_dyndns.ctl import run as explain
 
         sys.exit(explain(sys.argv[1:]))
-    main(build, usage=USAGE)
+    main(build, usage=USAGE, options=OPTIONS + COMMON_OPTIONS)
 
 
 if __name__ == "__main__":

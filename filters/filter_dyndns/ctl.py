@@ -11,7 +11,6 @@ address alone the names are looked up. Exit status 1 means refused, or that the 
 from __future__ import annotations
 
 import asyncio
-import getopt
 import sys
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -21,12 +20,12 @@ from filter_api.decision import Disconnect, Reject
 from filter_api.errors import ConfigError, UsageError
 from filter_api.names.dynamic import Evidence, split_name
 from filter_api.net.rdns import Finding, look_up, looks_like_address
-from filter_api.options import COMMON_LETTERS, CommonOptions, VersionWanted
+from filter_api.options import COMMON_OPTIONS, CommonOptions, VersionWanted, options_of
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_api.version import VERSION
 from filter_dyndns import policy
-from filter_dyndns.options import LETTERS, USAGE, Options, parse
+from filter_dyndns.options import OPTIONS, USAGE, Options, parse
 from filter_dyndns.policy import Action
 
 if TYPE_CHECKING:
@@ -35,10 +34,7 @@ if TYPE_CHECKING:
 
 def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError and ConfigError; `resolver` is for tests."""
-    try:
-        _, rest = getopt.getopt(arguments, LETTERS + COMMON_LETTERS)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    _, rest = options_of(arguments, OPTIONS + COMMON_OPTIONS)
     own, common = parse(arguments[: len(arguments) - len(rest)])
     if not 1 <= len(rest) <= 2:
         raise UsageError("a name is wanted, and after it the client's address if it is known")
@@ -108,14 +104,14 @@ def _show(name: bytes, evidence: Evidence, own: Options) -> int:
 def _exempt(name: bytes, address: Address | None, own: Options, common: CommonOptions) -> str:
     """Why this client is never refused, or nothing."""
     if own.exceptions is not None and own.exceptions.current().hold(name, address):
-        return "is among the exceptions (-e)"
+        return "it is among the exceptions (-e)"
     if address is None:
         return ""
     session = trust.client_at(address, name)
     if trust.is_ours(session, common.ours):
-        return "is one of ours (-N)"
+        return "it is one of ours (-N)"
     if common.exempt is not None and trust.client_is_exempt(common.exempt, session):
-        return "is exempt, if the name is confirmed (-W)"
+        return "it is exempt, if the name is confirmed (-W)"
     return ""
 
 

@@ -10,13 +10,23 @@ from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
 from filter_api.errors import UsageError
 from filter_api.files.reloading import ReloadingFile
 from filter_api.names.dynamic import DEFAULT_REFUSE
-from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, parse_options, parse_whole
+from filter_api.options import COMMON_LETTERS, COMMON_USAGE, CommonOptions, letters_of, parse_options, parse_whole
 
 if TYPE_CHECKING:
     from filter_api.names.rules import OwnRules
     from filter_dyndns.exceptions import Exceptions
 
-LETTERS = "e:f:j:mp:r:s:x"
+OPTIONS = """\
+-e file     clients that are accepted whatever their name is
+-f file     own patterns
+-j score    mark from this score on
+-m          mark instead of refusing
+-p phase    connect, mail-from or rcpt-to (default mail-from)
+-r text     the text of the refusal
+-s score    refuse from this score on (default 5)
+-x          explain what a name would be worth, and exit
+"""
+LETTERS = letters_of(OPTIONS)
 USAGE = (
     "filter-dyndns [-m] [-e file] [-f file] [-j score] [-p connect|mail-from|rcpt-to] [-r text] [-s score]"
     f" {COMMON_USAGE}\n       filter-dyndns -x [-e file] [-f file] [-j score] [-s score] name|address [address]"

@@ -13,11 +13,12 @@ root's beside the database would shut the filter out.
 from __future__ import annotations
 
 import asyncio
-import getopt
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
 
-from filter_api.errors import ConfigError, UsageError
+from filter_api.errors import ConfigError, HelpWanted, UsageError
+from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_greylist.rules.policy import alive
 from filter_greylist.rules.records import (
@@ -34,15 +35,28 @@ from filter_greylist.tool.listing import HEADING, to_line, to_row, trap_name, ty
 from filter_greylist.tool.opening import complain, open_as_owner, settings_of
 from filter_greylist.tool.transfer import Lines, lines_of, open_listings, take_over
 
+OPTIONS: Final = """\
+-a         with keys: add or renew white entries; with -G, -T or -t others
+-d         with keys: delete white entries, or others
+-f store   the store, as of filter-greylist
+-G         the mail that waits
+-H         list as a table, with times in words
+-T         trap addresses
+-t         trapped hosts
+"""
+COMMANDS: Final = {
+    "list": "what holds, as without a command",
+    "import": "take over a listing of spamdb, or one of ours",
+    "export": "white or trapped addresses, for pfctl",
+    "explain": "what would happen to a delivery",
+}
+
 
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError and OSError."""
-    try:
-        options, rest = getopt.getopt(arguments, "adf:GHTt")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
-    letters = {option[1] for option, _ in options}
-    value = next((value for option, value in reversed(options) if option == "-f"), DEFAULT_PATH)
+    options, rest = options_of(arguments, OPTIONS, COMMANDS)
+    letters = {option[1] for option in options}
+    value = options.get("-f", DEFAULT_PATH)
     if letters & {"a", "d"}:
         return _change(value, letters, rest)
     if letters & set("GTt"):
@@ -50,6 +64,10 @@ def run(arguments: list[str]) -> int:
     if not rest:
         return _work(value, lambda store: _list(store, table="H" in letters))
     verb, *operands = rest
+    if {"-h", "--help"} & {*operands[:1]} and verb in {"import", "export", "list"}:
+        raise HelpWanted
+    if verb == "list" and not operands:  # what everybody types first
+        return _work(value, lambda store: _list(store, table="H" in letters))
     if verb == "explain":
         return explain(["-f", value, *operands])
     if verb == "import":
@@ -58,7 +76,7 @@ def run(arguments: list[str]) -> int:
     if verb == "export":
         kind = _exported(operands)
         return _work(value, lambda store: _export(store, kind))
-    raise UsageError(f"unknown: {verb}")
+    raise UsageError(f"unknown: {printable(verb, 40)} (known: {', '.join(COMMANDS)})")
 
 
 def explain(arguments: list[str]) -> int:

@@ -272,7 +272,8 @@ class Greylist(TrustingFilter):
 
     def _wait(self, outcome: Delay) -> Reject:
         minutes = policy.minutes_left(outcome.seconds)
-        text = f"greylisted, please try again in {minutes} {'minute' if minutes == 1 else 'minutes'}"
+        when = f" in {minutes} {'minute' if minutes == 1 else 'minutes'}" if outcome.seconds > 0 else ""
+        text = f"greylisted, please try again{when}"
         return Reject(451, "4.7.1", text, facts={"reason": outcome.reason, "wait": outcome.seconds})
 
     async def _refuse(self, address: Address, outcome: Trap) -> Reject:

@@ -10,7 +10,7 @@ from filter_api.bounds import MAX_DNS_LISTS
 from filter_api.errors import UsageError
 from filter_api.files.tables import AddressTable, DomainTable
 from filter_api.net.dnsbl import Entry
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options, parse_seconds
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options, parse_seconds
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_greylist.deciding.listed import parse_client_list
@@ -25,7 +25,24 @@ USAGE = (
     "filter-greylist [-5oux] [-a file] [-b network:tuples:hosts[:learned]] [-c file] [-f store] [-G pass:grey:white]"
     f" [-k v4:v6] [-l list] ... [-M address] [-s seconds] [-t file] {COMMON_USAGE}"
 )
-LETTERS = "5a:b:c:f:G:k:l:M:os:t:uwx"
+OPTIONS = """\
+-5             answer trapped clients with 550 (default 450)
+-a file        the domains that receive mail here; others trap who sends to them
+-b bounds      network:tuples:hosts[:learned], how much is remembered
+-c file        large providers that never have to wait
+-f store       where it is remembered: a file or a Redis
+-G times       passtime:greyexp:whiteexp, in minutes, hours, hours
+-k v4:v6       how many bits of an address are its network (default 24:64)
+-l list        only clients that this list in the DNS knows have to wait
+-M address     our listener that is the low-priority MX
+-o             learn from outgoing mail
+-s seconds     let trapped clients wait for their replies
+-t file        trap addresses
+-u             only suspicious clients have to wait
+-w             (refused: there is no window trick)
+-x             say in the header how long a message had to wait
+"""
+LETTERS = letters_of(OPTIONS)
 
 YEAR_HOURS = 24 * 366
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from filter_api.options import COMMON_OPTIONS
 from filter_api.runtime.main import main
 from filter_lists.filter import build
-from filter_lists.options import USAGE
+from filter_lists.options import OPTIONS, USAGE
 
 
 def run() -> None:
     """The console script."""
-    main(build, usage=USAGE)
+    main(build, usage=USAGE, options=OPTIONS + COMMON_OPTIONS)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,17 @@ done, 1 if a list could not be updated, 2 if nothing could. Of test: 1 if the cl
 
 from __future__ import annotations
 
-import getopt
 import os
 import pwd
 import sys
 import time
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final
 
+from filter_api.commands import Command, choose
 from filter_api.errors import ConfigError, UsageError
 from filter_api.files.reloading import ReloadingFile
-from filter_api.options import LOOPBACK
+from filter_api.options import LOOPBACK, options_of
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_lists.book import Book, read_book
@@ -34,35 +33,41 @@ from filter_lists.tool.state import read_state
 from filter_lists.tool.update import Job, Runner, own_networks, update
 from filter_lists.words import show_duration
 
-USAGE: Final = (
-    "update [-fv] [-N networks], check, show, test address, import [-x] spamd.conf; all but import take -c file,"
-    " -d directory"
-)
+_PLACES: Final = """\
+-c file         the lists, see lists.conf(5)
+-d directory    where the compiled lists are
+"""
+UPDATE: Final = f"""\
+{_PLACES}-f              fetch everything, and take lists whatever their size was
+-N networks     our own networks, which no list may hold (default 127.0.0.0/8,::1)
+-v              say what became of each list
+"""
+IMPORT: Final = "-x   keep programs that are to be run\n"
 
 
 def run(arguments: list[str], runner: Runner) -> int:
     """Run ``filterctl lists`` with these arguments; `runner` starts programs. Raises UsageError and ConfigError."""
-    verbs: dict[str, Callable[[list[str]], int]] = {
-        "update": lambda rest: _update(rest, runner),
-        "check": _check,
-        "show": _show,
-        "test": _test,
-        "import": _import,
-    }
-    name = arguments[0] if arguments else ""
-    if name not in verbs:
-        raise UsageError(f"a verb is missing: {USAGE}" if not name else f"unknown verb {name}: {USAGE}")
-    return verbs[name](arguments[1:])
+    return choose(
+        arguments,
+        {
+            "update": Command(
+                lambda rest: _update(rest, runner),
+                "[-fv] [-c file] [-d directory] [-N networks]",
+                "fetch the lists that are due",
+            ),
+            "check": Command(_check, "[-c file] [-d directory]", "read everything, and tell what is odd"),
+            "show": Command(_show, "[-c file] [-d directory]", "a line for each list"),
+            "test": Command(_test, "[-c file] [-d directory] address", "what the lists say of an address"),
+            "import": Command(_import, "[-x] spamd.conf", "print a spamd.conf as lists.conf"),
+        },
+    )
 
 
-def _options(arguments: list[str], letters: str, operands: int) -> tuple[dict[str, str], list[str]]:
-    try:
-        options, rest = getopt.getopt(arguments, letters)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+def _options(arguments: list[str], options: str, operands: int) -> tuple[dict[str, str], list[str]]:
+    found, rest = options_of(arguments, options)
     if len(rest) != operands:
-        raise UsageError(USAGE)
-    return dict(options), rest
+        raise UsageError("an argument is missing" if len(rest) < operands else "there are too many arguments")
+    return found, rest
 
 
 def _places(options: dict[str, str]) -> tuple[str, str]:
@@ -76,7 +81,7 @@ def _book(options: dict[str, str]) -> Book:
 
 
 def _update(arguments: list[str], runner: Runner) -> int:
-    options, _ = _options(arguments, "c:d:fN:v", 0)
+    options, _ = _options(arguments, UPDATE, 0)
     conf, directory = _places(options)
     try:
         _refuse_root(directory)
@@ -102,7 +107,7 @@ def _refuse_root(directory: str) -> None:
 
 def _check(arguments: list[str]) -> int:
     """Read everything, and tell what is odd."""
-    options, _ = _options(arguments, "c:d:", 0)
+    options, _ = _options(arguments, _PLACES, 0)
     conf, directory = _places(options)
     book = _book(options)
     now = time.time()
@@ -115,7 +120,7 @@ def _check(arguments: list[str]) -> int:
 
 def _show(arguments: list[str]) -> int:
     """A line for each list: how large, how old, from where."""
-    options, _ = _options(arguments, "c:d:", 0)
+    options, _ = _options(arguments, _PLACES, 0)
     _, directory = _places(options)
     book = _book(options)
     now = time.time()
@@ -143,7 +148,7 @@ def _age(now: float, then: float) -> str:
 
 def _test(arguments: list[str]) -> int:
     """What the lists say of an address."""
-    options, (text,) = _options(arguments, "c:d:", 1)
+    options, (text,) = _options(arguments, _PLACES, 1)
     address = _address(text)
     found = _book(options).judge(address, time.time())
     for black, white in found.spared:
@@ -167,7 +172,7 @@ def _import(arguments: list[str]) -> int:
     """A spamd.conf(5) as lists.conf, on stdout; what cannot be taken over is said on stderr, and in comments."""
     from filter_lists.tool.spamd import import_spamd
 
-    options, (path,) = _options(arguments, "x", 1)
+    options, (path,) = _options(arguments, IMPORT, 1)
     text, warnings = import_spamd(path, programs="-x" in options, dead=DEAD)
     for warning in warnings:
         print(f"filterctl: lists: {printable(warning, 500)}", file=sys.stderr)

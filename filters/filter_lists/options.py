@@ -10,10 +10,17 @@ from typing import Final
 
 from filter_api.bases.phase import Phase, parse_phase_options
 from filter_api.errors import UsageError
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options
 from filter_api.text.escape import printable
 
-LETTERS: Final = "5c:d:mp:"
+OPTIONS: Final = """\
+-5              refuse for good, with 550 (default 450)
+-c file         the lists, see lists.conf(5)
+-d directory    where the compiled lists are
+-m              mark instead of refusing
+-p phase        connect, mail-from or rcpt-to (default mail-from)
+"""
+LETTERS: Final = letters_of(OPTIONS)
 USAGE: Final = f"filter-lists [-5m] [-c file] [-d directory] [-p connect|mail-from|rcpt-to] {COMMON_USAGE}"
 
 DEFAULT_CONF: Final = "/etc/mail/lists.conf"

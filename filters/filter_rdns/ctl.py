@@ -10,7 +10,6 @@ smtpd itself would report of the client is not known here and counts as no name.
 from __future__ import annotations
 
 import asyncio
-import getopt
 import ipaddress
 from dataclasses import replace
 from typing import NamedTuple
@@ -20,11 +19,11 @@ from filter_api.decision import Disconnect, Failure, Proceed, Reject
 from filter_api.errors import UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
-from filter_api.options import COMMON_LETTERS, CommonOptions
+from filter_api.options import COMMON_OPTIONS, CommonOptions, options_of
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filter_rdns import policy
-from filter_rdns.options import LETTERS, Options, parse
+from filter_rdns.options import OPTIONS, Options, parse
 from filter_rdns.policy import Objection
 from filter_rdns.sender import look_up_mailbox
 
@@ -60,10 +59,7 @@ class Report:
 
 def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError and ConfigError; `resolver` is for tests."""
-    try:
-        _, rest = getopt.getopt(arguments, LETTERS + COMMON_LETTERS)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    _, rest = options_of(arguments, OPTIONS + COMMON_OPTIONS)
     if not 1 <= len(rest) <= 3:
         raise UsageError("rdns takes an address, and after it a HELO name and a sender")
     own, common = parse(arguments[: len(arguments) - len(rest)])

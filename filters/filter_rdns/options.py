@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from filter_api.bases.phase import Phase, parse_phase_options, parse_reply_text
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options
 
-LETTERS = "fHmp:r:S"
+OPTIONS = """\
+-f          the name must lead back to the address
+-H          check the name given in HELO or EHLO
+-m          mark instead of refusing
+-p phase    connect, mail-from or rcpt-to (default mail-from)
+-r text     the text of the refusal
+-S          the domain of the sender must be able to receive mail
+"""
+LETTERS = letters_of(OPTIONS)
 USAGE = f"filter-rdns [-fHmS] [-p connect|mail-from|rcpt-to] [-r text] {COMMON_USAGE}"
 
 

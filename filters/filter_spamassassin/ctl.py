@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import getopt
 from typing import Final
 
 from filter_api.errors import UsageError
+from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_spamassassin.scores import read_scores
 
 DEFAULT_FILE: Final = "/etc/mail/sender-scores"
+OPTIONS: Final = "-s file   the file of points (default /etc/mail/sender-scores)\n"
 
 
 def explain(arguments: list[str]) -> int:
     """Print the matching line; exit status 1 if there is none. Raises UsageError, ConfigError for a bad file."""
-    try:
-        options, rest = getopt.getopt(arguments, "s:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = options_of(arguments, OPTIONS)
     if len(rest) != 1:
         raise UsageError("one sender's address is wanted")
-    path = dict(options).get("-s", DEFAULT_FILE)
+    path = options.get("-s", DEFAULT_FILE)
     address = rest[0].encode("utf-8", "surrogateescape").removeprefix(b"<").removesuffix(b">")
     found = read_scores(path).find_address(address)
     if found is None:

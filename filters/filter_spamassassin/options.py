@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from filter_api.bases.scanning import SCAN_LETTERS, ScanSettings, scan_settings
+from filter_api.bases.scanning import ScanSettings, scan_settings
 from filter_api.errors import UsageError
-from filter_api.options import COMMON_USAGE, CommonOptions, parse_options
+from filter_api.options import COMMON_USAGE, CommonOptions, letters_of, parse_options
 from filter_api.text.escape import printable
 from filter_spamassassin.scores import SenderScores, read_scores
 from filter_spamassassin.spamd import DEFAULT_PORT, PING
@@ -20,6 +20,22 @@ DEFAULT_ADDRESS: Final = f"127.0.0.1:{DEFAULT_PORT}"
 SIZE_LIMIT: Final = 512_000
 PARALLEL: Final = 5
 
+OPTIONS: Final = """\
+-A              score mail of our own clients, too
+-a address      where spamd listens; may be repeated (default 127.0.0.1:783)
+-b bytes        pass larger messages without scoring them (default 512000)
+-E              one user a message: others are put off
+-e              score once for each user, and refuse if all would
+-j text         put this in front of the subject of spam
+-k              keep what spamd's configuration says about the header
+-P scans        at most so many scans at the same time (default 5)
+-Q bytes:days   how large the quarantine may be, and for how long it keeps (default 1g:30)
+-q directory    keep what is refused in this directory
+-r score        refuse from this score on, or file:map with scores of recipients
+-s file         points for senders
+-u rule         whose preferences spamd uses
+"""
+LETTERS: Final = letters_of(OPTIONS)
 USAGE: Final = (
     "filter-spamassassin [-AeEk] [-a address] ... [-b bytes] [-j text] [-P scans] [-q directory] [-Q bytes:days] "
     f"[-r score] ... [-s file] [-u rule] ... {COMMON_USAGE}"
@@ -45,9 +61,7 @@ class Options:
 
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line. Raises UsageError, ConfigError and VersionWanted."""
-    own, common = parse_options(
-        "AeEj:kr:s:u:" + SCAN_LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True
-    )
+    own, common = parse_options(LETTERS, arguments, allow_from=True, allow_to=True, allow_dkim=True)
     scan, rest = scan_settings(
         own, address=DEFAULT_ADDRESS, port=DEFAULT_PORT, size_limit=SIZE_LIMIT, parallel=PARALLEL, ping=PING
     )

@@ -10,65 +10,134 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from filter_api.errors import ConfigError, UsageError, reason
+from filter_api.errors import ConfigError, HelpWanted, UsageError, reason
 from filter_api.libraries import LIBRARIES, missing
+from filter_api.options import VersionWanted, help_text
 from filter_api.text.escape import printable
+from filter_api.version import VERSION
 
 
 class Verb(NamedTuple):
-    """Where a verb lives and what it is told."""
+    """Where a verb lives, what it is told, and what it does."""
 
     module: str
     function: str
     synopsis: str
+    about: str = ""
 
 
 VERBS = {
-    "auth": Verb("filter_auth.ctl", "run", "explain -i address [file] | domain name | report -e address ... | store"),
-    "check": Verb("filterctl.conf.check", "run", "[-l directory] smtpd.conf"),
-    "dkim": Verb("filter_dkimsign.ctl", "run", "keygen | check | verify ..."),
-    "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]"),
-    "doctor": Verb("filterctl.health.doctor", "run", "[-l directory] [-m maillog] [-n server] [smtpd.conf]"),
-    "explain": Verb("filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ..."),
-    "greylist": Verb("filter_greylist.ctl", "run", "[-H] [-f store] [-adGtT ...] [import | export | explain ...]"),
+    "auth": Verb("filter_auth.ctl", "run", "explain | domain | report | store ...", "SPF, DKIM, ARC and DMARC of mail"),
+    "check": Verb("filterctl.conf.check", "run", "[-l directory] [smtpd.conf]", "check the filters of an smtpd.conf"),
+    "completion": Verb("filterctl.completion", "run", "bash | ksh | zsh", "completion of this command for a shell"),
+    "dkim": Verb("filterctl.dkim", "run", "keygen | check | list | rotate | verify ...", "keys and signatures"),
+    "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]", "lists in the DNS"),
+    "doctor": Verb(
+        "filterctl.health.doctor",
+        "run",
+        "[-q] [-l directory] [-m maillog] [-n server] [smtpd.conf]",
+        "find out why filters do not work",
+    ),
+    "explain": Verb(
+        "filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ...", "why a client is refused"
+    ),
+    "greylist": Verb(
+        "filter_greylist.ctl",
+        "run",
+        "[-H] [-f store] [-adGtT ...] [list | import | export | explain ...]",
+        "the memory of filter-greylist",
+    ),
     "init": Verb(
         "filterctl.setup.init",
         "run",
         "[-ny] [-c smtpd.conf] [-d domain] [-f store] [-H host] [-k selector] [-N networks] [-s scanners]",
+        "make what is needed, and write an smtpd.conf",
     ),
-    "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ..."),
+    "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ...", "the lists of filter-lists"),
+    "log": Verb("filterctl.live.commands", "log", "verbose | brief [filter ...]", "how much running filters log"),
+    "metrics": Verb("filterctl.live.commands", "metrics", "[filter ...]", "counters for Prometheus, as OpenMetrics"),
+    "monitor": Verb(
+        "filterctl.live.monitor",
+        "run",
+        "[-j] [-i seconds] [-n count] [filter ...]",
+        "what running filters do, a line at a time",
+    ),
     "quarantine": Verb(
-        "filterctl.mail.quarantine", "run", "[-q directory] list | show | release | delete | expire ..."
+        "filterctl.mail.quarantine",
+        "run",
+        "[-q directory] list | show | release | delete | digest | expire ...",
+        "messages that were refused and kept",
     ),
-    "record": Verb("filterctl.recording.capture", "run", "[-k files] [-s bytes] file -- command [argument ...]"),
-    "replay": Verb("filterctl.replaying.replay", "run", "[-v] [-t seconds] transcript -- command [argument ...]"),
-    "report": Verb("filterctl.mail.report", "run", "decisions | messages ... [-s since] [-u until] [maillog ...]"),
-    "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]"),
+    "ready": Verb(
+        "filterctl.live.ready",
+        "run",
+        "[-jNR] [-t milliseconds] [filter ...]",
+        "whether filters answer, for a monitoring system",
+    ),
+    "record": Verb(
+        "filterctl.recording.capture",
+        "run",
+        "[-k files] [-s bytes] file -- command [argument ...]",
+        "write what a filter and smtpd say to each other",
+    ),
+    "reload": Verb(
+        "filterctl.live.commands", "reload", "[-j] [filter ...]", "have running filters look at their files"
+    ),
+    "replay": Verb(
+        "filterctl.replaying.replay",
+        "run",
+        "[-v] [-t seconds] transcript -- command [argument ...]",
+        "play recorded traffic to a filter",
+    ),
+    "report": Verb(
+        "filterctl.mail.report",
+        "run",
+        "decisions | messages ... [-s since] [-u until] [maillog ...]",
+        "what was refused, and what was found",
+    ),
+    "stats": Verb("filterctl.live.stats", "run", "[-j] [filter ...]", "counters of running filters"),
+    "status": Verb("filterctl.live.status", "run", "[-j] [filter ...]", "what running filters have in use"),
+    "trace": Verb(
+        "filterctl.live.trace", "run", "[-1j] session [filter ...]", "what a filter hears and says in one session"
+    ),
+    "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]", "the story of each mail"),
 }
 
 
 def main(arguments: list[str]) -> int:
     """Run the verb in the arguments and return the exit status."""
     name = arguments[0] if arguments else ""
+    if name in {"-h", "--help"}:
+        sys.stdout.write(overview())
+        return 0
     verb = VERBS.get(name)
-    if verb is None:
+    if verb is None and name != "-V":
         if name:
             complain(f"unknown verb: {name}")
         sys.stderr.write(usage())
         return 1
+    return _version() if verb is None else _run(name, verb, arguments[1:])
+
+
+def _run(name: str, verb: Verb, arguments: list[str]) -> int:
     try:
-        return load(verb.module, verb.function)(arguments[1:])
+        return load(verb.module, verb.function)(arguments)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in LIBRARIES:
             raise
         complain(missing())
+    except VersionWanted:
+        return _version()
+    except HelpWanted as help_:
+        sys.stdout.write(shown_help(name, help_))
+        return 0
     except UsageError as error:
         if str(error):
             complain(f"{name}: {error}")
-        sys.stderr.write(f"usage: filterctl {name} {verb.synopsis}\n")
+        sys.stderr.write(f"usage: filterctl {name} {error.command or verb.synopsis}\n")
     except (ConfigError, OSError) as error:
         if isinstance(error, BrokenPipeError):
             return _reader_left()
@@ -76,6 +145,29 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return 1
+
+
+def _version() -> int:
+    print(f"filterctl {VERSION}")
+    return 0
+
+
+def shown_help(name: str, help_: HelpWanted) -> str:
+    """The usage line, and a line for each option and each command."""
+    text = help_text(f"filterctl {name} {help_.command or VERBS[name].synopsis}".rstrip(), help_.options)
+    return text.rstrip("\n") + "\n" + ("\n" + _listed(help_.commands) if help_.commands else "")
+
+
+def overview() -> str:
+    """All verbs with what they do."""
+    about = {name: verb.about for name, verb in VERBS.items()}
+    more = "filterctl verb -h tells more, as filterctl(8) does."
+    return f"usage: filterctl verb [argument ...]\n\n{_listed(about)}\n{more}\n"
+
+
+def _listed(about: Mapping[str, str]) -> str:
+    width = max(map(len, about), default=0) + 2
+    return "".join(f"  {name:<{width}}{what}\n" for name, what in about.items())
 
 
 def load(module: str, function: str) -> Callable[[list[str]], int]:

@@ -59,3 +59,37 @@ def test_the_tests_see_something() -> None:
     assert len(set(_FILTERCTL.findall(text)) & set(VERBS)) >= 5
     assert ("filter-greylist", "G") in set(options_in(text))
     assert len(set(options_in(text))) >= 8
+
+
+# --- options of filterctl's verbs, in running text too -------------------------------------------------------------
+
+_VERB = re.compile(r"(?<![\w./-])filterctl ([a-z]+)((?:[ \t]+(?:'[^']*'|[^\s`|>&;\\]+))*)")
+
+
+def documented(verb: str) -> set[str]:
+    """The letters in the sections of a verb in filterctl(8), and those that ``explain`` takes from a filter."""
+    page = (ROOT / "man/filterctl.8").read_text(encoding="utf-8")
+    sections = re.findall(rf"^\.Ss {verb}\b.*\n(?:(?!\.S[sh] ).*\n)*", page, re.MULTILINE)
+    found = {letter for group in re.findall(r"\bFl ([A-Za-z0-9]+)", "".join(sections)) for letter in group}
+    return found | {letter for name in FILTERS for letter in letters(name)} if verb == "explain" else found
+
+
+def verbs_in(text: str) -> Iterator[tuple[str, str]]:
+    """(verb, letters) for each option given to filterctl, up to the ``--`` before a command of its own."""
+    for verb, rest in _VERB.findall(text):
+        own = rest.partition(" -- ")[0].partition(" #")[0]
+        yield from ((verb, word[1:]) for word in own.split() if re.fullmatch(r"-[A-Za-z]+", word))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_of_verbs_exist(page: Path) -> None:
+    for verb, group in verbs_in(code(page)):
+        assert set(group) <= documented(verb), f"filterctl {verb} -{group}"
+
+
+def test_options_of_verbs_are_seen() -> None:
+    assert {("greylist", "aT"), ("report", "k")} <= set(
+        verbs_in("filterctl greylist -aT x; filterctl report messages -k y")
+    )
+    assert "q" in documented("quarantine")
+    assert "y" not in documented("greylist")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 from pathlib import Path
+
+import pytest
 
 import filter_api
 from filter_api import Filter
@@ -106,3 +109,28 @@ def test_everything_a_filter_may_use_is_on_the_page() -> None:
         for name in dir(kind):
             if not name.startswith("_") and name not in RUNTIMES | {*PHASES_OF, *REPORT_OF}:
                 assert re.search(rf"\b{name}\b", PAGE), f"{kind.__name__}.{name}"
+
+
+#: Of the testing tools: what `Client` needs of `Player`, and what classes inherit.
+INSIDE = {"token", "head"}
+
+
+@pytest.mark.parametrize("module", ["filter_api.testing", "filter_api.tables"])
+def test_every_tool_is_on_the_page_with_its_methods(module: str) -> None:
+    public = importlib.import_module(module)
+    missing = []
+    for name in public.__all__:
+        kind = getattr(public, name)
+        own = {each for each in vars(kind) if not each.startswith("_")}
+        own |= {each for each in getattr(kind, "__annotations__", {}) if not each.startswith("_")}
+        missing += [f"{name}.{each}" for each in {name, *own} - INSIDE if not re.search(rf"\b{each}\b", PAGE)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("module", ["filter_api.testing.servers", "filter_api.testing.strategies"])
+def test_every_fake_is_on_the_page(module: str) -> None:
+    made = vars(importlib.import_module(module))
+    names = [name for name, each in made.items() if inspect.isfunction(each) and each.__module__ == module]
+    names = [name for name in names if not name.startswith("_")]
+    assert len(names) >= 4
+    assert [name for name in names if not re.search(rf"\b{name}\b", PAGE)] == []

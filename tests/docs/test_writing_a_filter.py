@@ -61,7 +61,7 @@ def test_the_examples_import_what_they_use(examples: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["filter_nordns", "filter_patience", "filter_mx", "filter_size"])
+@pytest.mark.parametrize("name", ["filter_nordns", "filter_patience", "filter_mx", "filter_size", "filter_words"])
 def test_they_are_programs_with_the_common_options(examples: Path, name: str) -> None:
     assert run(examples, f"{name}.py", "-V").returncode == 0
     done = run(examples, f"{name}.py", "-z")

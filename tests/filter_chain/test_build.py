@@ -29,6 +29,13 @@ def refused(tmp_path: Path, *lines: str, options: Sequence[str] = ()) -> str:
     return str(raised.value).replace(f"{tmp_path}/", "")
 
 
+def test_the_control_socket_is_that_of_the_process_and_members_know_their_own_words(tmp_path: Path) -> None:
+    made = chain(tmp_path, "rdns -f", options=["-C", "/run/x.sock", "-n"])
+    assert made.options.control == "/run/x.sock"
+    assert made.members["rdns"].options.control is None
+    assert made.members["rdns"].options.given == ("-n", "-f")
+
+
 def test_members_are_asked_in_the_order_of_the_file_each_with_its_own_options(tmp_path: Path) -> None:
     made = chain(tmp_path, "dyndns -F reject", "rdns -n", "second: rdns -T 3 -v")
     assert list(made.members) == ["dyndns", "rdns", "second"]
@@ -105,6 +112,7 @@ def test_all_members_ask_the_same_resolver_and_remember_spf_together(tmp_path: P
         (["rdns", "rdns -f"], "filters:2: rdns is there already, in filters:1: write a name, as 'second: rdns'"),
         (["a: rdns", "a: dyndns"], "filters:2: a is there already, in filters:1: "),
         (["rdns -L"], "filters:1: -L is an option of filter-chain itself: write it before the first member"),
+        (["rdns -C none"], "filters:1: -C is an option of filter-chain itself: write it before the first member"),
         (["rdns -V"], "filters:1: -V is an option of filter-chain itself: write it before the first member"),
         (["rdns -W /nonexistent"], "filters:1: rdns: /nonexistent: No such file or directory"),
         (["rdns 'x"], "filters:1: ' is not closed"),
@@ -158,7 +166,9 @@ def test_the_program_ends_with_status_1_before_it_registers_and_shows_how_it_is_
     assert first.endswith(
         "nosuch is no member: there are rdns, dyndns, lists, dnsbl, greylist, auth, clamav, spamassassin, dkimsign"
     )
-    assert second.startswith("usage: filter-chain [-LnpvV] [-f file] [-N networks] [-W file] [member [options]")
+    assert second.startswith(
+        "usage: filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [member [options]"
+    )
 
 
 def test_the_program_registers_for_what_its_members_want_and_names_them_in_its_log(tmp_path: Path) -> None:

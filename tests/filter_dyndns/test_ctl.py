@@ -36,7 +36,7 @@ def test_every_sign_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         (["-j", "4", "h.dsl.example.net"], 0, "   4  marked (-s 5, -j 4)"),
         (["-m", "h-203-0-113-57.example.net", "203.0.113.57"], 0, "   5  marked (-s 5, -m)"),
         (["h-203-0-113-57.example.net"], 1, "   5  refused (-s 5)"),
-        (["-N", "203.0.113.0/24", "h-203-0-113-57.example.net", "203.0.113.57"], 0, "accepted: is one of ours (-N)"),
+        (["-N", "203.0.113.0/24", "h-203-0-113-57.example.net", "203.0.113.57"], 0, "accepted: it is one of ours (-N)"),
         (["-p", "connect", "-r", "no", "dyn.x.example.net"], 1, "550 5.7.1 no"),
     ],
 )
@@ -117,7 +117,7 @@ def test_an_address_is_never_taken_for_a_name(arguments: list[str], capsys: pyte
 def test_the_options_count_for_what_is_looked_up(capsys: pytest.CaptureFixture[str]) -> None:
     resolver = Resolver(backend=FakeZone(NAMES))
     assert explain(["-N", "203.0.113.0/24", "203.0.113.57"], resolver) == 0
-    assert "accepted: is one of ours (-N)" in capsys.readouterr().out
+    assert "accepted: it is one of ours (-N)" in capsys.readouterr().out
     assert explain(["-s", "10", "203.0.113.57"], resolver) == 0
     assert "9  accepted (-s 10)" in capsys.readouterr().out
 

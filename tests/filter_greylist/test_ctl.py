@@ -372,7 +372,7 @@ def test_it_explains_what_would_happen(where: str, capsys: pytest.CaptureFixture
     work(where, lambda store: store.put([waiting(passes=-1)]))
     assert explained(where, *case) == 0
     assert lines(capsys)[-2:] == [
-        "tuple    of the client's network: first seen 15 minutes ago, refused 1 times",
+        "tuple    of the client's network: first seen 15 minutes ago, refused once",
         "outcome  let in (retried)",
     ]
     ctl(where, "-at", "192.0.2.1")

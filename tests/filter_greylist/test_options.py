@@ -185,5 +185,5 @@ def test_a_redis_that_cannot_be_reached_by_any_means_is_told_at_start(
     with pytest.raises(ConfigError, match="/missing is no directory"):
         build(["-f", "redis://127.0.0.1:1/0?fallback=/missing/x.db"])
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(ConfigError, match=r"install opensmtpd-filters\[redis\]"):
+    with pytest.raises(ConfigError, match=r"install python3-redis, .*opensmtpd-filters\[redis\]"):
         build(["-f", url])

@@ -34,7 +34,7 @@ def test_an_unknown_verb_is_named_printably() -> None:
         (["explain"], "explain: what shall be explained?"),
         (["explain", "weather"], "explain: unknown: weather (known: dnsbl, dyndns, greylist, rdns, sender-score)"),
         (["check", "/nonexistent"], "check: /nonexistent: No such file or directory"),
-        (["check"], "usage: filterctl check"),
+        (["check", "one", "two"], "usage: filterctl check"),
         (["check", "-q", "x"], "check: option -q not recognized"),
     ],
 )

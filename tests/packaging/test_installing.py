@@ -131,8 +131,8 @@ def test_the_debian_package(play: Play, suite: str) -> None:
     assert said.count(": ok: filter mail: /usr/libexec/opensmtpd/filter-chain as _mailfilter registers") == 3
     for line in (
         "/var/lib/opensmtpd-filters/mail _mailfilter 700",
-        "/run/opensmtpd-filters/_mailfilter _mailfilter 750",
-        "/run/opensmtpd-filters/opensmtpd opensmtpd 750",
+        "/run/opensmtpd-filters/_mailfilter _mailfilter 755",
+        "/run/opensmtpd-filters/opensmtpd opensmtpd 755",
         "/var/spool/quarantine _mailscan 700",
         "/var/lib/opensmtpd-filters/mail",
         "left:",

@@ -561,6 +561,27 @@ def test_hooks_with_a_typing_error_are_refused() -> None:
         type("Both", (Filter,), {"on_message": lambda *_: Verdict(), "on_commit": lambda *_: Proceed()})
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "message"),
+    [
+        ("default_failure", "accept", "Wrong.default_failure is no str, but Failure"),
+        ("command_deadline", "10", "Wrong.command_deadline is no str, but int or float"),
+        ("tempfail", "451 later", "Wrong.tempfail is no str, but Reject"),
+        ("later", "hashlib", "Wrong.later is no str, but tuple"),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_refused_when_the_class_is_made(attribute: str, value: str, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        type("Wrong", (Filter,), {attribute: value})
+
+
+def test_a_decision_in_place_of_a_verdict_is_told_with_the_remedy() -> None:
+    made = type("Bare", (Filter,), {"on_message": lambda self, session, message: Proceed()})
+    with Player(made()) as smtpd:
+        assert not smtpd.connect().mail().ok
+    assert any("illegal verdict: Proceed(); a message is answered with a Verdict" in line for line in smtpd.log)
+
+
 def test_what_is_overridden_is_registered() -> None:
     class Chatty(Filter):
         watch_outgoing: ClassVar[bool] = True

@@ -183,6 +183,20 @@ main(build)
 
 
 @pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ("main(Plain)", "TypeError: main takes a filter, Plain(), or a function that makes one, not a class"),
+        ("main(lambda words: None)", "what makes the filter gave NoneType; did a branch forget to return?"),
+        ("main(lambda words: parse_options('n', words))", "ValueError: -n is a common option, which every filter has"),
+    ],
+)
+def test_a_program_that_would_ignore_its_options_or_its_filter_does_not_start(last: str, message: str) -> None:
+    done = run(f"from filter_api import *\nclass Plain(Filter): pass\n{last}\n", stdin=HANDSHAKE)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert message in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["-Q"], "option -Q not recognized"),

@@ -112,7 +112,7 @@ def test_a_flood_is_cut_and_counted(syslogd: socket.socket, path: Path, monkeypa
 def test_while_nobody_reads_the_count_of_what_is_missing_waits_too(syslogd: socket.socket, path: Path) -> None:
     with closing(SyslogSink("filter-x", str(path))) as sink:
         sent = 0
-        while sink._bucket.dropped == 0:
+        while sink.dropped == 0:
             sink(logging.INFO, f"line {sent}")
             sent += 1
         sink(logging.INFO, "and one more")

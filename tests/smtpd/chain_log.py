@@ -10,6 +10,9 @@ from tests.smtpd.chain import Chain, Seen, converse, infected, mail
 from tools.private_smtpd.backends import GTUBE
 
 BOB: Final = "bob@example.org"
+EACH: Final = 22
+"""Mails of each kind."""
+
 BEGIN: Final = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC).astimezone()
 
 
@@ -32,8 +35,8 @@ def as_syslog(log: str, *, host: str = "mx", begin: datetime = BEGIN, rfc3339: b
     return lines
 
 
-def offer_a_hundred(chain: Chain) -> list[Told]:
-    """Some hundred mails of every kind; each has a sender of its own, so that it can be told from the others."""
+def offer_two_hundred(chain: Chain) -> list[Told]:
+    """Two hundred mails of every kind; each has a sender of its own, so that it can be told from the others."""
     told: list[Told] = []
 
     def once(source: str, sender: str, recipient: str, text: bytes) -> None:
@@ -45,7 +48,7 @@ def offer_a_hundred(chain: Chain) -> list[Told]:
         last = chain.offer(source, sender, BOB, text) if first.code == 451 else first
         told.append(Told(sender, BOB, _refused(last), 2 if first.code == 451 else 1))
 
-    for number in range(11):
+    for number in range(EACH):
         once(at.NO_NAME, f"nobody{number}@good.example", BOB, mail(f"no name {number}"))
         once(at.RESIDENTIAL, f"home{number}@good.example", BOB, mail(f"home {number}"))
         again(at.GOOD, f"alice{number}@good.example", mail(f"clean {number}"))

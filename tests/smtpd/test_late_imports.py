@@ -15,6 +15,7 @@ from tests.smtpd import chain_config as at
 from tests.smtpd.chain import Chain, converse, infected, mail
 from tests.smtpd.test_spf import text
 from tools.private_smtpd.backends import GTUBE
+from tools.private_smtpd.namespace import wait_until
 
 BOB = "bob@example.org"
 
@@ -57,6 +58,8 @@ def test_the_watch_sees_an_import(newest: str) -> None:
             "/opt/opensmtpd-filters/filters/filter_late/__main__.py",
             "from filter_api import Filter, Proceed, main\n"
             "class Late(Filter):\n"
+            "    async def started(self):\n"
+            "        self.log.info(None, 'awake')\n"
             "    def on_mail_from(self, session, sender):\n"
             "        import wave\n"
             "        return Proceed()\n"
@@ -67,6 +70,7 @@ def test_the_watch_sees_an_import(newest: str) -> None:
             'filter "late" proc-exec "watched filter-late"\nlisten on 203.0.113.25 filter "late"\n'
             'action "a" maildir\nmatch from any for domain "example.org" action "a"\n'
         )
+        chain.smtpd.wait_log("awake")  # a mail that comes before is served while modules are still being loaded
         assert chain.offer(at.GOOD, "alice@good.example", BOB, mail("late")).code == 250
         assert "filter-late wave" in chain.late_imports()
 
@@ -133,4 +137,25 @@ def test_authors_are_judged_and_reports_kept_without_an_import(
             )
         ]
         assert codes == [250, 250, 250, 250, 250, 250, 550]
+        assert chain.late_imports() == []
+
+
+def test_a_control_socket_is_asked_everything_without_an_import(newest: str) -> None:
+    with Chain(newest, watched=True, redis=False) as chain:
+        chain._run("install", "-d", "-o", "opensmtpd", "/tmp/control")
+        chain.smtpd.restart(
+            'filter "rdns" proc-exec "watched filter-rdns -C /tmp/control/rdns.sock"\n'
+            'listen on 203.0.113.25 filter "rdns"\n'
+            'action "a" maildir\nmatch from any for domain "example.org" action "a"\n'
+        )
+
+        def asked(*words: str) -> int:
+            code, _ = chain.smtpd.room.run(["/usr/libexec/opensmtpd/filterctl", *words, "/tmp/control/rdns.sock"])
+            return code
+
+        wait_until(lambda: asked("ready", "-t", "5000") == 0, 20, "the control socket")
+        assert chain.offer(at.GOOD, "alice@good.example", BOB, mail("counted")).code == 250
+        for words in ("status", "stats", "metrics", "reload", "log verbose", "log brief", "monitor -n 1 -i 0.1"):
+            assert asked(*words.split()) == 0, words
+        assert asked("trace", "-1", "0" * 16) == 1
         assert chain.late_imports() == []

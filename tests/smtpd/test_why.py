@@ -1,4 +1,4 @@
-"""filterctl why and report: what they tell of a hundred mails is what happened to them, none missing, none twice."""
+"""filterctl why and report: what they tell of two hundred mails is what happened to them, none missing, none twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from filterctl.mail.records import Mail
 from filterctl.mail.retries import joined
 from filterctl.mail.sessions import find
 from tests.smtpd.chain import Chain
-from tests.smtpd.chain_log import BOB, Told, as_syslog, offer_a_hundred
+from tests.smtpd.chain_log import BOB, EACH, Told, as_syslog, offer_two_hundred
 from tools.private_smtpd import wait_until
 
 
@@ -31,7 +31,7 @@ class Logged(NamedTuple):
 def logged(version: str, request: pytest.FixtureRequest) -> Iterator[Logged]:
     with Chain(version, one=request.param == "one process") as chain:
         before = len(chain.smtpd.log())
-        told = offer_a_hundred(chain)
+        told = offer_two_hundred(chain)
         taken = sum(not each.reply for each in told)
         wait_until(lambda: chain.smtpd.log().count("stat=Delivered") == taken, 30, "not everything was delivered")
         yield Logged(told, chain.smtpd.log()[before:])
@@ -56,7 +56,7 @@ def stories(paths: list[str]) -> list[Mail]:
 
 
 def test_every_mail_is_told_once_and_as_it_was(logged: Logged, paths: list[str]) -> None:
-    assert len(logged.told) > 90
+    assert len(logged.told) > 200
     found = [
         Told(
             mail.sender or "",
@@ -117,8 +117,8 @@ def test_the_report_counts_what_happened(logged: Logged, paths: list[str], capsy
     }
     assert found["taken"] == replies[""]
     counted = {name: sum(row.values()) for name, row in found["reasons"].items()}
-    assert counted["rdns: no-ptr"] == counted["dyndns: dynamic"] == 11
-    assert (counted["clamav: virus"], counted["spamassassin: spam"]) == (12, 11 + marked)
+    assert counted["rdns: no-ptr"] == counted["dyndns: dynamic"] == EACH
+    assert (counted["clamav: virus"], counted["spamassassin: spam"]) == (EACH + 1, EACH + marked)
 
 
 def test_the_verb_tells_each_by_its_sender(

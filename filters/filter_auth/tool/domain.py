@@ -21,10 +21,15 @@ from filter_auth.tool.arguments import TEMPFAIL, resolver_of, show_records
 
 SECONDS: Final = 30.0
 
+OPTIONS: Final = """\
+-n server   ask this name server, address or address@port
+-v          show every question to the DNS
+"""
+
 
 def domain(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError; `resolver` is for tests."""
-    options, names = options_of(arguments, "n:v")
+    options, names = options_of(arguments, OPTIONS)
     if len(names) != 1:
         raise UsageError("domain takes one name")
     name = a_labels(names[0].encode("utf-8", "surrogateescape")).removesuffix(b".")

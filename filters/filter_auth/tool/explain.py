@@ -29,10 +29,22 @@ from filter_auth.tool.arguments import TEMPFAIL, resolver_of, show_records
 
 SECONDS: Final = 30.0
 
+OPTIONS: Final = """\
+-a id        as of the filter
+-c file      as of the filter
+-f sender    the MAIL FROM (default the empty one)
+-h helo      the HELO name
+-i address   the address of the client
+-l file      as of the filter
+-n server    ask this name server, address or address@port
+-v           show every question to the DNS
+-z zone      ask this zone file, and no name server
+"""
+
 
 def explain(arguments: list[str], resolver: Resolver | None = None) -> int:
     """The verb. Raises UsageError and ConfigError; `resolver` is for tests."""
-    options, files = options_of(arguments, "a:c:f:h:i:l:n:vz:")
+    options, files = options_of(arguments, OPTIONS)
     if "-i" not in options or len(files) > 1:
         raise UsageError("explain takes -i address and one file; without a file it reads the message from stdin")
     given = [word for letter in ("-a", "-c", "-l") if letter in options for word in (letter, options[letter])]

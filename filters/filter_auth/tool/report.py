@@ -27,6 +27,19 @@ from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
 
 LISTENER: Final = "127.0.0.1:25"
+STORE: Final = "-f store   the file of option -f of filter-auth\n"
+REPORT: Final = """\
+-D domain        only for this domain
+-d day           only for this day, such as 2026-11-28
+-e address       where reports come from
+-f store         the file of option -f of filter-auth
+-n               only list what would be sent
+-O organisation  who we are
+-o directory     write the reports into files there
+-S host:port     our listener that takes the mail (default 127.0.0.1:25)
+-v               tell what was sent, too
+"""
+
 GIVEN_UP: Final = 2  # days after the day of a report on which it is tried for the last time
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+\Z")
 _SECONDS: Final = 60.0
@@ -48,7 +61,7 @@ class Wanted:
 
 def store(arguments: list[str]) -> int:
     """List the days, domains and numbers of messages in a store. Raises UsageError and ConfigError."""
-    options, rest = options_of(arguments, "f:")
+    options, rest = options_of(arguments, STORE)
     if "-f" not in options or rest:
         raise UsageError("store takes -f store")
     with _opened(options["-f"]) as opened:
@@ -59,7 +72,7 @@ def store(arguments: list[str]) -> int:
 
 def report(arguments: list[str], resolver: Resolver | None = None, now: float | None = None) -> int:
     """Send what is due. Raises UsageError and ConfigError; `resolver` and `now` (seconds since 1970) are for tests."""
-    options, rest = options_of(arguments, "D:d:e:f:no:O:S:v")
+    options, rest = options_of(arguments, REPORT)
     if rest or not {"-e", "-f", "-O"} <= options.keys():
         raise UsageError("report takes -e address, -O organisation and -f store")
     wanted = _wanted(options, time.time() if now is None else now)

@@ -58,7 +58,7 @@ def _diagnose_file(path: str) -> list[Remark]:
         return [*found, ("error", f"{path}: {error}")]
     if verdict != "ok":
         return [*found, ("error", f"{path}: damaged: {verdict}")]
-    return [*found, ("ok", f"{path}: sound, {tuples} tuples")]
+    return [*found, ("ok", f"{path}: sound, {tuples} tuple{'' if tuples == 1 else 's'}")]
 
 
 async def _diagnose_redis(spec: Spec) -> list[Remark]:

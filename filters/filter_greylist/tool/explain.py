@@ -10,7 +10,6 @@ now.
 from __future__ import annotations
 
 import asyncio
-import getopt
 import inspect
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -20,13 +19,13 @@ from filter_api.errors import CannotCheck, ConfigError, UsageError
 from filter_api.log import Logger
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
-from filter_api.options import COMMON_LETTERS, CommonOptions
+from filter_api.options import COMMON_OPTIONS, CommonOptions, options_of
 from filter_api.session import Session, Transaction
 from filter_api.text.addresses import Address, is_role_address, plain_address
 from filter_api.text.escape import parse_pairs, printable, unescape
 from filter_greylist.deciding.judge import Case, seen_tuple, tuple_of
 from filter_greylist.filter import Greylist
-from filter_greylist.options import LETTERS, Options, parse
+from filter_greylist.options import OPTIONS, Options, parse
 from filter_greylist.rules import policy
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Life, Tuple
@@ -40,10 +39,7 @@ SECONDS = 10.0
 
 def run(arguments: list[str], resolver: Resolver | None = None) -> int:
     """Explain one delivery; `resolver` is for tests. Raises UsageError and ConfigError."""
-    try:
-        options, rest = getopt.getopt(arguments, LETTERS + COMMON_LETTERS)
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = options_of(arguments, OPTIONS + COMMON_OPTIONS)
     if not 3 <= len(rest) <= 4:
         raise UsageError("greylist takes an address, a sender and a recipient, and after them a HELO name")
     own, common = parse(arguments[: len(arguments) - len(rest)])
@@ -52,11 +48,11 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
     except ValueError:
         raise UsageError(f"{printable(rest[0], 60)} is no address") from None
     sender, recipient, helo = (unescape(typed(word).strip("<>")) for word in (*rest[1:], "")[:3])
-    spec, store = open_as_owner(dict(options).get("-f", own.store.url))
+    spec, store = open_as_owner(options.get("-f", own.store.url))
     case = Case(address, sender, recipient, helo, listed=False, now=0, deadline=0.0)
     explanation = Explanation(store, own, common, case, resolver or Resolver())
     try:
-        return asyncio.run(explanation.tell({key for key, _ in options}))
+        return asyncio.run(explanation.tell(set(options)))
     except (StoreError, CannotCheck) as error:
         raise ConfigError(f"{spec.shown}: {error}") from None
 
@@ -188,20 +184,28 @@ def _refusal(decision: Reject | Disconnect) -> str:
 
 def _known(known: Known, now: int) -> str:
     lives: dict[str, Life | None] = known._asdict()
-    found = [
-        f"{what}, {'for ever' if life.expires > 2 * now else 'for ' + in_words(life.expires - now) + ' more'}"
-        for what, life in lives.items()
-        if life is not None and policy.alive(life, now)
-    ]
+    found = [_known_as(what, life, now) for what, life in lives.items() if life is not None and policy.alive(life, now)]
     return "; ".join(found) or "nothing"
+
+
+def _known_as(what: str, life: Life, now: int) -> str:
+    """One thing that is known, since when and for how long; and what it does not mean."""
+    text = f"{what}, {'for ever' if life.expires > 2 * now else 'for ' + in_words(life.expires - now) + ' more'}"
+    if what == "trapped":
+        text += f", since {in_words(now - life.first)} ago"
+    return text + (" (counts only where SPF passes for the client)" if what == "domain" else "")
 
 
 def _tuple(life: Life | None, now: int, *, by_network: bool) -> str:
     owner = "the client's network" if by_network else "the sender's domain"
     if life is None:
         return f"of {owner}: never seen"
-    text = f"of {owner}: first seen {in_words(now - life.first)} ago, refused {life.blocked} times"
-    return f"{text}, passed {life.passed} times" if life.passed else text
+    text = f"of {owner}: first seen {in_words(now - life.first)} ago, refused {_times(life.blocked)}"
+    return f"{text}, passed {_times(life.passed)}" if life.passed else text
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _say(what: str, text: str) -> None:

@@ -185,7 +185,12 @@ def to_row(record: Record, now: int) -> str:
     elif kind is Kind.SPAMTRAP:
         client, about = "", f"-> <{client}>"
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(life.first))
-    return f"{kind.name:<9}{client:<25}{since:<18}{_state(record, now):<34}{about}".rstrip()
+    return f"{_cell(kind.name, 9)}{_cell(client, 25)}{_cell(since, 18)}{_cell(_state(record, now), 34)}{about}".rstrip()
+
+
+def _cell(text: str, width: int) -> str:
+    """A column with two blanks behind it, however long the text is."""
+    return f"{text:<{width - 2}}  "
 
 
 def _state(record: Record, now: int) -> str:

@@ -37,7 +37,7 @@ def open_as_owner(value: str, *, make: bool = False) -> tuple[Spec, Store]:
 
 
 def _take_rights(path: str, *, make: bool) -> None:
-    if os.path.exists(path):
+    if _is_there(path):
         owned = path
     elif not make:
         raise ConfigError(f"{path}: no greylist is there; the filter makes it when it starts, as do import, -a and -T")
@@ -49,6 +49,17 @@ def _take_rights(path: str, *, make: bool) -> None:
             raise ConfigError(f"{owned}: belongs to root, not to the user of filter-greylist: chown _greylist {owned}")
     if os.geteuid() == 0:
         become_owner(owned)
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is a file; ConfigError where we may not know."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError:
+        raise ConfigError(f"{path}: permission denied: run this as root, or as the user of filter-greylist") from None
+    return True
 
 
 def become_owner(path: str) -> None:

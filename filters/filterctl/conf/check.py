@@ -6,13 +6,13 @@ files and registers, as the user of its line. For each listener and relay action
 
 from __future__ import annotations
 
-import getopt
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
+from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
 from filterctl.conf.advice import advice
 from filterctl.conf.chains import Member, remarks
@@ -25,6 +25,17 @@ from filterctl.programs.access import SMTPD_USERS, Identity, identity, why_not
 from filterctl.programs.command import known_directories, libexec_directories
 from filterctl.programs.dryrun import DryRun, dry_run
 from filterctl.programs.smtpd import refusals
+
+CONFIGURATIONS: Final = (
+    "/etc/mail/smtpd.conf",
+    "/etc/smtpd.conf",
+    "/etc/smtpd/smtpd.conf",
+    "/usr/local/etc/mail/smtpd.conf",
+    "/usr/pkg/etc/smtpd/smtpd.conf",
+)
+"""Where systems have it."""
+
+OPTIONS: Final = "-l directory   where smtpd looks for filters; may be given several times\n"
 
 
 class Finding(NamedTuple):
@@ -61,13 +72,19 @@ def _ask_smtpd(path: str) -> bool:
 
 def options(arguments: list[str]) -> tuple[list[str], str]:
     """The directories smtpd looks for commands in, and the configuration; UsageError."""
-    try:
-        found, rest = getopt.getopt(arguments, "l:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
-    if len(rest) != 1:
+    found, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
+    if len(rest) > 1:
         raise UsageError("")
-    return [os.path.abspath(value) for _, value in found] or libexec_directories(), rest[0]
+    path = rest[0] if rest else usual_configuration()
+    return [os.path.abspath(value) for _, value in found] or libexec_directories(), path
+
+
+def usual_configuration() -> str:
+    """The smtpd.conf of this system. Raises ConfigError if there is none where one is looked for."""
+    found = next(filter(os.path.exists, CONFIGURATIONS), None)
+    if found is None:
+        raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
+    return found
 
 
 class Checker:

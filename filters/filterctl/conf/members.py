@@ -12,7 +12,12 @@ from filterctl.__main__ import load
 
 
 def commands(words: Sequence[str]) -> list[list[str]]:
-    """Program and options of each filter in this command; the command itself if it is no chain, or a wrong one."""
+    """Program and options of each filter in this command; the command itself if it is no chain, or a wrong one.
+
+    Behind ``filterctl record`` stands the command of a filter.
+    """
+    if [os.path.basename(word) for word in words[:2]] == ["filterctl", "record"] and "--" in words:
+        return commands(words[list(words).index("--") + 1 :])
     if words and os.path.basename(words[0]) == "filter-chain":
         try:
             members = cast(Callable[[Sequence[str]], list[list[str]]], load("filter_chain.ctl", "commands"))

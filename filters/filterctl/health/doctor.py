@@ -9,19 +9,19 @@ filter depends on, its own ``ctl`` module knows (``diagnose``).
 from __future__ import annotations
 
 import contextlib
-import getopt
 import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import cast
+from typing import Final, cast
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import parse_name_server
+from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
-from filterctl.conf.check import Checker
+from filterctl.conf.check import Checker, usual_configuration
 from filterctl.conf.members import commands as members_of
 from filterctl.conf.ownnames import own_names
 from filterctl.conf.shellwords import split
@@ -30,13 +30,6 @@ from filterctl.health import domains, symptoms
 from filterctl.programs.access import identity, why_not
 from filterctl.programs.command import libexec_directories
 
-CONFIGURATIONS = (
-    "/etc/mail/smtpd.conf",
-    "/etc/smtpd.conf",
-    "/etc/smtpd/smtpd.conf",
-    "/usr/local/etc/mail/smtpd.conf",
-    "/usr/pkg/etc/smtpd/smtpd.conf",
-)
 DIAGNOSES = {
     "filter-clamav": ("filter_clamav.diagnose", "diagnose"),
     "filter-dkimsign": ("filter_dkimsign.diagnose", "diagnose"),
@@ -51,18 +44,26 @@ SIGNER = "filter-dkimsign"
 
 Remark = tuple[str, str]
 
+OPTIONS: Final = """\
+-l directory   where smtpd looks for filters; may be given several times
+-m maillog     the mail log
+-n server      ask this name server, address or address@port
+-q             quick: no scanner is sent a message of the largest size
+"""
+
 
 def run(arguments: list[str]) -> int:
     """0 if nothing is wrong; raises UsageError, ConfigError."""
-    folders, maillog, resolver, path = _options(arguments)
+    folders, maillog, resolver, path, quick = _options(arguments)
     configuration = read(path)
+    largest = 0 if quick else configuration.max_message_size
     checker = Checker(configuration, folders)
     errors = 0
     for finding in [*checker.definitions(), *checker.chains()]:
         if finding.severity != "note":
             errors += _tell(str(finding.place), finding.severity, finding.text)
     for name, command in commands(configuration):
-        for severity, text in _diagnosed(command, configuration):
+        for severity, text in _diagnosed(command, largest):
             errors += _tell(f"filter {name}", severity, text)
     proxied = any(use.proxy for use in configuration.uses)
     for subject, remarks in (
@@ -104,17 +105,17 @@ def _tell(subject: str, severity: str, text: str) -> bool:
     return severity == "error"
 
 
-def _diagnosed(command: Command, configuration: Configuration) -> Iterator[Remark]:
+def _diagnosed(command: Command, largest: int) -> Iterator[Remark]:
     try:
         words = split(command.text)
     except ValueError:
         return  # told by check
     for each in members_of(words):
         yield from _sockets(each[1:], command)
-        yield from _asked(each, configuration)
+        yield from _asked(each, largest)
 
 
-def _asked(words: Sequence[str], configuration: Configuration) -> Iterator[Remark]:
+def _asked(words: Sequence[str], largest: int) -> Iterator[Remark]:
     """What the filter's own module finds."""
     place = DIAGNOSES.get(os.path.basename(words[0]))
     if place is None:
@@ -123,7 +124,7 @@ def _asked(words: Sequence[str], configuration: Configuration) -> Iterator[Remar
     try:
         diagnose = cast(Callable[..., Iterable[Remark]], load(*place))
         with contextlib.redirect_stdout(said):
-            found = list(diagnose(words[1:], largest_message=configuration.max_message_size))
+            found = list(diagnose(words[1:], largest_message=largest))
     except (UsageError, ConfigError, OSError, AttributeError) as error:
         yield "warning", f"could not be diagnosed: {error}"
         return
@@ -146,16 +147,11 @@ def _sockets(arguments: Sequence[str], command: Command) -> Iterator[Remark]:
             yield "error", reason
 
 
-def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str]:
-    try:
-        options, rest = getopt.getopt(arguments, "l:m:n:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str, bool]:
+    options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     if len(rest) > 1:
         raise UsageError("")
-    path = rest[0] if rest else next(filter(os.path.exists, CONFIGURATIONS), None)
-    if path is None:
-        raise ConfigError(f"no smtpd.conf found, looked at {', '.join(CONFIGURATIONS)}")
+    path = rest[0] if rest else usual_configuration()
     folders = [os.path.abspath(value) for letter, value in options if letter == "-l"] or libexec_directories()
     maillog = next((value for letter, value in reversed(options) if letter == "-m"), None)
     server = next((value for letter, value in reversed(options) if letter == "-n"), None)
@@ -163,4 +159,4 @@ def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str
         resolver = Resolver() if server is None else Resolver([parse_name_server(server)])
     except ValueError as error:
         raise UsageError(f"-n: {error}") from None
-    return folders, maillog, resolver, path
+    return folders, maillog, resolver, path, ("-q", "") in options

@@ -11,7 +11,9 @@ from typing import Final
 from filterctl.mail.maillog import Message
 from filterctl.mail.mailtext import shown
 
-_BOUNDS: Final = (-inf, -5.0, -2.0, 0.0, 2.0, 5.0, 8.0, 15.0, inf)
+BOUNDS: Final = (-inf, -5.0, -2.0, 0.0, 2.0, 5.0, 8.0, 15.0, inf)
+"""Between these scores messages are counted together."""
+
 _WIDTH: Final = 50
 
 
@@ -21,7 +23,7 @@ def summary(messages: Iterable[Message], top: int) -> Iterator[str]:
     for message in messages:
         days.setdefault(message.day, []).append(message)
     for day, of_day in days.items():
-        yield f"{day}: {len(of_day)} messages, {_bytes(sum(message.size for message in of_day))}"
+        yield f"{day}: {_many(len(of_day))}, {_bytes(sum(message.size for message in of_day))}"
         yield "  " + ", ".join(f"{count} {result}" for result, count in _results(of_day).most_common())
         yield from plot([message.score for message in of_day if message.score is not None])
         yield from _top("senders", (message.sender or "<>" for message in of_day), top)
@@ -30,9 +32,13 @@ def summary(messages: Iterable[Message], top: int) -> Iterator[str]:
         yield ""
 
 
+def _many(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"
+
+
 def _results(messages: Sequence[Message]) -> Counter[str]:
     counted = Counter(message.result for message in messages)
-    counted["refused in all"] = sum(message.refused for message in messages)
+    counted["refused by scanners"] = sum(message.refused for message in messages)
     counted["refusals only observed"] = sum(message.observed for message in messages)
     return +counted  # without what is zero
 
@@ -41,15 +47,16 @@ def plot(scores: Sequence[float]) -> Iterator[str]:
     """A histogram: a range of scores, a bar, a number in each line."""
     if not scores:
         return
-    counts = [sum(low <= score < high for score in scores) for low, high in pairwise(_BOUNDS)]
+    counts = [sum(low <= score < high for score in scores) for low, high in pairwise(BOUNDS)]
     most = max(counts)
     yield "  scores"
-    for (low, high), count in zip(pairwise(_BOUNDS), counts, strict=True):
+    for (low, high), count in zip(pairwise(BOUNDS), counts, strict=True):
         bar = "#" * (-(-count * _WIDTH // most))
-        yield f"    {_range(low, high):>9} {bar} {count}" if count else f"    {_range(low, high):>9}"
+        yield f"    {range_of(low, high):>9} {bar} {count}" if count else f"    {range_of(low, high):>9}"
 
 
-def _range(low: float, high: float) -> str:
+def range_of(low: float, high: float) -> str:
+    """A range of points in words."""
     if low == -inf:
         return f"< {high:g}"
     return f">= {low:g}" if high == inf else f"{low:g} .. {high:g}"

@@ -5,17 +5,26 @@ filterctl report decisions [-Hj] [-n count] [-s since] [-u until] [maillog ...]
 
 from __future__ import annotations
 
-import getopt
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from filter_api.errors import UsageError
+from filter_api.options import options_of
 from filterctl.mail.decisions import VERDICTS, Counts, Row, Summary, summary
 from filterctl.mail.logfile import default_logs, in_order, lines
 from filterctl.mail.mailtext import shown
 from filterctl.mail.page import page
 from filterctl.mail.timestamps import span_of
+
+OPTIONS: Final = """\
+-H         a page in HTML, with charts
+-j         print JSON
+-n count   how many reasons, networks and domains are listed (default 10)
+-s since   from this time on: today, yesterday, 2026-11-20 ...
+-u until   before this time, or up to the end of this day
+"""
 
 _NAME, _NUMBER = 30, 10
 """Characters of a name and of a number in a table, which has 80 in all."""
@@ -23,11 +32,7 @@ _NAME, _NUMBER = 30, 10
 
 def run(arguments: list[str]) -> int:
     """The report. Raises UsageError, ConfigError, OSError."""
-    try:
-        options, operands = getopt.getopt(arguments, "Hjn:s:u:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
-    given = dict(options)
+    given, operands = options_of(arguments, OPTIONS)
     if "-H" in given and "-j" in given:
         raise UsageError("-H or -j, not both")
     most = count_of(given)

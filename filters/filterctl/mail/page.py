@@ -1,8 +1,8 @@
-"""``filterctl report decisions -H``: one self-contained page, no script, fit for light, dark, paper and readers."""
+"""``filterctl report -H``: one self-contained page, no script, fit for light, dark, paper and readers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -33,6 +33,8 @@ svg text { font: 11px sans-serif; fill: var(--text); } .grid { stroke: var(--lin
 .edge { stroke: var(--back); stroke-width: .5; } .c0 { fill: var(--c0); } .c1 { fill: var(--c1); }
 .c2 { fill: var(--c2); } .c3 { fill: var(--c3); } .s4 { stroke: var(--c4); fill: none; }
 .total { fill: var(--faint); }
+table.messages { table-layout: auto; font-size: .85rem; } table.messages th, table.messages td { text-align: left;
+  width: auto; overflow-wrap: anywhere; }
 """
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 """The browser runs and fetches nothing, whatever a page holds."""
@@ -41,30 +43,39 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 def page(summary: Summary, most: int) -> Iterator[str]:
     """The page in pieces. most: rows of the tables of reasons, networks and domains."""
     span = f"{summary.first} to {summary.last}".replace("T", " ") if summary.first else "the log has no line of mail"
-    yield (
+    yield head("Decisions of the mail filters", span)
+    yield totals({"sessions": summary.sessions, "messages taken": summary.taken, **summary.totals})
+    yield legend(VERDICTS)
+    yield section("By hour of the day", over_time("Decisions by hour", _all_hours(summary), VERDICTS))
+    yield section("By day", over_time("Decisions by day", summary.days.by_name(), VERDICTS))
+    yield section("By filter and reason", table("Filter and reason", summary.reasons.largest(most), VERDICTS))
+    yield section("By client network", table("Network", summary.networks.largest(most), VERDICTS))
+    yield section("By domain of the sender", table("Domain", summary.domains.largest(most), VERDICTS))
+    yield END
+
+
+END: Final = "</body></html>\n"
+
+
+def head(title: str, span: str) -> str:
+    """How a page begins. span: the time that it is about, in words."""
+    return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width">'
-        f"<title>Decisions of the mail filters</title><style>{_STYLE}</style></head><body>{PATTERNS}"
-        f'<h1>Decisions of the mail filters</h1><p class="span">{escape(span)}</p>\n'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{PATTERNS}"
+        f'<h1>{escape(title)}</h1><p class="span">{escape(span)}</p>\n'
     )
-    yield from _totals(summary)
-    yield legend(VERDICTS)
-    yield _section("By hour of the day", _over_time("Decisions by hour", _all_hours(summary)))
-    yield _section("By day", _over_time("Decisions by day", summary.days.by_name()))
-    yield _section("By filter and reason", _table("Filter and reason", summary.reasons.largest(most)))
-    yield _section("By client network", _table("Network", summary.networks.largest(most)))
-    yield _section("By domain of the sender", _table("Domain", summary.domains.largest(most)))
-    yield "</body></html>\n"
 
 
-def _totals(summary: Summary) -> Iterator[str]:
-    numbers = {"sessions": summary.sessions, "messages taken": summary.taken, **summary.totals}
+def totals(numbers: Mapping[str, int]) -> str:
+    """Some numbers in large letters."""
     items = (f"<div><dt>{escape(name)}</dt><dd>{count}</dd></div>" for name, count in numbers.items())
-    yield f'<dl class="totals">{"".join(items)}</dl>\n'
+    return f'<dl class="totals">{"".join(items)}</dl>\n'
 
 
-def _section(title: str, inside: str) -> str:
+def section(title: str, inside: str) -> str:
+    """A part with its heading; inside: HTML."""
     return f"<section><h2>{escape(title)}</h2>{inside}</section>\n"
 
 
@@ -73,26 +84,29 @@ def _all_hours(summary: Summary) -> list[tuple[str, Row]]:
     return [(f"{hour:02}", known.get(f"{hour:02}", dict.fromkeys(VERDICTS, 0))) for hour in range(24)]
 
 
-def _over_time(title: str, rows: Sequence[tuple[str, Row]]) -> str:
-    return columns(title, [name for name, _ in rows], [_numbers(row) for _, row in rows], VERDICTS)
+def over_time(title: str, rows: Sequence[tuple[str, Row]], kinds: Sequence[str]) -> str:
+    """A chart with a column for each row."""
+    return columns(title, [name for name, _ in rows], [_numbers(row, kinds) for _, row in rows], kinds)
 
 
-def _table(heading: str, rows: Sequence[tuple[str, Row]]) -> str:
+def table(heading: str, rows: Sequence[tuple[str, Row]], kinds: Sequence[str]) -> str:
+    """A table of numbers, with a bar in each row."""
     most = max((sum(row.values()) for _, row in rows), default=0)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (heading, *VERDICTS, "in all"))
-    body = "".join(_row(name, row, most) for name, row in rows)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in (heading, *kinds, "in all"))
+    body = "".join(_row(name, row, most, kinds) for name, row in rows)
+    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(name: str, row: Row, most: int) -> str:
+def _row(name: str, row: Row, most: int, kinds: Sequence[str]) -> str:
     total = sum(row.values())
-    cells = "".join(f"<td>{count or ''}</td>" for count in _numbers(row))
-    return f'<tr><td>{_text(name)}</td>{cells}<td class="bar">{bar(total, most, f"{total} in all")}</td></tr>'
+    cells = "".join(f"<td>{count or ''}</td>" for count in _numbers(row, kinds))
+    return f'<tr><td>{text(name)}</td>{cells}<td class="bar">{bar(total, most, f"{total} in all")}</td></tr>'
 
 
-def _numbers(row: Row) -> list[int]:
-    return [row[verdict] for verdict in VERDICTS]
+def _numbers(row: Row, kinds: Sequence[str]) -> list[int]:
+    return [row[kind] for kind in kinds]
 
 
-def _text(value: str) -> str:
-    return escape(shown(value, 100))
+def text(value: str, limit: int = 100) -> str:
+    """What a stranger wrote, as text of a page."""
+    return escape(shown(value, limit))

@@ -87,7 +87,7 @@ def release(
         if RELEASED in facts and not again:
             raise NotReleased(f"it was released at {printable(str(facts[RELEASED]))}; -f releases it once more")
         sender, recipients = envelope(facts, given)
-        said = _deliver(listener, sender, recipients, file.read())
+        said = deliver(listener, sender, recipients, file.read())
         try:
             quarantine.add_facts(name, {RELEASED: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
         except (OSError, NoSuchMessage) as error:
@@ -103,12 +103,13 @@ def _lock(file: BinaryIO) -> None:
         raise NotReleased("somebody else is releasing it") from None
 
 
-def _deliver(listener: Endpoint, sender: str, recipients: Sequence[str], content: bytes) -> str:
+def deliver(listener: Endpoint, sender: str, recipients: Sequence[str], content: bytes) -> str:
+    """Send it to all recipients or to none; the last answer. Raises NotReleased, ConfigError."""
     with closing(smtplib.SMTP(timeout=_SECONDS, local_hostname="localhost")) as client:
         try:
             client.connect(listener.host, listener.port)
         except ConnectionError as error:
-            wanted = f'smtpd.conf needs "listen on lo0 port {listener.port}" without filters'
+            wanted = f'smtpd.conf needs "listen on {listener.host} port {listener.port}" without filters'
             raise ConfigError(f"nobody takes mail at {listener}: {wanted}") from error
         except OSError as error:
             raise NotReleased(_what_went_wrong(error)) from None

@@ -1,7 +1,7 @@
 """``filterctl report``: of decisions, in `decided`; of messages, what the scanning filters did with each, here.
 
     filterctl report decisions [-Hj] [-n count] [-s since] [-u until] [maillog ...]
-    filterctl report messages [-djr] [-k key] [-m condition] ... [-n count] [-s since] [-u until] [maillog ...]
+    filterctl report messages [-dHjr] [-k key] [-m condition] ... [-n count] [-s since] [-u until] [maillog ...]
 
 The columns are those of mlog, the script many a smarthost had for amavisd, so that ``sort -n -k 10`` still sorts by
 score: date, time, size, client, sender, recipient, score, result, subject.
@@ -9,7 +9,6 @@ score: date, time, size, client, sender, recipient, score, result, subject.
 
 from __future__ import annotations
 
-import getopt
 import json
 import re
 import shutil
@@ -17,16 +16,36 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from filter_api.commands import Command, choose
 from filter_api.errors import UsageError
+from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
 from filter_api.text.sizes import parse_bytes
-from filterctl.mail import daily, decided, messagetable
+from filterctl.mail import daily, decided, messagepage, messagetable
 from filterctl.mail.logfile import default_logs
 from filterctl.mail.maillog import Message, read
 from filterctl.mail.mailtext import logged, shown
 from filterctl.mail.timestamps import Span, span_of
 
+OPTIONS: Final = """\
+-d             a summary of each day
+-H             a page in HTML, with charts
+-j             print JSON
+-k key         sort by time, score, size, from or client (default time)
+-m condition   only those with result=text, from=text, score>=number ...
+-n count       how long the lists of -d and of -H are (default 10)
+-r             reverse the order
+-s since       from this time on: today, yesterday, 2026-11-20 ...
+-u until       before this time, or up to the end of this day
+"""
+
 Condition = Callable[[Message], bool]
+
+KNOWN: Final = frozenset(
+    {"action", "client", "delay", "from", "helo", "id", "msgid", "rdns", "reason", "reply", "required", "result"}
+    | {"score", "size", "subject", "tests", "to", "virus"}
+)
+"""Keys of the lines of scanners, which a log may lack for now."""
 
 _CONDITION: Final = re.compile(r"([a-z]+)(>=|<=|=|>|<)(.*)")
 _KEYS: Final = {
@@ -39,15 +58,17 @@ _KEYS: Final = {
 
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError, OSError."""
-    if arguments[:1] == ["decisions"]:
-        return decided.run(arguments[1:])
-    if arguments[:1] != ["messages"]:
+    if not arguments:
         raise UsageError("a report of what? decisions or messages")
-    try:
-        options, paths = getopt.getopt(arguments[1:], "djk:m:n:rs:u:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    return choose(arguments, COMMANDS)
+
+
+def of_messages(arguments: list[str]) -> int:
+    """What the scanning filters did with each message. Raises UsageError, ConfigError, OSError."""
+    options, paths = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     values = dict(options)
+    if len(values.keys() & {"-d", "-H", "-j"}) > 1:
+        raise UsageError("one of -d, -H and -j")
     conditions = [_condition(value) for option, value in options if option == "-m"]
     count = decided.count_of(values)
     if values.get("-s") in {"time", *_KEYS}:  # as it was before there were dates
@@ -58,6 +79,7 @@ def run(arguments: list[str]) -> int:
     span = span_of(values)
     bad: list[str] = []
     found = read(paths or _default(span), bad.append, span)
+    bad += _nowhere([value for option, value in options if option == "-m"], found)
     messages = [message for message in found if all(test(message) for test in conditions)]
     if key != "time":
         messages.sort(key=_KEYS[key])
@@ -69,6 +91,13 @@ def run(arguments: list[str]) -> int:
     return 1 if bad else 0
 
 
+def _nowhere(conditions: Sequence[str], found: Sequence[Message]) -> list[str]:
+    """What to say of a key that no line of the log has: it is misspelt, or not what was meant."""
+    keys = {condition[1] for condition in map(_CONDITION.fullmatch, conditions) if condition}
+    unknown = [key for key in sorted(keys - KNOWN) if not any(key in message.pairs for message in found)]
+    return [f"-m: no message in the log has {key}; dates are for -s and -u" for key in unknown] if found else []
+
+
 def _default(span: Span) -> Sequence[str]:
     """The system's log; with -s also what was rotated out of it."""
     logs = default_logs(span)
@@ -77,7 +106,9 @@ def _default(span: Span) -> Sequence[str]:
 
 def _print(messages: Sequence[Message], values: dict[str, str], count: int) -> None:
     lines: Iterable[str]
-    if "-j" in values:
+    if "-H" in values:
+        lines = (piece.rstrip("\n") for piece in messagepage.page(messages, count))
+    elif "-j" in values:
         lines = [json.dumps([_data(message) for message in messages], indent=1).replace("\x7f", "\\u007f")]
     elif "-d" in values:
         lines = daily.summary(messages, count)
@@ -139,3 +170,15 @@ def _when(time: str) -> str:
     months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
     month = int(time[5:7])
     return f"{months[month - 1] if 1 <= month <= 12 else '???'} {int(time[8:10]):2} {time[11:19]}"
+
+
+COMMANDS: Final = {
+    "decisions": Command(
+        decided.run, "[-Hj] [-n count] [-s since] [-u until] [maillog ...]", "what all filters decided, in figures"
+    ),
+    "messages": Command(
+        of_messages,
+        "[-dHjr] [-k key] [-m condition] ... [-n count] [-s since] [-u until] [maillog ...]",
+        "what scanners found, a line for each message",
+    ),
+}

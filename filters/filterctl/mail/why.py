@@ -8,7 +8,6 @@ was asked for names only the last attempt, as a Message-ID does, the logs are re
 
 from __future__ import annotations
 
-import getopt
 import json
 import shutil
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from filter_api.errors import UsageError
+from filter_api.options import options_of
 from filterctl.mail.logfile import Complain, default_logs, in_order, lines, read_once
 from filterctl.mail.mails import mails, visit
 from filterctl.mail.mailtext import logged, shown
@@ -27,6 +27,12 @@ from filterctl.mail.sessions import Found, Session, find
 from filterctl.mail.telling import data, story
 from filterctl.mail.timestamps import Span, days_ago, span_of
 from filterctl.mail.what import What
+
+OPTIONS: Final = """\
+-j         print JSON
+-s since   from this time on: today, yesterday, 2026-11-20 ...
+-u until   before this time, or up to the end of this day
+"""
 
 _DAYS: Final = 7
 """How far the system's own logs are looked through without -s."""
@@ -45,13 +51,10 @@ class Answer(NamedTuple):
 
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError, OSError."""
-    try:
-        options, operands = getopt.getopt(arguments, "js:u:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    given, operands = options_of(arguments, OPTIONS)
     if not operands or not operands[0].strip():
         raise UsageError("what mail? A sender, a recipient, an address, a session, a Message-ID, an id")
-    what, given = What(operands[0]), dict(options)
+    what = What(operands[0])
     span = span_of(given, "" if operands[1:] else days_ago(_DAYS))
     paths = in_order(operands[1:] or default_logs(span))
     bad: list[str] = []

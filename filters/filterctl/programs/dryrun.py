@@ -69,7 +69,7 @@ def dry_run(command: Sequence[str], who: Identity, subsystems: Sequence[str]) ->
     if not result.problem and status != 0:
         result.problem = f"ended with status {status} at end of file"
     elif result.problem == _TOO_EARLY:
-        result.problem = f"ended with status {status} before register|ready"
+        result.problem = f"does not start: it ended with status {status}"
     return result
 
 

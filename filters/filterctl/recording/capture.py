@@ -7,17 +7,22 @@ end of file, when the filter ends smtpd is, by this process ending with the same
 
 from __future__ import annotations
 
-import getopt
 import os
 import signal
 import subprocess
 from types import FrameType
 
 from filter_api.errors import UsageError
+from filter_api.options import letters_of, split_options
 from filter_api.text.sizes import parse_bytes
 from filterctl.programs.command import end, split_command, start
 from filterctl.recording.recording import Recorder, RotatingFile
 from filterctl.recording.relay import Relay
+
+OPTIONS = """\
+-k files   how many older files are kept (default 4)
+-s bytes   the size at which a new file is begun (default 64m)
+"""
 
 DEFAULT_SIZE = 64 * 1024 * 1024
 DEFAULT_KEEP = 4
@@ -53,10 +58,7 @@ def _size(text: str) -> int:
 
 
 def _options(arguments: list[str]) -> tuple[int, int, str, list[str]]:
-    try:
-        options, rest = getopt.getopt(arguments, "k:s:")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     if arguments[len(arguments) - len(rest) - 1 : len(arguments) - len(rest)] == ["--"]:
         raise UsageError("the file stands before --")  # getopt took the -- away
     size, keep = DEFAULT_SIZE, DEFAULT_KEEP

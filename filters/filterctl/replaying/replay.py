@@ -6,15 +6,27 @@ by the oracle: the first line that would have killed, wedged or misled smtpd end
 
 from __future__ import annotations
 
-import getopt
 from collections.abc import Iterable
 
 from filter_api.errors import ConfigError, UsageError
-from filter_api.testing.oracle import SmtpdError
+from filter_api.options import letters_of, split_options
+from filter_api.testing.oracle import SmtpdError, WouldHang, WouldKillSmtpd, WouldMislead, WouldWedgeSmtpd
 from filter_api.testing.transcript import Transcript, Wire
 from filter_api.text.escape import printable
 from filterctl.programs.command import end, split_command, start
 from filterctl.replaying.playback import Outcome, Playback
+
+OPTIONS = """\
+-t seconds   how long an answer may take (default 120)
+-v           print the changed lines of each message, too
+"""
+
+_WOULD: dict[type[SmtpdError], str] = {
+    WouldKillSmtpd: "smtpd would have ended",
+    WouldWedgeSmtpd: "smtpd would answer nobody any more",
+    WouldHang: "a client would wait for ever",
+    WouldMislead: "smtpd would have been misled",
+}
 
 DEFAULT_PATIENCE = 120.0
 ARGUMENT_WIDTH = 44
@@ -23,11 +35,16 @@ ARGUMENT_WIDTH = 44
 def run(arguments: list[str]) -> int:
     """0 if smtpd would have lived; raises UsageError, ConfigError."""
     verbose, patience, path, command = _options(arguments)
-    wires = Transcript.read(path).wires()
+    wires = [wire for wire in Transcript.read(path).wires() if any(map(_is_traffic, wire))]
     if not wires:
         raise ConfigError(f"{path}: no traffic in it")
     statuses = [_play(wire, command, verbose=verbose, patience=patience) for wire in wires]
     return max(statuses)
+
+
+def _is_traffic(line: Wire) -> bool:
+    """Whether it is more than a handshake: each dry run of ``filterctl check`` leaves one."""
+    return line.to_filter and not line.line.startswith(b"config|")
 
 
 def _play(wire: list[Wire], command: list[str], *, verbose: bool, patience: float) -> int:
@@ -38,7 +55,7 @@ def _play(wire: list[Wire], command: list[str], *, verbose: bool, patience: floa
         with socket_end:
             playback.play(wire)
     except SmtpdError as error:
-        problem = f"smtpd: {type(error).__name__}: {error}"
+        problem = f"{_WOULD[type(error)]}: {error}"
     finally:
         end(process, 0)
     for line in table(playback.outcomes, verbose=verbose):
@@ -65,10 +82,7 @@ def table(outcomes: Iterable[Outcome], *, verbose: bool) -> Iterable[str]:
 
 
 def _options(arguments: list[str]) -> tuple[bool, float, str, list[str]]:
-    try:
-        options, rest = getopt.getopt(arguments, "t:v")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    options, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     verbose, patience = False, DEFAULT_PATIENCE
     for letter, value in options:
         if letter == "-v":

@@ -7,7 +7,6 @@ filter-chain and an smtpd.conf; checks them; and tells what is left to do. Nothi
 from __future__ import annotations
 
 import contextlib
-import getopt
 import io
 import ipaddress
 import os
@@ -16,8 +15,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from filter_api.errors import ConfigError, UsageError
+from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
 from filterctl.conf import check
@@ -26,6 +27,18 @@ from filterctl.setup import steps, system, texts
 from filterctl.setup.steps import Placed, Step
 from filterctl.setup.system import CLAMD, REDIS, RSPAMD, SPAMD
 from filterctl.setup.texts import USER, Wanted
+
+OPTIONS: Final = """\
+-c smtpd.conf  where the configuration will be; as this system has it
+-d domain      a domain that mail is for; may be given several times
+-f store       the store of the greylist, a path or the URL of a Redis
+-H host        the name of this server, as its reverse DNS has it
+-k selector    of the DKIM keys; the year
+-N networks    networks of ours that may send through this server
+-n             show what would be made, and do nothing
+-s scanners    clamav, spamassassin, both, or none; those that answer
+-y             ask nothing
+"""
 
 SCANNERS = (CLAMD, SPAMD)
 MAX_NAME = 253
@@ -79,10 +92,7 @@ def run(arguments: list[str]) -> int:
 
 def options(arguments: Sequence[str]) -> Answers:
     """The command line. Raises UsageError."""
-    try:
-        found, rest = getopt.getopt(list(arguments), "c:d:f:H:k:N:ns:y")
-    except getopt.GetoptError as error:
-        raise UsageError(str(error)) from None
+    found, rest = split_options(letters_of(OPTIONS), arguments, OPTIONS)
     if rest:
         raise UsageError(f"what is {printable(rest[0], 40)}? Domains are given with -d")
     given = dict(found)

@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,13 +38,13 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     monkeypatch.setattr(symptoms, "clock", lambda: iter(()))
     monkeypatch.setattr(domains, "remarks", lambda own, signed, resolver: iter(()))
 
-    def examine(*commands: str, head: str = "") -> tuple[int, list[str]]:
+    def examine(*commands: str, head: str = "", options: Sequence[str] = ()) -> tuple[int, list[str]]:
         lines = [f'filter f{number} proc-exec "{command}" user nobody' for number, command in enumerate(commands)]
         names = ", ".join(f"f{number}" for number in range(len(commands)))
         path = folder / "smtpd.conf"
         path.write_text("\n".join([head, *lines, f"listen on lo0 filter {{ {names} }}", ""]))
         (folder / "log").touch()
-        status = doctor.run(["-l", BIN, "-m", str(folder / "log"), str(path)])
+        status = doctor.run([*options, "-l", BIN, "-m", str(folder / "log"), str(path)])
         return status, [line for line in capsys.readouterr().out.splitlines() if line.startswith("filter ")]
 
     return examine
@@ -65,6 +65,8 @@ def test_a_clamd_whose_limit_is_below_smtpds(run: Doctor, folder: Path) -> None:
             "StreamMaxLength is below smtpd's max-message-size of 36700160 bytes: larger messages are refused for good"
         )
         assert f"filter f0: error: {path}: {small}" in lines
+        _, lines = run(f"filter-clamav -a {path}", options=("-q",))
+        assert not [line for line in lines if "StreamMaxLength" in line], "nothing was sent to be scanned"
         _, lines = run(f"filter-clamav -a {path}", head="smtp max-message-size 1M")
         assert not [line for line in lines if "StreamMaxLength" in line]
         assert any(f"ok: {path}: ClamAV " in line for line in lines)

@@ -318,7 +318,7 @@ def test_nobody_listens(directory: Path, capsys: pytest.CaptureFixture[str]) -> 
     with smtp_sink() as sink:
         port = sink.port
     assert call(directory, "release", "-a", f"127.0.0.1:{port}", SPAM) == 1
-    assert f'smtpd.conf needs "listen on lo0 port {port}" without filters' in capsys.readouterr().err
+    assert f'smtpd.conf needs "listen on 127.0.0.1 port {port}" without filters' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -373,10 +373,10 @@ def test_several_directories(directory: Path, tmp_path: Path, capsys: pytest.Cap
 def test_the_usual_place(directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The directories in it, if there are any, else itself."""
     for usual in (directory, directory.parent):
-        monkeypatch.setattr("filterctl.mail.quarantine.DEFAULT_DIRECTORY", str(usual))
+        monkeypatch.setattr("filterctl.mail.kept.DEFAULT_DIRECTORY", str(usual))
         assert main(["quarantine", "list", "-1"]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 2
-    monkeypatch.setattr("filterctl.mail.quarantine.DEFAULT_DIRECTORY", str(directory / "none"))
+    monkeypatch.setattr("filterctl.mail.kept.DEFAULT_DIRECTORY", str(directory / "none"))
     assert main(["quarantine", "list"]) == 1
     assert "No such file" in capsys.readouterr().err
 

@@ -284,11 +284,11 @@ def test_conditions(log: Path, capsys: pytest.CaptureFixture[str], conditions: l
 
 def test_summary(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = "\n".join(lines(capsys, "-d", log))
-    assert text.startswith("Nov 20: 2 messages, 14.7 KB\n  1 ham, 1 spam, 1 refused in all\n  scores\n")
+    assert text.startswith("Nov 20: 2 messages, 14.7 KB\n  1 ham, 1 spam, 1 refused by scanners\n  scores\n")
     assert "     -2 .. 0 ################################################## 1\n" in text
-    assert "Nov 21: 1 messages, 700 B\n  1 virus, 1 refused in all\n" in text
+    assert "Nov 21: 1 message, 700 B\n  1 virus, 1 refused by scanners\n" in text
     assert "  viruses\n         1 Eicar-Test\n" in text
-    assert "2026-11-21: 1 messages, 100 B\n  1 ham\n" in text
+    assert "2026-11-21: 1 message, 100 B\n  1 ham\n" in text
     assert "  recipients\n         2 bob@example.com\n         1 eve@example.com\n" in text
     top = "\n".join(lines(capsys, "-d", "-n", "1", log))
     assert "eve@example.com" not in top

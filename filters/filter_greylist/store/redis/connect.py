@@ -20,7 +20,10 @@ SOCKET_SECONDS = 2.0
 def check_target(target: Target) -> None:
     """Say at start what would keep every connection from being made. Raises ConfigError."""
     if importlib.util.find_spec("redis") is None:
-        raise ConfigError(f"-f {target.shown}: the redis module is missing; install opensmtpd-filters[redis]")
+        raise ConfigError(
+            f"-f {target.shown}: the redis module is missing: install python3-redis, py3-redis, or by pip "
+            "opensmtpd-filters[redis]"
+        )
     if target.ca is not None and not os.access(target.ca, os.R_OK):
         raise ConfigError(f"-f {target.shown}: {target.ca} cannot be read")
 

@@ -1,0 +1,1 @@
+"""What filters that run tell of themselves, over their control sockets."""
