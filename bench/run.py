@@ -33,6 +33,7 @@ PARTS = {
     "latency": ("Latency", "protocol:latency"),
     "growth": ("Growth with the input", "growth:figures"),
     "start": ("Start", "process:start"),
+    "confinement": ("Confinement", "confinement:figures"),
     "process": ("Memory of the process", "process:memory"),
     "memory": ("Memory for what is held", "memory:figures"),
     "endtoend": ("Under a real smtpd", "endtoend:figures"),

@@ -14,6 +14,7 @@ A filter is a class with a hook for each phase it wants a say in, see `Filter` a
         main(RequireReverseDns())
 """
 
+from filter_api.confinement.needs import Needs
 from filter_api.context import Context
 from filter_api.decision import (
     AddHeader,
@@ -61,6 +62,7 @@ __all__ = [
     "Junk",
     "Logger",
     "Message",
+    "Needs",
     "PerSession",
     "PerTransaction",
     "Proceed",

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import ClassVar, Final, Self
 
 from filter_api import trust
+from filter_api.confinement.needs import Needs
 from filter_api.context import Context
 from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
 from filter_api.log import Logger
@@ -105,6 +106,15 @@ class Filter:
         """What this filter wants to be asked and told: by default every hook that its class overrides."""
         hooks = [hook for hook in (*PHASES_OF, *REPORT_OF) if self.overrides(hook)]
         return Wanted(hooks, outgoing=self.watch_outgoing)
+
+    def needs(self) -> Needs | None:
+        """What this filter does once it runs, by its options; asked once, before ``register|ready``.
+
+        The process is confined to it where the system can do that (opensmtpd-filters(7), CONFINEMENT): nothing else can
+        be read, written, connected to or started. None, the default: it is not said, and the process is not confined.
+        Files that are followed (-N, -W, `ReloadingFile`), the spool and the log need not be named.
+        """
+        return None
 
     # --- what a policy asks --------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from filter_api.confinement.needs import Confine
 from filter_api.control.place import parse_path
 from filter_api.decision import Failure
 from filter_api.errors import ConfigError, HelpWanted, UsageError
@@ -65,13 +66,14 @@ COMMON_OPTIONS: Final = """\
 -V             print the version
 -v             log more
 -W file        who is exempt
+-Z mode        confine the process: try, demand or off (default try)
 """
 
 #: Their letters.
 COMMON_LETTERS: Final = letters_of(COMMON_OPTIONS)
 
 #: How they are shown in a usage line.
-COMMON_USAGE: Final = "[-LnvV] [-C path] [-F policy] [-N networks] [-T seconds] [-W file]"
+COMMON_USAGE: Final = "[-LnvV] [-C path] [-F policy] [-N networks] [-T seconds] [-W file] [-Z mode]"
 
 #: Ours when there is no -N; the unix socket and authenticated sessions always are.
 LOOPBACK: Final = "127.0.0.0/8,::1"
@@ -85,12 +87,12 @@ class VersionWanted(Exception):
 
 
 class CommonOptions:
-    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -C control socket, -L syslog, -v verbose.
+    """-n observe, -F failure, -T timeout (seconds), -N ours, -W exempt, -C control, -Z confine, -L syslog, -v verbose.
 
     given: the words they were read from, the filter's own among them.
     """
 
-    __slots__ = ("control", "exempt", "failure", "given", "observe", "ours", "syslog", "timeout", "verbose")
+    __slots__ = ("confine", "control", "exempt", "failure", "given", "observe", "ours", "syslog", "timeout", "verbose")
 
     def __init__(self) -> None:
         self.observe = False
@@ -100,6 +102,7 @@ class CommonOptions:
         self.timeout: float | None = None
         self.ours = Networks(LOOPBACK)
         self.exempt: ExemptTable | None = None
+        self.confine = Confine.TRY
         self.syslog = False
         self.verbose = False
 
@@ -181,6 +184,8 @@ def _set(common: CommonOptions, option: str, value: str) -> None:
             common.ours = Networks(value)
         except ConfigError as error:
             raise ConfigError(f"-N: {error}") from None
+    elif option == "-Z":
+        common.confine = _confine(value)
     elif option == "-C":
         common.control = parse_path(value)
     elif option == "-L":
@@ -196,6 +201,13 @@ def _failure(value: str) -> Failure:
         return Failure(value)
     except ValueError:
         raise UsageError(f"-F takes accept, tempfail or reject, not '{printable(value, _SHOWN)}'") from None
+
+
+def _confine(value: str) -> Confine:
+    try:
+        return Confine(value)
+    except ValueError:
+        raise UsageError(f"-Z takes try, demand or off, not '{printable(value, _SHOWN)}'") from None
 
 
 def parse_seconds(option: str, value: str, most: float) -> float:

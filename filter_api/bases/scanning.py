@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from filter_api.authenticated import Authentications
 from filter_api.bases.trusting import TrustingFilter
 from filter_api.bounds import SPOOL_ABOVE
+from filter_api.confinement.needs import Needs
 from filter_api.decision import Facts, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck, UsageError
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
 from filter_api.net.backend import Backend, Backends, Question
-from filter_api.net.endpoint import parse_endpoint
+from filter_api.net.endpoint import endpoint_needs, parse_endpoint
 from filter_api.quarantine.directory import QuarantineDirectory, as_text
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
 from filter_api.session import PerTransaction, Session, client_of
@@ -134,6 +135,13 @@ class ScanningFilter(TrustingFilter):
         if table is not None and table.has_authors and not self.context.shared(Authentications).asked:
             note = "dkim: entries of -W match nothing: filter-auth must be before this filter in one filter-chain(8)"
             self.log.warning(None, "start", note=note)
+
+    def needs(self) -> Needs:
+        """The daemons, and the quarantine."""
+        keeper = self.settings.keeper
+        kept = frozenset[str]() if keeper is None else frozenset({keeper.directory.path})
+        daemons = endpoint_needs(each.endpoint for each in self.settings.backends.backends)
+        return super().needs() | daemons | Needs(keeps=kept)
 
     async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""

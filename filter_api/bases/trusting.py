@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from filter_api import trust
 from filter_api.authenticated import Authentications
+from filter_api.confinement.needs import Needs
 from filter_api.filter import Filter
 from filter_api.session import Session
 from filter_api.trust import Exemption
@@ -38,6 +39,10 @@ class TrustingFilter(Filter):
     def asks_dns(self) -> bool:
         """Whether this filter may ever ask the DNS; only then is it worth 5 MB to have dnspython loaded."""
         return True
+
+    def needs(self) -> Needs:
+        """Name servers, if they may be asked."""
+        return Needs(dns=self.asks_dns())
 
     def preload(self) -> None:
         """What questions to SPF and to the DNS need."""

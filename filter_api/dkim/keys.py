@@ -34,6 +34,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from filter_api.errors import reason
+from filter_api.files import followed
 from filter_api.text.escape import printable
 
 RSA: Final = "rsa-sha256"
@@ -150,6 +151,7 @@ class KeyFile:
         `tell` is called with a line for the log when another key is in use. Raises KeyProblem.
         """
         self.path = path
+        followed.note(self)
         self._guard = guard
         self._clock = clock
         self._tell = tell

@@ -31,6 +31,7 @@ from typing import Final
 from filter_api import in_use
 from filter_api.bounds import MAX_COMPILED
 from filter_api.errors import ConfigError, named
+from filter_api.files import followed
 from filter_api.files.ranges import WIDTHS, Ranges
 from filter_api.files.reloading import LOOK_INTERVAL, Clock, open_regular, version_of
 from filter_api.text.escape import printable
@@ -132,6 +133,7 @@ class CompiledFile:
     def __init__(self, path: str, *, clock: Clock = time.monotonic) -> None:
         """Never raises: a file that is not there, or cannot be used, is logged, and looked for again."""
         self.path = path
+        followed.note(self)
         #: Seconds since 1970 at which it was last known to be what is published; 0 where there is no file.
         self.confirmed = 0.0
         self._clock = clock

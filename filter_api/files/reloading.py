@@ -26,6 +26,7 @@ from typing import Generic, TypeVar
 
 from filter_api import in_use
 from filter_api.errors import ConfigError, reason
+from filter_api.files import followed
 from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError, content_lines
 
@@ -57,6 +58,7 @@ class ReloadingFile(Generic[Value]):
     ) -> None:
         """in_thread: whether `parse` may run in a thread of its own, as one that touches nothing else may."""
         self.path = path
+        followed.note(self)
         self._at_once = READ_AT_ONCE if in_thread else float("inf")
         self._parse = parse
         self._clock = clock

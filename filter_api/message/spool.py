@@ -166,12 +166,17 @@ class HeldLines:
             self._file = None
 
 
+def spool_directory(chosen: str | None = None) -> str:
+    """Where the files of large messages are, unless a directory is chosen: $TMPDIR, else /tmp."""
+    return chosen or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - file names are random, or there are none
+
+
 def _nameless_file(directory: str | None) -> BinaryIO:
     """A file that nobody else can open and that is gone when it is closed, or when the process dies.
 
     tempfile.TemporaryFile is the same, and 0.7 MB of memory for what it imports.
     """
-    folder = directory or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the name is random, or there is none
+    folder = spool_directory(directory)
     flags = os.O_RDWR | os.O_EXCL | os.O_CLOEXEC
     if hasattr(os, "O_TMPFILE"):
         with contextlib.suppress(OSError):  # not every file system can

@@ -12,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
+from filter_api.confinement.needs import Needs
 from filter_api.text.escape import printable
 
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
@@ -71,6 +73,25 @@ def parse_name_server(text: str) -> tuple[str, int]:
     except ValueError:
         raise ValueError(f"not a numeric address or address@port: {printable(text, 40)}") from None
     return address, _port(port, text) if at else _DNS
+
+
+def endpoint_needs(endpoints: Iterable[Endpoint]) -> Needs:
+    """What connecting to these endpoints needs."""
+    needs = Needs()
+    for each in endpoints:
+        if each.path:
+            needs |= Needs(sockets=frozenset({each.path}))
+        else:
+            needs |= Needs(ports=frozenset({each.port}), names=not _is_literal(each.host))
+    return needs
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def connect(endpoint: Endpoint) -> socket.socket:

@@ -33,6 +33,8 @@ from filter_api.options import (
     parse_options,
     usage_lines,
 )
+from filter_api.runtime import confining
+from filter_api.runtime.confining import Confinement
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.guard import Guarded, guard
 from filter_api.runtime.log import StderrSink, SyslogSink, adopt_stdlib_logging
@@ -83,8 +85,9 @@ def main(
     require_libraries()
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
-        made.options.given = tuple(words)
-        check_place(made.options.control)
+        if isinstance(made, Filter | Chain):
+            made.options.given = tuple(words)
+            check_place(made.options.control)
     except VersionWanted:
         print(f"{program} {VERSION}")
         sys.exit(0)
@@ -129,26 +132,36 @@ def serve(chain: Chain) -> NoReturn:
     os.umask(0o077)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Few cycles are made, and many objects live long: collect rarely (measured: 6 to 10 % of the data path).
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        confinement = confining.confine(
+            chain.members.values(), options, candidates(options.control, chain.program)
+        )  # before there are threads
+    except ConfigError as error:
+        _refuse(f"{chain.program}: {error}")
     wire, finish = take_standard_streams()
     sink: Sink = SyslogSink(chain.program) if options.syslog else StderrSink()
     adopt_stdlib_logging(sink)
-    # Few cycles are made, and many objects live long: collect rarely (measured: 6 to 10 % of the data path).
-    gc.set_threshold(50_000, 20, 20)
     # glibc's malloc gives memory back to the kernel after every read, and gets it anew, page by page, until one larger
     # block than that was freed once (mallopt(3), M_TRIM_THRESHOLD): 10 % of the data path. Nothing is touched by this.
     bytes(2 << 20)
-    context = Context(Logger(sink, verbose=options.verbose))
-    _run(guard(chain.members, context, observe=options.observe), context, wire, chain)
+    context = Context(Logger(sink, verbose=options.verbose), confined=confinement.found.summary())
+    members = guard(chain.members, context, observe=options.observe)
+    confining.tell(confinement, context.log)
+    _run(members, context, wire, chain, confinement)
     wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
 
 
-def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain) -> None:
+def _run(
+    members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain, confinement: Confinement
+) -> None:
     """Serve to the end. SystemExit leaves an event loop wherever it is raised: the loop is taken up again."""
     loop = asyncio.new_event_loop()
-    serving = loop.create_task(_serve(members, context, wire, chain))
+    serving = loop.create_task(_serve(members, context, wire, chain, confinement))
     while not serving.done():
         try:
             loop.run_until_complete(serving)
@@ -156,7 +169,9 @@ def _run(members: Sequence[Guarded], context: Context, wire: socket.socket, chai
             _tell_failure(context, "escaped", error)
 
 
-async def _serve(members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain) -> None:
+async def _serve(
+    members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain, confinement: Confinement
+) -> None:
     loop = asyncio.get_running_loop()
     catch_stray_output(context.log.sink, loop)
     loop.set_exception_handler(lambda _, about: _tell(context, about))
@@ -174,8 +189,9 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
     wire.setblocking(False)
     await loop.create_connection(lambda: connection, sock=wire)
     controls: list[Control] = []  # one or none, as soon as it is loaded
-    load = partial(_load_control, dispatcher, connection, chain, controls)
-    starting = loop.create_task(_start(members, dispatcher, load, controls))
+    load = partial(_load_control, dispatcher, connection, chain, confinement.listens, controls)
+    preload = partial(_preload, members, load, partial(confining.settle, confinement, context.log))
+    starting = loop.create_task(_start(members, dispatcher, preload, controls))
     await ended.wait()
     starting.cancel()
     for control in controls:
@@ -191,11 +207,11 @@ async def _serve(members: Sequence[Guarded], context: Context, wire: socket.sock
 
 
 async def _start(
-    members: Sequence[Guarded], dispatcher: Dispatcher, load: Callable[[], None], controls: Sequence[Control]
+    members: Sequence[Guarded], dispatcher: Dispatcher, preload: Callable[[], None], controls: Sequence[Control]
 ) -> None:
-    """Once smtpd knows what the members want. load: fills `controls`; what it needs is imported then."""
+    """Once smtpd knows what the members want. preload: fills `controls`; what is needed later is imported then."""
     await dispatcher.registered_event.wait()
-    await asyncio.to_thread(_preload, members, load)
+    await asyncio.to_thread(preload)
     for control in controls:
         control.begin()
     await asyncio.gather(*(member.start() for member in members))
@@ -203,16 +219,18 @@ async def _start(
         control.ready = True
 
 
-def _preload(members: Sequence[Guarded], load: Callable[[], None]) -> None:
-    """Import what is used later; one thread does all of it, before somebody uses it."""
+def _preload(members: Sequence[Guarded], load: Callable[[], None], settle: Callable[[], None]) -> None:
+    """Import what is used later; one thread does all of it, before somebody uses it. settle: that was all of it."""
     load()
     for member in members:
         member.preload()
+    settle()
 
 
-def _load_control(dispatcher: Dispatcher, connection: Wire, chain: Chain, controls: list[Control]) -> None:
+def _load_control(
+    dispatcher: Dispatcher, connection: Wire, chain: Chain, places: Sequence[str], controls: list[Control]
+) -> None:
     """The control socket of the process, where there is a place for one."""
-    places = candidates(chain.options.control, chain.program)
     if places:
         from filter_api.runtime.controlling import Control
 

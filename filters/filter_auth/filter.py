@@ -7,6 +7,7 @@ quarantined or refused, and with -p refuses. A message is looked at when it is w
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from filter_api import trust
 from filter_api.authenticated import Authentications
 from filter_api.bases.trusting import TrustingFilter
+from filter_api.confinement.needs import Needs
 from filter_api.decision import AddHeader, Edit, Failure, Reject, RemoveHeader, Verdict
 from filter_api.message.message import Message
 from filter_api.message.results import FIELD_NAME
@@ -67,6 +69,11 @@ class Authenticate(TrustingFilter):
         super().__init__(resolver)
         self.own = own or Options()
         self._writer: Writer | None = None
+
+    def needs(self) -> Needs:
+        """Name servers, and the directory of the store of -f."""
+        kept = frozenset({os.path.dirname(os.path.abspath(self.own.store))}) if self.own.store else frozenset[str]()
+        return super().needs() | Needs(keeps=kept)
 
     def preload(self) -> None:
         """What the store of -f needs, too."""

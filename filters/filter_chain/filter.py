@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final, cast
 
+from filter_api.confinement.needs import Confine
 from filter_api.errors import ConfigError, UsageError
 from filter_api.filter import Filter
 from filter_api.options import VersionWanted
@@ -57,6 +58,8 @@ def _member(entry: Entry, given: Sequence[str]) -> Filter:
         raise ConfigError(f"{entry.place}{entry.label}: {error}") from None
     if made.options.syslog:  # a process has one log
         raise _wrong(entry, "-L is an option of filter-chain itself: write it before the first member")
+    if made.options.confine is not Confine.TRY:  # and is confined as a whole
+        raise _wrong(entry, "-Z is an option of filter-chain itself: write it before the first member")
     if made.options.control is not None:  # and one control socket
         raise _wrong(entry, "-C is an option of filter-chain itself: write it before the first member")
     return made

@@ -19,9 +19,13 @@ OPTIONS = """\
 -V             print the version
 -v             log more
 -W file        who is exempt from all members
+-Z mode        confine the process: try, demand or off (default try)
 """
 LETTERS = letters_of(OPTIONS)
-USAGE = "filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [member [options] [-- member [options]] ...]"
+USAGE = (
+    "filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [-Z mode]"
+    " [member [options] [-- member [options]] ...]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Options:
 def parse(arguments: Sequence[str]) -> tuple[Options, CommonOptions]:
     """Read a command line and the file it names. Raises UsageError, ConfigError and VersionWanted."""
     options, rest = split_options(LETTERS, arguments)
-    _, common = parse_options("", _words(options, "-C", "-L", "-n", "-N", "-v", "-V", "-W"))
+    _, common = parse_options("", _words(options, "-C", "-L", "-n", "-N", "-v", "-V", "-W", "-Z"))
     values = dict(options)
     if "-f" in values and rest:
         raise UsageError(f"the members are in the file of -f or on the command line, not in both: {rest[0]}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from cryptography.exceptions import InvalidSignature
 
+from filter_api.confinement.needs import Needs
 from filter_api.decision import AddHeader, Verdict
 from filter_api.dkim.canonical import SimpleBody, body_canonicalizer
 from filter_api.dkim.signature import FIELD_NAME, Layout, cover, sign
@@ -72,6 +73,10 @@ class DkimSign(Filter):
         super().preload()
         if self._sealed is not None:
             import_module("filter_dkimsign.sealing")
+
+    def needs(self) -> Needs:
+        """Keys and tables, which are followed, and nothing else."""
+        return Needs()
 
     async def started(self) -> None:
         """Log which keys sign, and what the start found worth a warning."""

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from filter_api import trust
 from filter_api.bases.trusting import TrustingFilter
+from filter_api.confinement.needs import Needs
 from filter_api.decision import AddHeader, Decision, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
 from filter_api.message.message import Message
@@ -41,6 +42,7 @@ from filter_greylist.rules.policy import Delay, Facts, Outcome, Pass, Trap
 from filter_greylist.rules.records import address_name
 from filter_greylist.store.background import Background
 from filter_greylist.store.base import Store, StoreError
+from filter_greylist.store.needs import store_needs
 from filter_greylist.store.opening import open_spec
 
 DNS_SECONDS = 4.0
@@ -126,6 +128,10 @@ class Greylist(TrustingFilter):
         self.log.warning(None, "list", list=shown, why=why)
 
     # --- life ----------------------------------------------------------------------------------------------------
+
+    def needs(self) -> Needs:
+        """Name servers, and the store."""
+        return super().needs() | store_needs(self.own.store)
 
     def preload(self) -> None:
         """What the store and -u will need, too."""

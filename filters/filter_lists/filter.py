@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from filter_api.bases import judging
 from filter_api.bases.phase import Phase
+from filter_api.confinement.needs import Needs
 from filter_api.decision import Decision, Proceed, Reject
 from filter_api.files.reloading import ReloadingFile
 from filter_api.session import Session
@@ -37,6 +38,10 @@ class Lists(judging.JudgingFilter):
     def asks_dns(self) -> bool:
         """Only of SPF, about senders that -W may list."""
         return self.options.exempt is not None
+
+    def needs(self) -> Needs:
+        """What SPF asks, and the directory of -d: lists.conf may name other lists in it later."""
+        return super().needs() | Needs(trees=frozenset({self.own.directory}))
 
     def decides_at(self) -> Collection[Phase]:
         """At the phase of -p."""

@@ -166,9 +166,7 @@ def test_the_program_ends_with_status_1_before_it_registers_and_shows_how_it_is_
     assert first.endswith(
         "nosuch is no member: there are rdns, dyndns, lists, dnsbl, greylist, auth, clamav, spamassassin, dkimsign"
     )
-    assert second.startswith(
-        "usage: filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [member [options]"
-    )
+    assert second.startswith("usage: filter-chain [-LnpvV] [-C path] [-f file] [-N networks] [-W file] [-Z mode]")
 
 
 def test_the_program_registers_for_what_its_members_want_and_names_them_in_its_log(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ This module and `sockets`, which it uses, are the only ones that import dnspytho
 
 from __future__ import annotations
 
+import io
 import ipaddress
 import itertools
+import logging
 import os
 import re
 import sys
@@ -19,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from filter_api.bounds import MAX_RECORDS
+from filter_api.confinement.recalled import recall
 from filter_api.net.dns.answer import Answer, Record, Status
 
 
@@ -71,6 +74,8 @@ _SOA = re.compile(r'^([^\n;"]*[ \t])SOA[ \t]([^\n(]*(?:\([^)]*\))?)', re.IGNOREC
 """A record that dnspython takes at the root of a zone file only, and nobody asks for."""
 
 TRY = 2.0  # seconds one name server is given before the next one is asked
+_LOG = logging.getLogger("filter_api.files.tables")
+
 RECHECK = 10.0  # seconds between two looks at resolv.conf(5)
 
 
@@ -129,7 +134,7 @@ class DnspythonBackend:
             resolver.nameserver_ports = dict(self._fixed)
         else:
             try:
-                resolver.read_resolv_conf(self._path)
+                self._read(resolver)
             except (OSError, ValueError, dns.exception.DNSException):
                 if self._resolver is not None:
                     return self._resolver  # a file being written, or a mistake: what worked goes on working
@@ -137,6 +142,17 @@ class DnspythonBackend:
             resolver.nameservers = ["127.0.0.1"]  # as resolv.conf(5) says of a missing file
         resolver.timeout = TRY
         return resolver
+
+    def _read(self, resolver: dns.asyncresolver.Resolver) -> None:
+        """Raises OSError, ValueError and what dnspython raises for a file without name servers."""
+        try:
+            resolver.read_resolv_conf(self._path)
+        except PermissionError:
+            _LOG.warning("%s was replaced, which a confined filter cannot follow: restart smtpd", self._path)
+            text = recall(self._path)
+            if self._resolver is not None or text is None:
+                raise
+            resolver.read_resolv_conf(io.StringIO(text))
 
 
 def _stamp(path: str) -> tuple[int, int] | None:

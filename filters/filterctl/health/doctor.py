@@ -68,6 +68,7 @@ def run(arguments: list[str]) -> int:
     proxied = any(use.proxy for use in configuration.uses)
     for subject, remarks in (
         ("versions", symptoms.versions()),
+        ("confinement", symptoms.confinement()),
         ("clock", symptoms.clock()),
         ("dns", symptoms.dns()),
         ("sessions", symptoms.sessions(maillog, proxied=proxied)),

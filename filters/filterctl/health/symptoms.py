@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from filter_api.confinement.system import offer
+
 Remark = tuple[str, str]
 """Severity (ok, note, warning, error) and text."""
 
@@ -47,6 +49,12 @@ def versions(smtpd: str | None = None) -> Iterator[Remark]:
         old = tuple(int(part) for part in re.findall(r"\d+", version)[: len(least)]) < least
         yield ("warning", f"{name} {version}: {why}") if old else ("ok", f"{name} {version}")
     yield smtpd_version(output_of([smtpd or _program("smtpd"), "-h"]))
+
+
+def confinement() -> Iterator[Remark]:
+    """What this system has to hold filters to what they need."""
+    found = offer()
+    yield ("warning", f"filters have {found.summary()}") if found.missing else ("ok", f"filters have {found.summary()}")
 
 
 def smtpd_version(text: str) -> Remark:

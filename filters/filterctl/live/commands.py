@@ -18,8 +18,6 @@ OPTIONS: Final = """\
 -j             as JSON
 """
 
-LEVELS: Final = {"verbose": "as with -v", "brief": "as without -v"}
-
 
 def metrics(arguments: list[str]) -> int:
     """OpenMetrics text of all filters together; 0 if all answered. Raises UsageError, ConfigError."""
@@ -38,7 +36,7 @@ def metrics(arguments: list[str]) -> int:
 
 def log(arguments: list[str]) -> int:
     """0 if all did so; raises UsageError, ConfigError."""
-    _, words = options_of(arguments, "", LEVELS)
+    _, words = options_of(arguments, "")
     if not words or words[0] not in {"verbose", "brief"}:
         raise UsageError("say verbose or brief")
     return _told(ask(sockets(words[1:]), f"/log/{words[0]}", "POST"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.confinement.confined import Confined
 from filterctl.health import symptoms
 
 
@@ -109,3 +110,20 @@ def test_a_clock_before_the_installation(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("filterctl.health.symptoms.time.time", lambda: installed - 100_000)
     ((severity, text),) = symptoms.clock([])
     assert (severity, text.split(":")[0]) == ("error", "the clock is behind")
+
+
+@pytest.mark.parametrize(
+    ("found", "remark"),
+    [
+        (
+            Confined(("landlock 7: files tcp signals", "seccomp")),
+            ("ok", "filters have landlock 7: files tcp signals, seccomp"),
+        ),
+        (Confined(("seccomp",), ("no landlock",)), ("warning", "filters have seccomp (no landlock)")),
+    ],
+)
+def test_what_there_is_to_confine_filters(
+    found: Confined, remark: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(symptoms, "offer", lambda: found)
+    assert list(symptoms.confinement()) == [remark]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import dns.resolver
 import pytest
 
+from filter_api.confinement import recalled
 from filter_api.net.dns.dnspython import DnspythonBackend
 
 
@@ -45,3 +49,44 @@ def test_resolv_conf_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: 
     assert backend.nameservers() == ["192.0.2.54", "2001:db8::53"]
     path.write_text("nameserver 192.0.2.55\n")
     assert backend.nameservers() == ["192.0.2.55"]
+
+
+@pytest.fixture
+def shut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """resolv.conf cannot be read by its name, as when a confined process finds another file in its place."""
+    read = dns.resolver.BaseResolver.read_resolv_conf
+
+    def refuse(self: dns.resolver.BaseResolver, file: Any) -> None:  # noqa: ANN401 - a path or a file
+        if isinstance(file, str):
+            raise PermissionError(13, "Permission denied")
+        read(self, file)
+
+    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", refuse)
+
+
+@pytest.mark.usefixtures("shut")
+def test_one_that_was_replaced_after_the_process_was_confined_is_taken_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("filter_api.net.dns.dnspython.RECHECK", 0.0)
+    monkeypatch.setattr(recalled, "_TEXTS", {})
+    path = tmp_path / "resolv.conf"
+    path.write_text("nameserver 192.0.2.53\n")
+    assert recalled.keep(str(path))
+    backend = DnspythonBackend(resolv_conf=str(path))
+    path.write_text("nameserver 192.0.2.54\n")
+    with caplog.at_level(logging.WARNING):
+        assert [backend.nameservers() for _ in range(3)] == [["192.0.2.53"]] * 3
+    assert caplog.messages == [f"{path} was replaced, which a confined filter cannot follow: restart smtpd"]
+    path.write_text("nameserver 192.0.2.5\nnameserver 192.0.2.6\n")
+    assert backend.nameservers() == ["192.0.2.53"]
+
+
+@pytest.mark.usefixtures("shut")
+def test_one_that_was_not_there_when_the_process_was_confined_stays_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recalled, "_TEXTS", {})
+    path = str(tmp_path / "resolv.conf")
+    assert not recalled.keep(path)
+    assert DnspythonBackend(resolv_conf=path).nameservers() == ["127.0.0.1"]
