@@ -65,12 +65,12 @@ man:
 	    >build/man/$${page##*/}.html || exit 1; done
 
 # For packagers, see tools/install: make install DESTDIR=... PREFIX=/usr LIBEXECDIR=/usr/libexec/opensmtpd
-install:
+install uninstall:
 	PYTHON='$(PYTHON)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' LIBDIR='$(LIBDIR)' \
-	    SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' DOCDIR='$(DOCDIR)' tools/install
+	    SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' DOCDIR='$(DOCDIR)' tools/install $@
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: all venv daemons check coverage test test-pythons fuzz release demo bench man install clean
+.PHONY: all venv daemons check coverage test test-pythons fuzz release demo bench man install uninstall clean

@@ -127,6 +127,7 @@ def test_pages_refer_to_pages_that_exist(path: Path) -> None:
     [
         ("check", []),
         ("doctor", []),
+        ("init", []),
         ("monitor", []),
         ("ready", []),
         ("record", []),

@@ -22,6 +22,7 @@ from filter_api.context import Context
 from filter_api.control.place import candidates, check_place
 from filter_api.errors import ConfigError, HelpWanted, UsageError
 from filter_api.filter import Filter
+from filter_api.libraries import missing
 from filter_api.log import Logger, Sink
 from filter_api.options import (
     COMMON_OPTIONS,
@@ -81,6 +82,7 @@ def main(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until `_serve` takes it: files are being read just now
     words = sys.argv[1:] if arguments is None else list(arguments)
     program = os.path.basename(sys.argv[0]) or "filter"
+    require_libraries()
     try:
         made = _plain(filter_or_build, words) if isinstance(filter_or_build, Filter) else filter_or_build(words)
         if isinstance(made, Filter | Chain):
@@ -99,6 +101,12 @@ def main(
     if not isinstance(made, Filter | Chain):
         raise TypeError(f"{program}: what makes the filter gave {type(made).__name__}; did a branch forget to return?")
     serve(Chain({"": made}, made.name, made.options) if isinstance(made, Filter) else made)
+
+
+def require_libraries() -> None:
+    """End the process with a message where a library is missing; for programs that import one at their start."""
+    if lacking := missing():
+        _refuse(f"{os.path.basename(sys.argv[0]) or 'filter'}: {lacking}")
 
 
 def _refuse(*lines: str) -> NoReturn:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, HelpWanted, UsageError, reason
+from filter_api.libraries import LIBRARIES, missing
 from filter_api.options import VersionWanted, help_text
 from filter_api.text.escape import printable
 from filter_api.version import VERSION
@@ -48,6 +49,12 @@ VERBS = {
         "run",
         "[-H] [-f store] [-adGtT ...] [list | import | export | explain ...]",
         "the memory of filter-greylist",
+    ),
+    "init": Verb(
+        "filterctl.setup.init",
+        "run",
+        "[-ny] [-c smtpd.conf] [-d domain] [-f store] [-H host] [-k selector] [-N networks] [-s scanners]",
+        "make what is needed, and write an smtpd.conf",
     ),
     "lists": Verb("filterctl.lists", "run", "update | check | show | test | import ...", "the lists of filter-lists"),
     "log": Verb("filterctl.live.commands", "log", "verbose | brief [filter ...]", "how much running filters log"),
@@ -118,6 +125,10 @@ def main(arguments: list[str]) -> int:
 def _run(name: str, verb: Verb, arguments: list[str]) -> int:
     try:
         return load(verb.module, verb.function)(arguments)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in LIBRARIES:
+            raise
+        complain(missing())
     except VersionWanted:
         return _version()
     except HelpWanted as help_:

@@ -62,6 +62,7 @@ class Block(NamedTuple):
 #: Programs that a block of commands may begin with.
 PROGRAMS: Final = frozenset(
     [
+        "apt-get",
         "cat",
         "chgrp",
         "chmod",

@@ -8,7 +8,7 @@ from typing import Final
 UNRUN: Final[dict[str, str]] = {
     r"make (?!install)": "it takes minutes, or installs daemons: its targets are looked up",
     r"make install\b": "tests/test_install.py installs; its variables are looked up",
-    r"pip install\b": "it would fetch from the network: the name of the project is compared, and that of its extras",
+    r"apt-get build-dep|python3 -m venv": "tests/packaging/test_installing.py plays it in fresh systems",
     r"(?:[A-Z_]+=\S+ )?\.venv/bin/(?:pytest|python)\b": "it is what runs these tests: what it names is looked up",
     r"filterctl (?:monitor|trace)\b": "it runs until it is stopped: its verb is looked up",
     r"(?:eval .*|filterctl )completion|cd /usr/share": "tests/filterctl/test_completion.py has the shells complete",

@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from filter_api.version import VERSION
+from tests.packaging.conftest import run
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("dpkg-buildpackage", "dh", "dh_python3", "lintian")
-#: Debian's own tools and Python, whatever virtual environment the tests run in.
-ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
 
-pytestmark = [
-    pytest.mark.daemon,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        any(shutil.which(tool, path=ENVIRONMENT["PATH"]) is None for tool in TOOLS)
-        or not Path("/usr/lib/python3/dist-packages/hatchling").exists(),
-        reason="needs Debian with debhelper, dh-python, pybuild-plugin-pyproject, python3-hatchling and lintian",
-    ),
-]
-
-
-def run(words: list[str], folder: Path) -> str:
-    """Run a tool of Debian's; give what it printed."""
-    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built package, from a copy of the sources."""
-    folder = tmp_path_factory.mktemp("debian")
-    ignored = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "build", "dist")
-    shutil.copytree(ROOT, folder / "source", ignore=ignored, symlinks=True)
-    run(["dpkg-buildpackage", "-b", "-us", "-uc"], folder / "source")
-    return folder / f"opensmtpd-filters_{VERSION}-1_all.deb"
+pytestmark = [pytest.mark.daemon, pytest.mark.slow]
 
 
 @pytest.mark.timeout(240)

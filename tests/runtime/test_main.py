@@ -387,3 +387,21 @@ def test_a_loop_that_complains_to_a_log_that_throws_is_not_heard() -> None:
     lines: list[str] = []
     runtime._tell(Context(Logger(lambda _level, line: lines.append(line))), {"message": "odd"})
     assert lines == ["asyncio error=odd"]
+
+
+@pytest.mark.parametrize(
+    ("module", "package"), [("dns", "python3-dnspython"), ("cryptography", "python3-cryptography")]
+)
+@pytest.mark.parametrize("program", ["filter_rdns", "filter_dkimsign", "filter_chain", "filterctl"])
+def test_a_missing_library_is_told_at_the_start_with_its_package(module: str, package: str, program: str) -> None:
+    source = f"import sys; sys.modules[{module!r}] = None; from {program}.__main__ import run; run()"
+    words = ["check", "/dev/null"] if program == "filterctl" else []
+    done = subprocess.run(
+        [sys.executable, "-c", source, *words], input="", capture_output=True, text=True, timeout=60, check=False
+    )
+    if program == "filterctl":
+        assert "Traceback" not in done.stderr
+    else:
+        assert done.returncode == 1
+        assert f"apt install {package}" in done.stderr
+        assert len(done.stderr.splitlines()) == 1

@@ -22,13 +22,14 @@ from filterctl.conf.members import commands
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import Command, Configuration, FilterDefinition, read
 from filterctl.programs.access import SMTPD_USERS, Identity, identity, why_not
-from filterctl.programs.command import libexec_directories
+from filterctl.programs.command import known_directories, libexec_directories
 from filterctl.programs.dryrun import DryRun, dry_run
 from filterctl.programs.smtpd import refusals
 
 CONFIGURATIONS: Final = (
     "/etc/mail/smtpd.conf",
     "/etc/smtpd.conf",
+    "/etc/smtpd/smtpd.conf",
     "/usr/local/etc/mail/smtpd.conf",
     "/usr/pkg/etc/smtpd/smtpd.conf",
 )
@@ -161,7 +162,9 @@ class Checker:
             raise ConfigError(f"{name}: smtpd's directory for filters is not known here: name it with -l")
         found = next((path for path in places if os.path.isfile(path)), None)
         if found is None:
-            raise ConfigError(f"{name}: not found, looked in {', '.join(map(os.path.dirname, places))}")
+            raise ConfigError(
+                f"{name}: not found, looked in {', '.join(map(os.path.dirname, places))}{_elsewhere(name)}"
+            )
         for path in [found, *_interpreter(found)]:
             reason = why_not(path, who, wanted=os.X_OK)
             if reason:
@@ -178,6 +181,13 @@ class Checker:
             if configuration.command_of(definition) == command
         }
         return sorted(used)
+
+
+def _elsewhere(name: str) -> str:
+    """Where a program is that this smtpd does not find, and what helps."""
+    places = [os.path.join(folder, name) for folder in (*known_directories(), os.path.dirname(sys.argv[0]))]
+    found = next((path for path in places if path.startswith("/") and os.path.isfile(path)), None)
+    return f"; it is {found}: write the whole path" if found and not name.startswith("/") else ""
 
 
 def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -11,20 +12,45 @@ import sys
 from collections.abc import Sequence
 
 from filter_api.errors import ConfigError, UsageError, reason
+from filterctl.programs.smtpd import PLACES
 
 LIBEXEC = (
     "/usr/local/libexec/smtpd",  # OpenBSD
-    "/usr/libexec/opensmtpd",  # Debian 12 and later
+    "/usr/libexec/opensmtpd",  # Debian 12 and later, Void
+    "/usr/lib/opensmtpd",  # Alpine
+    "/usr/lib/smtpd/opensmtpd",  # Arch
     "/usr/lib/*/opensmtpd",  # older Debian
     "/usr/local/libexec/opensmtpd",  # FreeBSD and pip installations that follow it
     "/usr/pkg/libexec/opensmtpd",  # NetBSD
 )
-"""Where smtpd looks for commands without a leading slash; it is compiled in, so the first that exists is taken."""
+"""Where one smtpd or another looks for commands without a leading slash."""
+
+MAX_PROGRAM = 64 << 20
+"""Bytes of smtpd that are looked at; it has less than one million."""
+
+_COMPILED_IN = re.compile(rb"\0(/[!-~]{1,200}/(?:open)?smtpd)/?(?=\0)")
 
 
 def libexec_directories() -> list[str]:
+    """Where the smtpd of this system looks, which it says itself; without one, the known directories that exist."""
+    return compiled_in(PLACES) or known_directories()
+
+
+def known_directories() -> list[str]:
     """Those of the known directories that exist here."""
     return [path for pattern in LIBEXEC for path in sorted(glob.glob(pattern)) if os.path.isdir(path)]
+
+
+def compiled_in(places: Sequence[str]) -> list[str]:
+    """The directory that the first of these programs names, PATH_LIBEXEC of smtpd; [] where there is none."""
+    program = next((place for place in places if os.path.isfile(place)), None)
+    try:
+        with open(program or os.devnull, "rb") as file:
+            found = _COMPILED_IN.findall(file.read(MAX_PROGRAM))
+    except OSError:
+        return []
+    names = dict.fromkeys(os.fsdecode(path) for path in found)
+    return [path for path in names if "/lib" in path and not path.startswith("/var/") and os.path.isdir(path)]
 
 
 def find_program(name: str) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from filter_api.errors import reason
 
-PLACES = ("/usr/sbin/smtpd", "/usr/local/sbin/smtpd", "/usr/pkg/sbin/smtpd")
-"""OpenBSD and Debian, FreeBSD, NetBSD; no other place is looked in, as root runs what is found."""
+PLACES = ("/usr/sbin/smtpd", "/usr/local/sbin/smtpd", "/usr/pkg/sbin/smtpd", "/usr/bin/smtpd")
+"""OpenBSD, Debian, Alpine; FreeBSD; NetBSD; Void, Arch. No other place is looked in, as root runs what is found."""
 
 PATIENCE = 30.0
 """Seconds: smtpd -n resolves the names of listeners, and may wait for DNS."""

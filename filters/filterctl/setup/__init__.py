@@ -1,0 +1,1 @@
+"""filterctl init: from an installed package to a configuration that smtpd starts with."""
