@@ -51,7 +51,7 @@ async def served(handler: Handler, path: Path) -> AsyncIterator[Endpoint]:
 
 
 def _remove(path: Path) -> None:
-    path.unlink()
+    path.unlink(missing_ok=True)  # from Python 3.13 on asyncio does it
 
 
 @contextmanager

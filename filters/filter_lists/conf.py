@@ -85,6 +85,8 @@ def parse_conf(lines: Sequence[Line]) -> Conf:
     for number, text in lines:
         try:
             words = split_words(text.decode("utf-8", "surrogateescape"))
+            if not words:
+                raise ValueError("control characters, and nothing else")
             source = _source(number, words) if words[0] != "order" else None
         except ValueError as error:
             raise LineError(number, str(error)) from None

@@ -104,6 +104,8 @@ def test_a_bad_line_is_named(line: str, message: str) -> None:
     ("text", "line", "message"),
     [
         ("", 1, "no order"),
+        ("\x1e", 1, "control characters, and nothing else"),
+        ("a black file:/a\n\x1c\x1d\norder a", 2, "control characters, and nothing else"),
         ("a black file:/a", 1, "no order"),
         ("a black file:/a\na black file:/b\norder a", 2, "line 1 already"),
         ("a black file:/a\norder a\norder a", 3, "line 2 already"),
