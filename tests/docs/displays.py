@@ -69,7 +69,6 @@ PROGRAMS: Final = frozenset(
         "crontab",
         "curl",
         "echo",
-        "eval",
         "filterctl",
         "grep",
         "install",
@@ -138,7 +137,7 @@ def shown(text: str) -> str:
 def is_command(line: str) -> bool:
     """Whether a line is a command, with or without a prompt."""
     word = line.removeprefix("# ").removeprefix("$ ").split(" ")[0].strip()
-    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-")) or bool(re.match(r"[a-z]+=", word))
+    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-"))
 
 
 class Command(NamedTuple):
