@@ -23,9 +23,12 @@ class SyslogSmtpd(Smtpd):
     _syslog: socket.socket | None = None
 
     def _start(self) -> Process:
+        self._listen()
+        return self.room.spawn(["smtpd", "-F", "-v", "-f", CONFIGURATION], env=self.environment)
+
+    def _listen(self) -> None:
         if self._syslog is None:
             self._open_syslog()
-        return self.room.spawn(["smtpd", "-F", "-v", "-f", CONFIGURATION], env=self.environment)
 
     def _open_syslog(self) -> None:
         device = self.room.path("/dev/log")
