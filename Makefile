@@ -54,6 +54,11 @@ test-pythons:
 fuzz: venv
 	$(BIN)/python -m fuzz.run
 
+# Hours of mixed mail and faults, then Postfix on the other side: docs/endurance.md.
+soak: venv daemons
+	$(BIN)/python -m tools.soak
+	$(BIN)/python -m tools.soak.mta
+
 # What a release consists of, in build/release.
 release:
 	PYTHON='$(PYTHON)' tools/release
@@ -73,4 +78,4 @@ clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-.PHONY: all venv daemons check coverage test test-pythons fuzz release demo bench man install uninstall clean
+.PHONY: all venv daemons check coverage test test-pythons fuzz soak release demo bench man install uninstall clean

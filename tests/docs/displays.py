@@ -70,7 +70,6 @@ PROGRAMS: Final = frozenset(
         "crontab",
         "curl",
         "echo",
-        "eval",
         "filterctl",
         "grep",
         "install",
@@ -139,7 +138,7 @@ def shown(text: str) -> str:
 def is_command(line: str) -> bool:
     """Whether a line is a command, with or without a prompt."""
     word = line.removeprefix("# ").removeprefix("$ ").split(" ")[0].strip()
-    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-")) or bool(re.match(r"[a-z]+=", word))
+    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-"))
 
 
 class Command(NamedTuple):

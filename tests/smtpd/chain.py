@@ -38,9 +38,9 @@ from tests.smtpd.chain_config import (
     ZONE,
     files,
 )
-from tests.smtpd.syslogged import SyslogSmtpd
 from tools.private_smtpd import Client, Gone, dot_stuffed, wait_until
 from tools.private_smtpd.backends import EICAR, FOLDER, Backend, start_clamd, start_redis, start_spamd
+from tools.private_smtpd.syslogged import SyslogSmtpd
 
 LOGGED: Final = re.compile(r"^(?:mail: )?([a-z0-9-]+): ([0-9a-f]{16}) ([a-z-]+) (\S+=.*)$", re.M)
 """A filter's line in smtpd's log: the filter, the session, what it is about, key=value …"""

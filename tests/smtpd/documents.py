@@ -25,8 +25,8 @@ from demo.stage import Stage, mail
 from tests.docs.displays import on_debian
 from tests.filter_dkimsign.keyring import ed25519_key, pem, rsa_key
 from tests.smtpd import record_maillog as recorded
-from tests.smtpd.syslogged import SyslogSmtpd
 from tools.private_smtpd import Smtpd, Zone, wait_until
+from tools.private_smtpd.syslogged import SyslogSmtpd
 
 LIBEXEC: Final = "/usr/libexec/opensmtpd"
 INTERFACES: Final = {"eth0": "203.0.113.26", "egress": "203.0.113.27", "lo0": "127.0.0.27"}

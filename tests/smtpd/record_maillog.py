@@ -20,9 +20,9 @@ from demo.host import IDLE, STARTERS, USERS, configuration, files, furnish
 from demo.scenes.authors import forged
 from demo.scenes.contents import scored, spam, virus
 from demo.stage import Seen, Stage, send
-from tests.smtpd.syslogged import SyslogSmtpd
 from tools.private_smtpd import Process
 from tools.private_smtpd.daemon import CODE, CONFIGURATION
+from tools.private_smtpd.syslogged import SyslogSmtpd
 
 MAILLOG: Final = Path(__file__).parents[1] / "transcripts" / "maillog"
 HOST: Final = "mx1"

@@ -51,6 +51,8 @@ def build_system(folder: Path) -> None:
     for name in WRITABLE:
         mount_tmpfs(SYSTEM / name, "1777" if name in {"tmp", "var/tmp", "var/mail"} else "0755")
     for name in COPIED:
+        if not (folder / name).exists():
+            continue  # a system of another mail server
         (SYSTEM / name).mkdir(parents=True, exist_ok=True)  # below a tmpfs it is not there yet
         mount_tmpfs(SYSTEM / name)
         command("cp", "-a", f"{folder / name}/.", SYSTEM / name)

@@ -89,6 +89,9 @@ def add_users(room: Namespace, users: Iterable[str]) -> None:
 class Smtpd:
     """See the module. Every argument but the first two is optional."""
 
+    environment: Mapping[str, str] = {"PYTHONPATH": f"{CODE}:{CODE}/filters"}
+    """smtpd's, which filters inherit, smtpd-filters(7): so a test's own filter finds filter_api."""
+
     def __init__(
         self,
         version: str,
@@ -136,9 +139,7 @@ class Smtpd:
             self.room.write(name, content, 0o600 if name.endswith(".key") else 0o644)
 
     def _start(self) -> Process:
-        # filters inherit smtpd's environment, smtpd-filters(7): so a test's own filter finds filter_api
-        path = {"PYTHONPATH": f"{CODE}:{CODE}/filters"}
-        return self.room.spawn(["smtpd", "-d", "-v", "-f", CONFIGURATION], env=path, output=self._log)
+        return self.room.spawn(["smtpd", "-d", "-v", "-f", CONFIGURATION], env=self.environment, output=self._log)
 
     def restart(self, config: str | None = None, port: int | None = 25) -> None:
         """Stop smtpd, wait for its filters to end, and start it again, with another configuration if given."""

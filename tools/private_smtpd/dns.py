@@ -18,6 +18,7 @@ changed while the server runs.
 from __future__ import annotations
 
 import enum
+import functools
 import select
 import socket
 import struct
@@ -66,6 +67,7 @@ class Slow:
 Zone = Mapping[str, "str | Sequence[str] | Trouble | Slow"]
 
 
+@functools.lru_cache(maxsize=4096)  # zones are gone through at each question
 def owner(name: str) -> str:
     """The owner name a key of a zone stands for: lower case, without the last dot; an address becomes its PTR name."""
     try:

@@ -1,4 +1,4 @@
-"""The systems a private smtpd runs in: which there are, where they lie, and why one cannot be used.
+"""The systems a private smtpd or another mail server runs in: which there are, where, and why one cannot be used.
 
 Each is a small Debian in a folder, made once by tools/daemons (debootstrap) and only ever read afterwards. A folder
 carries its own smtpd, Python, dnspython, cryptography and redis, so the suite is also tried with the libraries
@@ -43,6 +43,9 @@ SYSTEMS: Final = {
 }
 """By version. `sid` is not made by default: `tools/daemons sid` makes it, to look at what comes next."""
 
+POSTFIX: Final = System("postfix", "postfix", "")
+"""Another mail server, which speaks to a private smtpd from a room of its own."""
+
 
 def cache_folder() -> Path:
     explicit = os.environ.get("OPENSMTPD_FILTERS_CACHE")
@@ -54,7 +57,11 @@ def cache_folder() -> Path:
 
 def require(version: str) -> System:
     """The system for `version`; raises Unavailable with the reason if it cannot be used on this machine."""
-    system = SYSTEMS[version]
+    return usable(SYSTEMS[version])
+
+
+def usable(system: System) -> System:
+    """The same system; raises Unavailable with the reason if it cannot be used on this machine."""
     if not sys.platform.startswith("linux"):
         raise Unavailable("a private smtpd needs Linux namespaces; on this system use a spare machine's smtpd")
     if os.geteuid() != 0:
