@@ -85,9 +85,7 @@ def parse_conf(lines: Sequence[Line]) -> Conf:
     for number, text in lines:
         try:
             words = split_words(text.decode("utf-8", "surrogateescape"))
-            if not words:
-                raise ValueError("control characters, and nothing else")
-            source = _source(number, words) if words[0] != "order" else None
+            source = None if words[:1] == ["order"] else _source(number, words)
         except ValueError as error:
             raise LineError(number, str(error)) from None
         if source is None:
@@ -109,6 +107,8 @@ def parse_conf(lines: Sequence[Line]) -> Conf:
 
 
 def _source(number: int, words: list[str]) -> Source:
+    if not words:
+        raise ValueError("control characters, and nothing else")
     name = words[0]
     if not _NAME.match(name) or name in _RESERVED:
         raise ValueError(f'"{printable(name, 40)}" is no name for a list (letters, figures, - and _, at most 32)')
