@@ -70,6 +70,7 @@ PROGRAMS: Final = frozenset(
         "crontab",
         "curl",
         "echo",
+        "eval",
         "filterctl",
         "grep",
         "install",
@@ -110,6 +111,7 @@ FORMS: Final[dict[tuple[str, str], str]] = {
     ("filterctl.8", "GREY|ip|helo|<from>|<to>|first|pass|expire|block|pass"): "the columns of the listing",
     ("design.md", "stdin"): "the way of the data",
     ("design.md", "filters/filter_X/"): "the tree",
+    ("migrating.md", "SELECT"): "questions to a panel's database",
     ("migrating.md", "pf"): "the way of a message",
     ("migrating.md", "smtpd"): "the way of a message",
     ("scaling.md", "tuples"): "formulas",
@@ -138,7 +140,7 @@ def shown(text: str) -> str:
 def is_command(line: str) -> bool:
     """Whether a line is a command, with or without a prompt."""
     word = line.removeprefix("# ").removeprefix("$ ").split(" ")[0].strip()
-    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-"))
+    return word in PROGRAMS or word.startswith(("./", ".venv/", "filter-")) or bool(re.match(r"[a-z]+=", word))
 
 
 class Command(NamedTuple):
