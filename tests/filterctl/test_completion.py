@@ -45,7 +45,7 @@ def run_in(shell: str, text: str) -> list[str]:
 
 CASES = [
     ('filterctl "qua"', ["quarantine"]),
-    ('filterctl "re"', ["record", "replay", "report"]),
+    ('filterctl "re"', ["ready", "record", "reload", "replay", "report"]),
     ('filterctl dkim "key"', ["keygen"]),
     ('filterctl dkim keygen "-"', ["-a", "-b", "-d", "-s"]),
     ('filterctl quarantine -q /tmp/q release "-"', ["-a", "-f", "-m", "-n", "-s", "-t"]),
