@@ -19,6 +19,8 @@ import dns.message
 
 from filter_api import AddHeader, Edit, RemoveHeader, ReplaceHeader
 from filter_api.bounds import LOG_VALUE
+from filter_api.control.client import answer_of
+from filter_api.control.http import Response, request_of, response_bytes
 from filter_api.dkim.arc import ArcChain
 from filter_api.dkim.fields import Signature, split, split_header
 from filter_api.dkim.mailboxes import parse_mailboxes
@@ -257,6 +259,17 @@ def lists(data: bytes) -> None:
     builder.build()
 
 
+def control(data: bytes) -> None:
+    """Requests to a control socket, and what filterctl makes of an answer."""
+    found = request_of(data)
+    if isinstance(found, Response):
+        assert answer_of("/x", response_bytes(found)).status == found.status
+    answer = answer_of("/x", data)
+    with contextlib.suppress(ValueError):
+        answer.json()
+    assert printable(answer.why, 200).isprintable()
+
+
 TARGETS: Final[dict[str, Target]] = {
     "protocol": protocol,
     "header": header,
@@ -274,5 +287,6 @@ TARGETS: Final[dict[str, Target]] = {
     "spamdb": spamdb,
     "spamd.conf": spamd_conf,
     "lists": lists,
+    "control": control,
 }
 """By name; the corpus of each is in the folder of its name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import select
 import socket
 import time
@@ -27,6 +28,8 @@ _CONNECT: Final = {
     errno.ENOENT: "there is no such socket",
     errno.EAGAIN: "it does not answer: too many ask it",
 }
+
+_STATUS: Final = re.compile(rb"[1-5][0-9]{2}")
 
 
 class Answer(NamedTuple):
@@ -49,7 +52,10 @@ class Answer(NamedTuple):
 
     def json(self) -> Any:  # noqa: ANN401 - whatever the other side sends; `filter_api.control.document` if it is ours
         """The value in it. Raises ValueError."""
-        return json.loads(self.body)
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
 
 
 def ask(paths: Sequence[str], what: str, method: str = "GET", seconds: float = SECONDS) -> list[Answer]:
@@ -110,7 +116,7 @@ def answer_of(path: str, data: bytes) -> Answer:
     head, separator, body = data.partition(b"\r\n\r\n")
     words = head.split(b"\r\n", 1)[0].split(b" ", 2)
     lengths = [line.partition(b":")[2].strip() for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")]
-    if not separator or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+    if not separator or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not _STATUS.fullmatch(words[1]):
         return Answer(path, 0, error="it hung up" if not data else "what listens there is no filter of this suite")
     if lengths != [str(len(body)).encode("ascii")]:
         return Answer(path, 0, error="its answer is cut short")
