@@ -266,6 +266,15 @@ def test_version() -> None:
     assert done.stdout.decode().split()[-1][0].isdigit()
 
 
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help_is_the_usage_and_a_line_for_each_letter(word: str) -> None:
+    done = run(ECHO, word)
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("usage: ")
+    assert "  -L           log to syslog" in lines
+
+
 def test_the_log_of_a_reader_that_has_gone(tmp_path: Path) -> None:
     """stderr is a socket nobody reads: lines are dropped, answers are not."""
     import socket
