@@ -10,6 +10,7 @@ that fails is written to build/fuzz, with the error; once it is mended, it belon
 from __future__ import annotations
 
 import getopt
+import hashlib
 import importlib.util
 import subprocess
 import sys
@@ -69,9 +70,22 @@ def _guided(name: str, seconds: int) -> int:
     corpus.mkdir(parents=True, exist_ok=True)
     bounds = [f"-max_total_time={seconds}", f"-max_len={LARGEST}", "-timeout=10", "-rss_limit_mb=2048"]
     places = [f"-artifact_prefix={FOUND / name}/", str(corpus), str(HERE / "corpus" / name)]
-    atheris.Setup([sys.argv[0], *bounds, "-print_final_stats=1", *places], TARGETS[name])
+    atheris.Setup([sys.argv[0], *bounds, "-print_final_stats=1", *places], _keeping(TARGETS[name], FOUND / name))
     atheris.Fuzz()
     return 0
+
+
+def _keeping(target: Callable[[bytes], None], folder: Path) -> Callable[[bytes], None]:
+    """The target; an input it fails on is kept, as not every libFuzzer gets to do it."""
+
+    def hold(data: bytes) -> None:
+        try:
+            target(data)
+        except BaseException:
+            (folder / f"failed-{hashlib.sha256(data).hexdigest()[:16]}").write_bytes(data)
+            raise
+
+    return hold
 
 
 def _by_hypothesis(target: Callable[[bytes], None], seconds: int) -> bool:
