@@ -211,6 +211,7 @@ def test_foreign_values_in_redis_hurt_only_those_who_ask_for_them(server: RedisS
     with_fallback(server, tmp_path, use)
 
 
+@pytest.mark.timed
 def test_the_total_is_bounded(server: RedisServer, tmp_path: Path) -> None:
     from filter_greylist.store.base import Bounds
 

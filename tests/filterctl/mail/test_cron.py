@@ -13,7 +13,7 @@ import pytest
 
 from tests.test_manuals import ROOT
 
-_LINE = re.compile(r"^ *\d+ \d+ \* \* \* (filterctl report .*-s yesterday.*)$", re.MULTILINE)
+_LINE = re.compile(r"^ *\d+ \d+ \* \* \* (?:/usr/local/sbin/)?(filterctl report .*-s yesterday.*)$", re.MULTILINE)
 
 
 def program(path: Path, text: str) -> None:
