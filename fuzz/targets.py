@@ -60,6 +60,7 @@ Target = Callable[[bytes], None]
 
 HANDSHAKE: Final = b"config|smtpd-version|7.6.0\nconfig|protocol|0.7\nconfig|subsystem|smtp-in\nconfig|ready\n"
 NOW: Final = 1_700_000_000
+_TEXT: Final = re.compile(rb"filter\|[^|]*\|[0-9.]*\|smtp-in\|data-line\|[0-9a-f]{16}\|[0-9a-f]{16}\|")
 _VERSIONED: Final = re.compile(rb"^(report\||filter\|)([^|\n]*)", re.MULTILINE)
 
 
@@ -92,11 +93,11 @@ def _joined(events: list[Event]) -> list[Event]:
 def protocol(data: bytes) -> None:
     """Framing and parser: where a read ends makes no difference.
 
-    A smtpd speaks one version in all of its lines, and none begins otherwise than these: a run of message lines is told
-    by where their ids stand. Garbage between them is for `tests/protocol`.
+    A smtpd speaks one version in all of its lines, and what looks like a message line is one: a run of them is told by
+    where their ids stand. Garbage between lines is for `tests/protocol`.
     """
     cut, data = (data[0], data[1:]) if data else (0, b"")
-    data = b"".join(line for line in data.splitlines(keepends=True) if line.startswith((b"report|", b"filter|")))
+    data = b"".join(line for line in data.splitlines(keepends=True) if b"data-line" not in line or _TEXT.match(line))
     version = found[2] if (found := _VERSIONED.search(data)) else b"0.7"
     data = _VERSIONED.sub(lambda found: found[1] + version, data)
     at = len(data) * cut // 256
