@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import zipfile
 from typing import Final
 
 from demo import zone
 from demo.host import FILTERCTL, run
 from demo.stage import Scene, Seen, Stage, mail, send
-from tools.private_smtpd.backends import EICAR, GTUBE
+from tools.private_smtpd.backends import GTUBE, infected_archive
 
 SENDER: Final = "offers@good.example"
 PARTS: Final = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n'
-
-
-def archive() -> str:
-    """A mail's body with EICAR in a zip file."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
-        files.writestr("eicar.com", EICAR)
-    encoded = base64.encodebytes(packed.getvalue()).decode()
-    return (
-        "--b\nContent-Type: text/plain\n\nSee the attachment.\n--b\nContent-Type: application/zip\n"
-        f'Content-Disposition: attachment; filename="bill.zip"\nContent-Transfer-Encoding: base64\n\n{encoded}--b--\n'
-    )
 
 
 def spam(stage: Stage) -> Seen:
@@ -37,7 +22,11 @@ def spam(stage: Stage) -> Seen:
 def virus(stage: Stage) -> Seen:
     subject = stage.subject("bill")
     return send(
-        stage, zone.GOOD, sender=SENDER, text=mail(subject, archive(), sender=SENDER, mime=PARTS), subject=subject
+        stage,
+        zone.GOOD,
+        sender=SENDER,
+        text=mail(subject, infected_archive(), sender=SENDER, mime=PARTS),
+        subject=subject,
     )
 
 

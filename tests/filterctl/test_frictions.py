@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -25,6 +21,7 @@ from filterctl.__main__ import main
 from filterctl.conf.members import commands
 from tests.filter_greylist.test_ctl import work
 from tests.filterctl.mail.test_quarantine import put
+from tests.support.terminal import filterctl_on_a_terminal
 
 
 def test_a_filter_behind_record_is_seen() -> None:
@@ -114,21 +111,7 @@ def test_the_quarantine_fits_a_terminal(tmp_path: Path, width: int) -> None:
     directory.mkdir(mode=0o700)
     to = [f"{'recipient' * 4}@example.com", "b@example.com"]
     put(directory, "20261119-095311-0a1b2c3d", b"", result="spam", score="15.9", subject="word " * 30, to=to)
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    command = [sys.executable, "-m", "filterctl", "quarantine", "-q", str(directory), "list"]
-    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
-    with subprocess.Popen(command, stdout=theirs, stdin=subprocess.DEVNULL, env=environment) as process:
-        os.close(theirs)
-        data = b""
-        try:
-            while piece := os.read(ours, 65_536):
-                data += piece
-        except OSError:  # how Linux says that the other end is closed
-            pass
-    os.close(ours)
-    assert process.returncode == 0
-    lines = data.decode().replace("\r\n", "\n").splitlines()
+    lines = filterctl_on_a_terminal("quarantine", "-q", str(directory), "list", width=width)
     assert lines[0].split() == ["ID", "WHY", "FROM", "TO", "SUBJECT"]
     assert lines[1].startswith("20261119-095311-0a1b2c3d  spam 15.9")
     assert max(map(len, lines)) <= width

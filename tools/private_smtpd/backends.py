@@ -12,8 +12,11 @@ that has the same path inside: /run/daemons/NAME.sock. Raises Unavailable if the
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
 import signal
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -136,3 +139,15 @@ def start_redis(room: Namespace, *arguments: str, port: int = 6379) -> Backend:
     argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     argv += ["--dir", "/run", *arguments]
     return Backend(room, f"redis.{port}", argv, port, (b"PING\r\n", b"PONG"))
+
+
+def infected_archive() -> str:
+    """A multipart body, boundary ``b``, with EICAR in a zip file."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
+        files.writestr("eicar.com", EICAR)
+    encoded = base64.encodebytes(packed.getvalue()).decode()
+    return (
+        "--b\nContent-Type: text/plain\n\nSee the attachment.\n--b\nContent-Type: application/zip\n"
+        f'Content-Disposition: attachment; filename="bill.zip"\nContent-Transfer-Encoding: base64\n\n{encoded}--b--\n'
+    )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import random
 import re
-import zipfile
 from dataclasses import dataclass
 from typing import Final
 
 from tools.private_smtpd import SERVER
-from tools.private_smtpd.backends import EICAR, GTUBE
+from tools.private_smtpd.backends import EICAR, GTUBE, infected_archive
 
 from .config import FRESH, GOOD_SERVERS, LOCAL
 
@@ -79,25 +76,13 @@ class Mail:
         """The message, lines ending in CRLF."""
         mime, body = "", BODY
         if self.kind == "archive":
-            mime, body = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n', _archive()
+            mime, body = 'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n', infected_archive()
         elif self.kind in {"spam", "virus", "large"}:
             body = {"spam": f"\n{GTUBE.decode()}\n", "virus": EICAR.decode(), "large": BODY + LARGE}[self.kind]
         author = self.sender or "mailer-daemon@good.example"
         head = f"From: <{author}>\nTo: <{self.recipient}>\nSubject: soak {self.token}\n"
         head += f"Date: Fri, 20 Nov 2026 08:00:00 +0000\nMessage-ID: <soak.{self.token}@test.example>\n{mime}"
         return f"{head}\n{body}\n".replace("\n", "\r\n").encode()
-
-
-def _archive() -> str:
-    """A virus in an archive in an attachment."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as files:
-        files.writestr("eicar.com", EICAR)
-    encoded = base64.encodebytes(packed.getvalue()).decode()
-    return (
-        "--b\nContent-Type: text/plain\n\nsee the attachment\n--b\nContent-Type: application/zip\n"
-        f'Content-Disposition: attachment; filename="bill.zip"\nContent-Transfer-Encoding: base64\n\n{encoded}--b--\n'
-    )
 
 
 def mail(token: int, dice: random.Random) -> Mail:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
-import struct
-import subprocess
-import sys
-import termios
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +11,7 @@ import pytest
 
 from filterctl.__main__ import main
 from tests.filterctl.mail.test_report import LOG
+from tests.support.terminal import filterctl_on_a_terminal
 
 
 @pytest.fixture
@@ -29,21 +24,7 @@ def log(tmp_path: Path) -> Path:
 
 def on_a_terminal(log: Path, *, width: int, **environment: str) -> list[str]:
     """What a terminal of that width shows."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    known = {key: value for key, value in os.environ.items() if key not in {"COLUMNS", "NO_COLOR"}}
-    command = [sys.executable, "-m", "filterctl", "report", "messages", str(log)]
-    with subprocess.Popen(command, stdout=theirs, stdin=subprocess.DEVNULL, env={**known, **environment}) as process:
-        os.close(theirs)
-        data = b""
-        try:
-            while piece := os.read(ours, 65_536):
-                data += piece
-        except OSError:  # how Linux says that the other end is closed
-            pass
-    os.close(ours)
-    assert process.returncode == 0
-    return data.decode().replace("\r\n", "\n").splitlines()
+    return filterctl_on_a_terminal("report", "messages", str(log), width=width, **environment)
 
 
 @pytest.mark.parametrize("width", [80, 132, 200])
