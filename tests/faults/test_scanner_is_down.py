@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 from filter_api.testing.servers import say, served
+from tests.support.ports import free_port
 from tests.support.scanners import CLAMAV, MAIL, SPAMASSASSIN, Scanner, each_policy, each_scanner, policy_options
 
 
@@ -27,8 +27,7 @@ def test_the_policy_answers_at_once(scanner: Scanner, policy: str, tmp_path: Pat
 
 @each_scanner
 def test_a_closed_port(scanner: Scanner) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
 
     async def main() -> None:
         async with scanner.running("-a", f"127.0.0.1:{port}") as smtpd:

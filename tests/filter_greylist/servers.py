@@ -17,19 +17,12 @@ from filter_greylist.store.base import Store
 from filter_greylist.store.fallback import FallbackStore
 from filter_greylist.store.opening import open_spec
 from filter_greylist.store.spec import parse_spec
+from tests.support.ports import free_port
 
 
 def redis_missing() -> bool:
     """Whether there is no Redis here to test with."""
     return shutil.which("redis-server") is None
-
-
-def free_port() -> int:
-    """A port of loopback nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class _Server:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.net.endpoint import Endpoint, connect, parse_endpoint
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,5 @@ def test_a_full_queue_of_a_unix_socket_is_waited_for(tmp_path: Path) -> None:
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         asyncio.run(connect(Endpoint(path=str(tmp_path / "none"))))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        asyncio.run(connect(Endpoint("127.0.0.1", port)))
+        asyncio.run(connect(Endpoint("127.0.0.1", free_port())))

@@ -12,7 +12,8 @@ from filter_api.errors import ConfigError
 from filter_greylist.store.opening import open_spec
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.tool.diagnose import diagnose
-from tests.filter_greylist.servers import RedisServer, free_port
+from tests.filter_greylist.servers import RedisServer
+from tests.support.ports import free_port
 
 
 async def _make(path: str) -> None:

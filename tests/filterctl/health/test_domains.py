@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from filterctl.health import doctor, symptoms
 from filterctl.health.domains import certified
 from tests.filter_dkimsign.keyring import rsa_key, write_key
 from tests.smtpd.test_spf import text
+from tests.support.ports import both_sockets
 from tools.private_smtpd import Trouble, Zone
 from tools.private_smtpd.dns import DnsServer
 
@@ -49,13 +49,7 @@ ZONE: Zone = {
 
 @pytest.fixture
 def server() -> Iterator[DnsServer]:
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind(("127.0.0.1", 0))
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(datagrams.getsockname())
-    listener.listen()
-    with DnsServer(datagrams, listener, ZONE) as running:
+    with DnsServer(*both_sockets(), ZONE) as running:
         yield running
 
 

@@ -17,6 +17,7 @@ import pytest
 from filter_api.net.dns import Resolver
 from filter_api.net.dnsbl import Lists, SelfTests, Standing, Tally, parse_entry, subject_of_address, subject_of_domain
 from tests.support.daemon import need, running
+from tests.support.ports import free_port
 
 ZONES = {
     "ip4": "$TTL 300\n:127.0.0.2:listed, see $\n127.0.0.2\n192.0.2.5\n198.51.100.0/24 :127.0.0.10:a home\n",
@@ -24,13 +25,6 @@ ZONES = {
     "names": "$TTL 300\n:127.0.1.2:bad domain\ntest\n.bad.example\n",
     "all": "$TTL 300\n:127.0.0.2:everybody\n0.0.0.0/0\n",
 }
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def answers(port: int) -> bool:

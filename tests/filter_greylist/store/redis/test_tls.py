@@ -20,8 +20,9 @@ from filter_greylist.store.base import StoreError
 from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import parse_target
-from tests.filter_greylist.servers import RedisServer, free_port, redis_missing
+from tests.filter_greylist.servers import RedisServer, redis_missing
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.daemon, pytest.mark.skipif(redis_missing(), reason="redis-server is not installed")]
 
