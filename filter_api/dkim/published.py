@@ -69,7 +69,7 @@ class Keys:
         """As `key_texts`, for s= and d= of a signature; what was fetched is not asked for again."""
         known = self._known.get(record_name(signature.tags[b"s"], signature.tags[b"d"]))
         if isinstance(known, Unfit):
-            raise Unfit(known.result, str(known))
+            raise known.kept()
         return await self._ask(signature) if known is None else known
 
     async def fetch(self, signatures: Iterable[Signature]) -> None:
@@ -80,7 +80,7 @@ class Keys:
             try:
                 self._known[name] = await self._ask(signature)
             except Unfit as problem:
-                self._known[name] = problem
+                self._known[name] = problem.kept()
 
         await asyncio.gather(*(fetch_one(name, signature) for name, signature in wanted.items()))
 
@@ -110,7 +110,7 @@ def prove(texts: Sequence[bytes], signature: Signature, data: bytes, bits: int) 
         try:
             _prove_one(text, signature, data, bits)
         except Unfit as problem:
-            problems.append(problem)
+            problems.append(problem.kept())
         else:
             return
     if sum(map(is_key_text, texts)) > bounds.MAX_KEY_RECORDS:
@@ -118,7 +118,7 @@ def prove(texts: Sequence[bytes], signature: Signature, data: bytes, bits: int) 
             f"more than {bounds.MAX_KEY_RECORDS} keys are published at {_where(signature)}, and those tried do not fit"
         )
         raise Unfit(Result.PERMERROR, reason)
-    raise min(problems, key=lambda problem: _WORST_FIRST.index(problem.result))
+    raise min(problems, key=lambda problem: _WORST_FIRST.index(problem.result)).kept()
 
 
 def _prove_one(text: bytes, signature: Signature, data: bytes, bits: int) -> None:

@@ -31,6 +31,10 @@ class Unfit(Exception):
         super().__init__(reason)
         self.result = result
 
+    def kept(self) -> Unfit:
+        """The same to be kept: what was raised holds the frames it went through, and they hold the message and it."""
+        return Unfit(self.result, str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

@@ -144,7 +144,7 @@ async def _parse(raws: Sequence[bytes]) -> list[_Candidate]:
         try:
             candidate.signature = Signature(raw)
         except Unfit as problem:
-            candidate.problem = problem
+            candidate.problem = problem.kept()
         candidates.append(candidate)
         if not place % _PARSED_AT_ONCE:
             await asyncio.sleep(0)
@@ -192,7 +192,7 @@ def _check_syntax(candidate: _Candidate, bodies: BodyHashes, now: float, terms: 
         check_tags(signature, now, terms)
         bodies.want(signature.forms[1], signature.number(b"l", "a number"))
     except Unfit as problem:
-        candidate.problem = problem
+        candidate.problem = problem.kept()
 
 
 async def _check_proofs(
@@ -213,7 +213,7 @@ async def _check_proofs(
         prove(texts, signature, signature.signed_data(others), terms.bits)
         check_length(signature, bodies, terms)
     except Unfit as problem:
-        candidate.problem = problem
+        candidate.problem = problem.kept()
 
 
 def check_body(signature: Signature, bodies: BodyHashes) -> None:

@@ -59,7 +59,7 @@ class Records:
             self._known[domain] = await self._ask(domain)
         known = self._known[domain]
         if isinstance(known, Doubt):
-            raise known
+            raise Doubt(str(known))  # one that was raised holds its frames, and they hold all this
         return known
 
     async def exists(self, domain: str) -> bool:
@@ -70,7 +70,7 @@ class Records:
             self._exist[domain] = doubt if answer.status is Status.TEMPFAIL else answer.status is not Status.NXDOMAIN
         known = self._exist[domain]
         if isinstance(known, Doubt):
-            raise known
+            raise Doubt(str(known))  # one that was raised holds its frames, and they hold all this
         return known
 
     async def _ask(self, domain: str) -> Record | Doubt | None:

@@ -103,8 +103,13 @@ async def connect(endpoint: Endpoint) -> socket.socket:
         try:
             return await _connect_inet(family, address)
         except OSError as error:
-            failure = error
-    raise failure or OSError(f"{endpoint.host}: no address")
+            # A traceback and what awaited it hold each other, and the message that was to be sent: one without.
+            failure = type(error)(*error.args)
+            error.__traceback__ = None
+    try:
+        raise failure or OSError(f"{endpoint.host}: no address")
+    finally:
+        failure = None
 
 
 async def _addresses(endpoint: Endpoint) -> list[tuple[int, tuple[object, ...]]]:

@@ -82,13 +82,6 @@ class Check:
         self._turn = time.perf_counter()
         self._names: list[str] | None = None  # the client's validated names, once they were asked for
         self._clients_words = CLIENTS_WORDS
-        self._matchers = {
-            "include": self._include,
-            "a": self._a,
-            "mx": self._mx,
-            "ptr": self._ptr,
-            "exists": self._exists,
-        }
         self.ttl = 2**31 - 1
 
     async def sender(self, domain: str) -> Found:
@@ -155,7 +148,7 @@ class Check:
             target = await self._expand(directive.domain, domain)
             theirs = theirs or self._is_theirs(directive.domain)
         way = Way(theirs, way.passing and result is Result.PASS)
-        found = await self._matchers[directive.name](directive, target, way)
+        found = await self._MATCHERS[directive.name](self, directive, target, way)
         if found is None:
             return None
         if directive.name == "include":
@@ -195,6 +188,9 @@ class Check:
         names = await self._validated_names()
         matches = any(_within(name, target) for name in names)
         return Found(Result.PASS, weakness=Weakness.PTR) if matches else None
+
+    # Not of the instance: methods that it keeps of itself would keep it until the next collection.
+    _MATCHERS: Final = {"include": _include, "a": _a, "mx": _mx, "ptr": _ptr, "exists": _exists}
 
     def _covers(self, answer: Answer, directive: Directive, networks: set[int]) -> bool:
         """Add the networks of the addresses in an answer, as far as the cidr-length goes: is the client's there?"""
