@@ -2,16 +2,22 @@
 
 Neither may hold the filter up: smtpd reads a filter's stderr in the very process that moves its data. A line that
 cannot be written at once is dropped and counted; a flood is cut to `RATE` lines a second, and the next line says so.
+
+For the same reason what is decided within one turn of the event loop goes to stderr in one write: each wakes that
+process. Warnings do not wait for the end of the turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
 import stat
 import syslog
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +27,9 @@ from filter_api.text.escape import one_line
 
 #: Lines a second, and in one burst.
 RATE: Final = 1000
+
+#: Lines that are written together at most.
+_TOGETHER: Final = 50
 
 _PRIORITY: Final = {
     logging.DEBUG: syslog.LOG_DEBUG,
@@ -64,25 +73,47 @@ class StderrSink:
             os.set_blocking(fd, False)
         self._bucket = Bucket(clock)
         self._rest = b""
+        self._lines: deque[bytes] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
-    def __call__(self, _level: int, line: str) -> None:
+    def gather(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Lines up to INFO, of the thread that calls this, wait for the end of a turn of `loop`; None: no more."""
+        self._loop, self._thread = loop, threading.get_ident()
+        self._flush()
+
+    def __call__(self, level: int, line: str) -> None:
         if not self._bucket.take():
+            return
+        lines, loop = self._lines, self._loop
+        lines.append(f"{line}\n".encode("ascii", "backslashreplace"))
+        if loop is None or level > logging.INFO or len(lines) >= _TOGETHER or threading.get_ident() != self._thread:
+            self._flush()
+        elif len(lines) == 1:
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what waits, as far as it can be written at once."""
+        lines = []
+        while self._lines:  # not a loop over it: another thread may add to it
+            lines.append(self._lines.popleft())
+        if not lines:
             return
         missed = self._bucket.dropped
         count = b"log suppressed=%d\n" % missed if missed else b""
-        data = self._rest + count + f"{line}\n".encode("ascii", "backslashreplace")
+        before = len(self._rest) + len(count)
+        data = b"".join((self._rest, count, *lines))
         try:
             written = self._write(data)
         except OSError:
-            self._bucket.dropped += 1  # nobody reads now, or never again
+            self._bucket.dropped += len(lines)  # nobody reads now, or never again
             return
         # A line half written is finished before the next, or the log would hold half lines.
         end = data.find(b"\n", max(0, written - 1)) + 1
-        if end >= len(self._rest) + len(count):
+        if end >= before:
             self._bucket.dropped -= missed
         self._rest = data[written:end]
-        if end < len(data):
-            self._bucket.dropped += 1
+        self._bucket.dropped += data.count(b"\n", max(end, before))
 
     def _write(self, data: bytes) -> int:
         return os.write(self._fd, data) if self._peer is None else self._peer.send(data, socket.MSG_DONTWAIT)

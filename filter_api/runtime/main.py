@@ -173,6 +173,8 @@ async def _serve(
     members: Sequence[Guarded], context: Context, wire: socket.socket, chain: Chain, confinement: Confinement
 ) -> None:
     loop = asyncio.get_running_loop()
+    if isinstance(context.log.sink, StderrSink):
+        context.log.sink.gather(loop)
     catch_stray_output(context.log.sink, loop)
     loop.set_exception_handler(lambda _, about: _tell(context, about))
     ended = asyncio.Event()
@@ -204,6 +206,8 @@ async def _serve(
             while connection.unwritten:  # noqa: ASYNC110 - the last milliseconds of a process
                 await asyncio.sleep(0.01)
     connection.close()
+    if isinstance(context.log.sink, StderrSink):
+        context.log.sink.gather(None)
 
 
 async def _start(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
 
 from filter_api.bounds import LOG_LINE
 from filter_api.log import Logger
@@ -138,3 +143,115 @@ def test_lines_of_libraries_come_along() -> None:
     finally:
         root.handlers[:], root.level = handlers, level
     assert written == [(logging.WARNING, r"dns.test odd \x1b answer"), (logging.ERROR, "dns.test unprintable")]
+
+
+@pytest.fixture
+def heard() -> Iterator[tuple[StderrSink, socket.socket]]:
+    """A sink, and what hears each of its writes by itself."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.setblocking(False)
+        sink = StderrSink(theirs.fileno())
+        yield sink, ours
+        sink.close()
+
+
+def writes(heard: socket.socket) -> list[bytes]:
+    """What has been written since, each write by itself."""
+    found = []
+    while True:
+        try:
+            found.append(heard.recv(1 << 20))
+        except BlockingIOError:
+            return found
+
+
+def test_lines_of_one_turn_of_the_loop_are_one_write(heard: tuple[StderrSink, socket.socket]) -> None:
+    sink, ours = heard
+
+    async def scenario() -> None:
+        sink.gather(asyncio.get_running_loop())
+        for word in ("one", "two", "three"):
+            sink(logging.INFO, word)
+        assert writes(ours) == []
+        await asyncio.sleep(0)
+        assert writes(ours) == [b"one\ntwo\nthree\n"]
+        sink(logging.INFO, "four")
+        await asyncio.sleep(0)
+        assert writes(ours) == [b"four\n"]
+
+    asyncio.run(scenario())
+
+
+def test_a_warning_waits_for_nobody_and_keeps_the_order(heard: tuple[StderrSink, socket.socket]) -> None:
+    sink, ours = heard
+
+    async def scenario() -> None:
+        sink.gather(asyncio.get_running_loop())
+        sink(logging.INFO, "one")
+        sink(logging.WARNING, "two")
+        assert writes(ours) == [b"one\ntwo\n"]
+        await asyncio.sleep(0)
+        assert writes(ours) == []
+
+    asyncio.run(scenario())
+
+
+def test_so_does_a_line_of_another_thread_and_what_comes_in_masses(heard: tuple[StderrSink, socket.socket]) -> None:
+    sink, ours = heard
+
+    async def scenario() -> None:
+        sink.gather(asyncio.get_running_loop())
+        thread = threading.Thread(target=sink, args=(logging.INFO, "elsewhere"))
+        thread.start()
+        thread.join()
+        assert writes(ours) == [b"elsewhere\n"]
+        for _ in range(120):
+            sink(logging.INFO, "x")
+        assert [each.count(b"\n") for each in writes(ours)] == [50, 50]
+        await asyncio.sleep(0)
+        assert [each.count(b"\n") for each in writes(ours)] == [20]
+
+    asyncio.run(scenario())
+
+
+def test_when_the_loop_ends_nothing_waits_any_more(heard: tuple[StderrSink, socket.socket]) -> None:
+    sink, ours = heard
+
+    async def scenario() -> None:
+        sink.gather(asyncio.get_running_loop())
+        sink(logging.INFO, "last words")
+        sink.gather(None)
+        assert writes(ours) == [b"last words\n"]
+        sink(logging.INFO, "and one more")
+        assert writes(ours) == [b"and one more\n"]
+
+    asyncio.run(scenario())
+
+
+def test_lines_that_are_lost_together_are_all_counted() -> None:
+    """As many as were written and as many as were told of make all there were."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        sink = StderrSink(theirs.fileno(), clock=lambda: 0.0)
+
+        async def scenario() -> bytes:
+            sink.gather(asyncio.get_running_loop())
+            for number in range(300):
+                sink(logging.INFO, f"{number:03} " + "x" * 700)
+                if number % 7 == 0:
+                    await asyncio.sleep(0)
+            first = ours.recv(1 << 20)
+            sink(logging.WARNING, "awake again")
+            ours.setblocking(False)
+            return first + ours.recv(1 << 20)
+
+        text = asyncio.run(scenario()).decode().split("\n")[:-1]
+        sink.close()
+    assert text.pop() == "awake again"
+    missed = [int(line.partition("=")[2]) for line in text if line.startswith("log suppressed=")]
+    whole = [line for line in text if not line.startswith("log suppressed=")]
+    assert all(line.endswith("x" * 700) for line in whole)
+    assert missed
+    assert sum(missed) + len(whole) == 300

@@ -5,13 +5,17 @@ Nobody waits for it: it is written in the background.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from typing import Final
 
 from filter_api.session import Session, Transaction
 from filter_api.text.addresses import Address
 from filter_greylist.deciding.owner import Owner
 from filter_greylist.rules.learn import Lesson, OurMessages, Quota, lesson, records_of
-from filter_greylist.rules.records import Kind, Life, Record, address_name
+from filter_greylist.rules.records import Kind, Life, Record, address_name, merged
+
+GATHERED: Final = 0.05
+"""Seconds in which hosts that have become known are gathered: a busy server has many, and each write costs a commit."""
 
 
 class Learner:
@@ -21,11 +25,15 @@ class Learner:
         self._owner = owner
         self._quota = Quota()
         self._our_messages = OurMessages()
+        self._white: dict[bytes, Life] = {}
 
     def whiten(self, address: Address, first: int, now: int, *, passed: int) -> None:
         """This host is known from now on. first: when it was seen first; passed: messages that came from it."""
-        life = Life(first, now, now + self._owner.own.timers.white, 0, passed)
-        self._begin([Record(Kind.WHITE, address_name(address), life)])
+        name, life = address_name(address), Life(first, now, now + self._owner.own.timers.white, 0, passed)
+        known = self._white.get(name)
+        if not self._white and not self._owner.background.begin(self._write()):
+            return
+        self._white[name] = life if known is None else merged(known, life)
 
     def sent(self, session: Session, transaction: Transaction, now: int) -> None:
         """A user of ours sent a message: whom to, may write back (-o)."""
@@ -47,11 +55,13 @@ class Learner:
         if transaction.id in self._our_messages:
             self.whiten(address, now, now, passed=0)
 
-    def _begin(self, records: Sequence[Record]) -> None:
-        self._owner.background.begin(self._merge(records))
-
-    async def _merge(self, records: Sequence[Record]) -> None:
-        await self._owner.store.merge(records)
+    async def _write(self) -> None:
+        """What has been gathered by then."""
+        try:
+            await asyncio.sleep(GATHERED)
+        finally:
+            white, self._white = self._white, {}
+        await self._owner.store.merge([Record(Kind.WHITE, name, life) for name, life in white.items()])
 
     async def _learn(self, taught: Lesson) -> None:
         """Remember the pairs of a message of ours: the known ones are renewed, new ones as far as the quota goes."""
