@@ -157,6 +157,18 @@ class Backends:
         """The first answer any daemon gives before `deadline` (the event loop's clock). Raises BackendError."""
         if self.waiting >= MAX_WAITING:
             raise BackendError("too many questions wait for their turn")
+        if self._turns.locked():
+            await self._wait(deadline)
+        else:
+            await self._turns.acquire()  # which waits for nothing
+        self.asking += 1
+        try:
+            return await self._ask_each(question, deadline)
+        finally:
+            self.asking -= 1
+            self._turns.release()
+
+    async def _wait(self, deadline: float) -> None:
         self.waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
@@ -165,12 +177,6 @@ class Backends:
             raise BackendError("no turn within the deadline") from None
         finally:
             self.waiting -= 1
-        self.asking += 1
-        try:
-            return await self._ask_each(question, deadline)
-        finally:
-            self.asking -= 1
-            self._turns.release()
 
     async def _ask_each(self, question: Question[Answer], deadline: float) -> Answer:
         """Ask one after the other; each gets an equal share of the time left, so that a silent one hides no other."""

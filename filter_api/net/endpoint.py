@@ -10,7 +10,10 @@ transport throws away what was received as soon as its own write fails, a socket
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
+import select
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -103,13 +106,11 @@ async def connect(endpoint: Endpoint) -> socket.socket:
         try:
             return await _connect_inet(family, address)
         except OSError as error:
-            # A traceback and what awaited it hold each other, and the message that was to be sent: one without.
-            failure = type(error)(*error.args)
-            error.__traceback__ = None
+            failure = error
     try:
         raise failure or OSError(f"{endpoint.host}: no address")
     finally:
-        failure = None
+        failure = None  # its traceback holds this frame, and with it the message that was to be sent
 
 
 async def _addresses(endpoint: Endpoint) -> list[tuple[int, tuple[object, ...]]]:
@@ -128,12 +129,41 @@ async def _connect_inet(family: int, address: tuple[object, ...]) -> socket.sock
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, address)
+        await _settle_connection(sock, sock.connect_ex(address))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+async def _settle_connection(sock: socket.socket, code: int) -> None:
+    """Raises OSError where a connection that was begun comes to nothing. code: what connect(2) said."""
+    if code in {errno.EINPROGRESS, errno.EINTR}:  # it goes on by itself
+        await _writable(sock)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise OSError(code, os.strerror(code))
+
+
+async def _writable(sock: socket.socket) -> None:
+    """Wait until a connection is there, or has failed: on loopback it is there already, and the loop is not asked."""
+    at_once = select.poll()
+    at_once.register(sock, select.POLLOUT)
+    if at_once.poll(0):
+        return
+    loop = asyncio.get_running_loop()
+    settled = loop.create_future()
+    loop.add_writer(sock, _settled, settled)
+    try:
+        await settled
+    finally:
+        loop.remove_writer(sock)
+
+
+def _settled(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def _connect_unix(path: str) -> socket.socket:

@@ -16,6 +16,8 @@ from tests.support.scanners import MAIL, Scanner, each_scanner
 from tests.support.shapes import SHAPES, without_fields
 from tests.support.spamd import GTUBE, running_spamd
 
+pytestmark = pytest.mark.timed
+
 FIELDS = (
     "X-Virus-Scanned",
     "X-Virus-Status",

@@ -10,6 +10,8 @@ from filter_api.testing.servers import Handler, say_early, say_early_and_stay
 from tests.support.process import Smtpd
 from tests.support.scanners import CLAMAV, MAIL, Scanner, each_scanner, with_server
 
+pytestmark = pytest.mark.timed
+
 LARGE = MAIL + b"a line of thirty bytes or so..\r\n" * 12_000
 
 

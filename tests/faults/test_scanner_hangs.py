@@ -11,6 +11,8 @@ from filter_api.testing.servers import Handler, deaf, drip, hang
 from tests.support.process import Smtpd, descriptors_of
 from tests.support.scanners import MAIL, Scanner, each_scanner, policy_options, with_server
 
+pytestmark = pytest.mark.timed
+
 LARGE = MAIL + b"a line of thirty bytes or so..\r\n" * 12_000
 
 

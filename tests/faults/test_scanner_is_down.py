@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from filter_api.testing.servers import say, served
 from tests.support.ports import free_port
 from tests.support.scanners import CLAMAV, MAIL, SPAMASSASSIN, Scanner, each_policy, each_scanner, policy_options
+
+pytestmark = pytest.mark.timed
 
 
 @each_scanner

@@ -19,6 +19,8 @@ from tests.support.process import Smtpd
 from tests.support.scanners import CLAMAV, MAIL, SPAMASSASSIN, Scanner, each_scanner, with_server
 from tests.support.spamd import running_spamd
 
+pytestmark = pytest.mark.timed
+
 SLOW = MAIL + b"this text takes a scanner for ever\r\n"
 
 

@@ -20,6 +20,8 @@ from tests.support.scanners import (
     with_server,
 )
 
+pytestmark = pytest.mark.timed
+
 GARBAGE = {
     "nothing": close_at_once,
     "half-close": half_close_silently,
