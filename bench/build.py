@@ -52,6 +52,11 @@ def minimal() -> Path:
     return _compile("minimal", [HERE / "peers" / "minimal.c"])
 
 
+def scanners() -> Path:
+    """Give the program that answers for clamd and spamd."""
+    return _compile("scanners", [HERE / "load" / "scanners.c"], "-pthread")
+
+
 def load() -> Path:
     """Give the program that sends mail over many connections."""
     return _compile("load", [HERE / "load" / "load.c"])

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 
 from bench import build, measure
@@ -41,7 +40,6 @@ MANY = ("-s", CLIENT, "-n", "1500")
 SHORT = ("-s", CLIENT, "-n", "1500", "-b", "300", "-m", "1")
 LARGE = ("-s", CLIENT, "-n", "12", "-c", "1", "-b", "10485760")
 ALONE = ("-s", CLIENT, "-n", "30", "-c", "1")
-SCANNERS = Path(__file__).parent / "load" / "scanners.py"
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,7 @@ def running(form: Form) -> Iterator[Smtpd]:
         room.run(["install", "-d", "-o", "opensmtpd", "-m", "700", "/var/lib/greylist"])
         room.run(["chown", "opensmtpd:opensmtpd", "/etc/mail/dkim.pem"])
         room.run(["chmod", "600", "/etc/mail/dkim.pem"])
-        room.write("/opt/scanners.py", SCANNERS.read_text())
-        room.spawn(["python3", "/opt/scanners.py", str(CLAMD), str(SPAMD), str(form.seconds)])
+        room.spawn([str(build.scanners()), str(CLAMD), str(SPAMD), str(form.seconds)], inside=False)
         wait_until(lambda: _listens(smtpd), 10, "the scanners do not listen")
         smtpd.restart(f"{form.lines}listen on {SERVER} port 25 filter {{ {form.names} }}\n{DELIVERY}")
         for _ in range(2):  # the first are greylisted
