@@ -35,8 +35,10 @@ coverage: venv
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+# Two at a time but for the tests that hold a bound of time, which want the machine for themselves.
 test: check daemons
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not timed'
+	$(BIN)/pytest -m timed
 
 demo: venv
 	@tools/daemons packages trixie
