@@ -127,7 +127,9 @@ def book_parser(directory: str, clock: Clock) -> Callable[[Sequence[Line]], Book
         try:
             if key not in kept:
                 kept[key] = (
-                    CompiledFile(path, clock=clock) if compiled else ReloadingFile(path, parse_list, clock=clock)
+                    CompiledFile(path, clock=clock)
+                    if compiled
+                    else ReloadingFile(path, parse_list, clock=clock, expiring=True)
                 )
             return OpenList(source, kept[key], clock)
         except ConfigError as error:

@@ -62,7 +62,7 @@ def update(sources: Sequence[Source], job: Job) -> int:
 def own_networks(value: str) -> tuple[Network, ...]:
     """The networks of -N: a comma list, or a file. Raises ConfigError."""
     if value.startswith("/"):
-        return ReloadingFile(value, _networks).current()
+        return ReloadingFile(value, _networks, expiring=True).current()
     try:
         return _networks([Line(0, value.encode())])
     except LineError as error:
