@@ -59,6 +59,11 @@ class OpenList:
         self._message = ReloadingFile(path, message_of_file, clock=clock) if path else None
         self._told = False
 
+    @property
+    def by_hand(self) -> ReloadingFile[Ranges] | None:
+        """The file, if it is one that operators keep."""
+        return self._file if isinstance(self._file, ReloadingFile) else None
+
     def known(self, now: float) -> Ranges | None:
         """The addresses that count at a time (seconds since 1970)."""
         found = self._file.current()

@@ -30,9 +30,21 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "allow": Verb(
+        "filterctl.entries.allow",
+        "run",
+        "[-dl] [-c comment] [-f smtpd.conf] [-t days] [what ...]",
+        "let somebody in: entries of -W files",
+    ),
     "auth": Verb("filter_auth.ctl", "run", "explain | domain | report | store ...", "SPF, DKIM, ARC and DMARC of mail"),
     "check": Verb("filterctl.conf.check", "run", "[-l directory] [smtpd.conf]", "check the filters of an smtpd.conf"),
     "completion": Verb("filterctl.completion", "run", "bash | ksh | zsh", "completion of this command for a shell"),
+    "deny": Verb(
+        "filterctl.entries.deny",
+        "run",
+        "[-dl] [-c comment] [-f smtpd.conf] [-t days] [what ...]",
+        "turn somebody away: entries of black lists",
+    ),
     "dkim": Verb("filterctl.dkim", "run", "keygen | check | list | rotate | verify ...", "keys and signatures"),
     "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]", "lists in the DNS"),
     "doctor": Verb(
