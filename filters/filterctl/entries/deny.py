@@ -26,7 +26,7 @@ from filterctl.conf.running import Process, processes
 from filterctl.conf.smtpdconf import read
 from filterctl.conf.tablefiles import TableFile, refusing
 from filterctl.entries.allow import removed, still_exempt
-from filterctl.entries.lines import placed, put
+from filterctl.entries.lines import AS_LIST, is_empty, placed, put
 from filterctl.entries.request import Request, request_of, table_of
 from filterctl.entries.what import What, in_table
 from filterctl.entries.writing import change
@@ -130,9 +130,13 @@ def _write_table(what: What, request: Request, table: TableFile) -> None:
         )
     text = in_table(what)
 
+    was_empty = False
+
     def edit(data: bytes) -> bytes:
+        nonlocal was_empty
+        was_empty = is_empty(data)
         try:
-            return put(data, text, request.stamp, smtpd=True)
+            return put(AS_LIST + data if was_empty else data, text, request.stamp, smtpd=True)
         except LineError as error:
             raise placed(table.path, error) from None
 
@@ -140,6 +144,8 @@ def _write_table(what: What, request: Request, table: TableFile) -> None:
     print(f"{printable(table.path)}: {text}")
     print(f"  refused by smtpd ({table.place}), once it has read its table again:")
     print(f"        smtpctl update table {table.name}")
+    if was_empty:
+        print("  the table was empty: if that fails, restart smtpd, which takes an empty table for a map")
 
 
 def _delete(what: What, lists: Sequence[BlackList], tables: Sequence[TableFile]) -> int:

@@ -19,6 +19,11 @@ from filter_api.text.escape import printable
 from filter_api.text.lines import NEVER, LineError, content_lines, dated
 from filterctl.entries.what import key_of
 
+AS_LIST: Final = b"# @list\n"
+"""Says that a table of smtpd's is a list. One that is empty when smtpd starts is taken for a map without it, and then
+``smtpctl update table`` refuses entries until smtpd is started again.
+"""
+
 _MARK: Final = b"\xef\xbb\xbf"
 _COMMENT: Final = re.compile(rb"(?:^|\s)[#;]\s*(.*)", re.DOTALL)
 _STAMP: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) ([A-Za-z0-9._-]{1,32})(?:: (.*))?", re.DOTALL)
@@ -89,6 +94,11 @@ def taken(data: bytes, text: str, *, smtpd: bool = False) -> tuple[bytes, int]:
     found = _lines_of(data, text, smtpd)
     mark = _MARK if data.startswith(_MARK) else b""
     return mark + b"\n".join(_without(data[len(mark) :].split(b"\n"), found, smtpd)), len(found)
+
+
+def is_empty(data: bytes) -> bool:
+    """Whether nothing in a table of smtpd's says that it is a list: no entry, and no line ``# @list``."""
+    return not content_lines(data) and not any(_comment(line) == "@list" for line in data.split(b"\n"))
 
 
 def has(data: bytes, text: str) -> bool:
