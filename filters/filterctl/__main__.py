@@ -54,7 +54,10 @@ VERBS = {
         "find out why filters do not work",
     ),
     "explain": Verb(
-        "filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ...", "why a client is refused"
+        "filterctl.explain",
+        "run",
+        "[-f smtpd.conf] [-l listener] [-n server] client from to [helo] | rdns | dyndns | ... ...",
+        "why a client is refused",
     ),
     "greylist": Verb(
         "filter_greylist.ctl",

@@ -52,7 +52,7 @@ class Use(NamedTuple):
     """A listener or relay action that uses filters: the names as written, an inline chain has several.
 
     `where`: the interface, address or ``socket`` a listener listens on; empty for an action. ours: our users and
-    programs send there (by login, from this host). open: strangers can connect.
+    programs send there (by login, from this host). open: strangers can connect. hostname: what it greets with, if said.
     """
 
     place: Place
@@ -63,6 +63,7 @@ class Use(NamedTuple):
     proxy: bool
     ours: bool = False
     open: bool = False
+    hostname: str = ""
 
 
 @dataclass(slots=True)
@@ -268,6 +269,7 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
             "proxy-v2" in words,
             ours=not outgoing and (local or auth),
             open=not (outgoing or local or "auth" in words),
+            hostname=statement[words.index("hostname") + 1].text if "hostname" in words[:-1] else "",
         )
         configuration.refer(use.place, used, within=words[at + 1 : at + 2] == ["{"])
         configuration.uses.append(use)
