@@ -101,3 +101,17 @@ def test_an_empty_table_is_a_list_from_the_next_start_on(smtpd: Smtpd) -> None:
     smtpd.restart()
     smtpd.room.write("/etc/mail/none", smtpd.room.path("/etc/mail/none").read_text() + "198.51.100.0/24\n")
     assert smtpd.room.run(update)[0] == 0
+
+
+@pytest.mark.parametrize("address", [NAMED, NAMELESS, "192.0.2.77"])
+def test_explain_says_what_the_running_filters_say(smtpd: Smtpd, address: str) -> None:
+    smtpd.room.write("/etc/mail/blacklist", "192.0.2.77\n")
+    wait_until(answers(smtpd, "192.0.2.77", "550 5.7.1"), SECONDS, "the black list is not seen")
+    status, told = smtpd.room.run([FILTERCTL, "explain", address, "a@example.net", "bob@example.org"])
+    *_, outcome = told.splitlines()
+    reply = refusal_or_last(smtpd, 25, address)
+    if reply.startswith("250"):
+        assert (status, outcome.split()[1]) == (0, "accepted")
+    else:
+        assert status == 1
+        assert outcome.partition("judges: ")[2].partition(": ")[2] == reply
