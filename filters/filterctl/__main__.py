@@ -118,7 +118,12 @@ VERBS = {
     "trace": Verb(
         "filterctl.live.trace", "run", "[-1j] session [filter ...]", "what a filter hears and says in one session"
     ),
-    "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]", "the story of each mail"),
+    "why": Verb(
+        "filterctl.mail.why",
+        "run",
+        "[-j] [-f smtpd.conf] [-s since] [-u until] what [maillog ...]",
+        "the story of each mail",
+    ),
 }
 
 

@@ -50,8 +50,8 @@ def _chain(arguments: list[str]) -> int:
     if arguments[0] in {"-h", "--help"}:
         raise HelpWanted(chain.OPTIONS, {name: about for name, (_, _, about) in SUBJECTS.items()})
     if not arguments[0].startswith("-") and not _is_address(arguments[0]):
-        known = f"a client's address, or one of {', '.join(SUBJECTS)}"
-        raise UsageError(f"unknown: {printable(arguments[0], 60)} (known: {known})")
+        known = ", ".join(SUBJECTS)
+        raise UsageError(f"unknown: {printable(arguments[0], 60)} (known: {known}), and no client's address")
     return chain.run(arguments)
 
 

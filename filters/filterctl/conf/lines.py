@@ -1,15 +1,19 @@
-"""Which options a filter of this system has: for verbs that explain one filter, and are given none."""
+"""Where the filters of this system stand, and with which options: for verbs that are told of a filter by its name."""
 
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, cast
 
+from filter_api.errors import ConfigError, UsageError
+from filter_api.options import VersionWanted
+from filterctl.__main__ import load
 from filterctl.conf.check import CONFIGURATIONS
 from filterctl.conf.lexer import Place
-from filterctl.conf.members import commands
+from filterctl.conf.members import commands, recorded
 from filterctl.conf.shellwords import split
-from filterctl.conf.smtpdconf import read
+from filterctl.conf.smtpdconf import Configuration, read
 
 _SCORES: Final = "sender-score"
 
@@ -30,6 +34,31 @@ def options_in_use(subject: str) -> tuple[Place, list[str]] | None:
             if os.path.basename(words[0]) == program:
                 return definition.place, _scores(words[1:]) if subject == _SCORES else words[1:]
     return None
+
+
+def places_in_use(path: str = "") -> dict[str, str]:
+    """Where each filter of a configuration is written, by the name that it has in the log: ``file:line``.
+
+    path: by default the system's; nothing where there is none. Raises ConfigError.
+    """
+    path = path or next(filter(os.path.exists, CONFIGURATIONS), "")
+    found: dict[str, str] = {}
+    configuration = read(path) if path else Configuration()
+    for definition in configuration.filters.values():
+        command = configuration.command_of(definition)
+        found.setdefault(definition.name, str(definition.place))
+        words = recorded(_words(command.text)) if command is not None else []
+        if words and os.path.basename(words[0]) == "filter-chain":
+            for label, place in _members(words[1:]).items():
+                found.setdefault(label, place or str(definition.place))
+    return found
+
+
+def _members(arguments: Sequence[str]) -> dict[str, str]:
+    try:
+        return cast(Callable[[Sequence[str]], dict[str, str]], load("filter_chain.ctl", "places"))(arguments)
+    except (ConfigError, UsageError, VersionWanted):
+        return {}  # filterctl check tells
 
 
 def _words(text: str) -> list[str]:

@@ -165,7 +165,7 @@ def test_a_null_sender_is_judged_where_the_greylist_judges_it(room: Room) -> Non
         ([GOOD, "a@b.example"], "a client's address, a sender and a recipient are wanted"),
         (["-l", "em7", GOOD, "a@b.example", "c@d.example"], "-l takes one of: 198.51.100.25, 127.0.0.1, or the number"),
         (["-n", "localhost", GOOD, "a@b.example", "c@d.example"], "-n: not a numeric address"),
-        (["nobody"], "unknown: nobody (known: a client's address, or one of dnsbl, dyndns"),
+        (["nobody"], "unknown: nobody (known: dnsbl, dyndns, greylist, rdns, sender-score), and no client's address"),
     ],
 )
 def test_what_cannot_be_asked_is_said(

@@ -157,7 +157,7 @@ def test_a_refusal_tells_who_and_why_and_what_would_help(log: str, capsys: pytes
     told = why(capsys, "ann@bad.example", log)
     assert "ann@bad.example -> (recipient not yet named): refused by rdns\n" in told
     assert "    why: the client's address has no name (filter rdns)\n" in told
-    assert "\n        filterctl explain rdns 198.51.100.9\n        echo 198.51.100.9 >>/etc/mail/exempt\n" in told
+    assert "\n        filterctl explain rdns 198.51.100.9\n        filterctl allow -t 7 198.51.100.9\n" in told
 
 
 def test_the_example_of_the_manual(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
