@@ -8,7 +8,6 @@ Of a filter the options count that are given; without any, those of its line in 
 
 from __future__ import annotations
 
-import sys
 from ipaddress import ip_address
 from typing import Final
 
@@ -72,7 +71,7 @@ def _with_options(subject: str, rest: list[str]) -> list[str]:
     try:
         found = options_in_use(subject)
     except ConfigError as error:
-        print(f"filterctl: explain: {printable(str(error), 900)}", file=sys.stderr)
+        print(f"options of the filter's line: not known, {printable(str(error), 900)}")
         return rest
     if found is None:
         return rest

@@ -107,11 +107,15 @@ def _stories(what: What, sessions: Sequence[Session]) -> list[Mail]:
 
 
 def _places(path: str, complain: Complain) -> dict[str, str]:
-    """Where the configuration has its filters; one that cannot be read keeps no story back."""
+    """Where the configuration has its filters; one that cannot be read keeps no story back.
+
+    That of the system is often root's to read, while logs are read by others: only of -f it is told.
+    """
     try:
         return places_in_use(path)
     except ConfigError as error:
-        complain(f"lines of the configuration are not named: {error}")
+        if path:
+            complain(f"lines of the configuration are not named: {error}")
         return {}
 
 
