@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import date
 from typing import Final, NamedTuple
 
 from filter_api.text.escape import printable
 
 _COMMENT = rb"(?s)(?:^|\s)[#;].*"
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_EPOCH: Final = date(1970, 1, 1).toordinal()
+_EPOCH: Final = 719_163
+"""The ordinal of 1970-01-01."""
+
 NEVER: Final = float("inf")
 """When an entry without ``until`` expires."""
 
@@ -71,6 +72,8 @@ def dated(line: Line) -> Entry:
 
 def end_of_day(text: str) -> float:
     """When the day ``2026-12-31`` is over in UTC, in seconds since 1970. Raises ValueError."""
+    from datetime import date  # only where something expires: it takes longer to load than all that is here
+
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:

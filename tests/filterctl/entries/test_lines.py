@@ -42,8 +42,8 @@ _ENTRIES = st.sampled_from(
 
 def kept(data: bytes) -> list[bytes]:
     """The lines of a file without their ends, and without a byte order mark."""
-    lines = [line.removesuffix(b"\r") for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
-    return lines[:-1] if lines[-1] == b"" else lines
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return [line.removesuffix(b"\r") for line in (lines[:-1] if lines[-1] == b"" else lines)]
 
 
 def says(data: bytes, text: str) -> bool:
