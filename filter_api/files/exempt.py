@@ -109,6 +109,11 @@ class ExemptTable:
         return [file.current() for file in self.files]
 
 
+def parse_entries(lines: Sequence[Line]) -> None:
+    """Whether some filter could take these entries. Raises LineError for one that none takes."""
+    _parse(lines, dict.fromkeys((b"host", b"from", b"to", b"dkim"), True))
+
+
 def _parse(lines: Sequence[Line], allowed: Mapping[bytes, bool]) -> _Entries:
     """allowed: the kinds of named entries, and whether this filter can tell when they match."""
     networks: list[Network] = []

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from filter_api.errors import ConfigError, HelpWanted, UsageError, reason
 from filter_api.libraries import LIBRARIES, missing
 from filter_api.options import VersionWanted, help_text
-from filter_api.text.escape import printable
+from filter_api.text.escape import one_line
 from filter_api.version import VERSION
 
 
@@ -210,7 +210,7 @@ def usage() -> str:
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    sys.stderr.write(f"filterctl: {printable(text, 2000)}\n")
+    sys.stderr.write(f"filterctl: {one_line(text, 2000)}\n")
 
 
 def _reason(error: Exception) -> str:

@@ -27,12 +27,15 @@ from filterctl.conf.smtpdconf import Command, Configuration, FilterDefinition
 SUITE: Final = ("auth", "chain", "clamav", "dkimsign", "dnsbl", "dyndns", "greylist", "lists", "rdns", "spamassassin")
 """filter-NAME(8), which `build` of package filter_NAME makes."""
 
+_FOREIGN: Final = "is no filter of this suite"
+
 
 class Process(NamedTuple):
     """What one command of smtpd.conf runs.
 
     names: the filters of smtpd.conf that it serves. command: None for a builtin filter. members: by label; that of a
-    filter that is no chain is empty. options: the common ones of the process. trouble: why there are no members.
+    filter that is no chain is empty. options: the common ones of the process. trouble: why there are no members. used:
+    whether some listener or action has one of the filters.
     """
 
     place: Place
@@ -41,10 +44,17 @@ class Process(NamedTuple):
     members: Mapping[str, Filter]
     options: CommonOptions
     trouble: str = ""
+    used: bool = True
+
+    @property
+    def unasked(self) -> bool:
+        """Whether it may read files of which nobody here knows: it cannot be made as it would run."""
+        return self.command is not None and self.trouble not in {"", _FOREIGN}
 
     def shown(self, label: str = "") -> str:
         """A member's name, and where it stands."""
-        return f"{self.names[0]}{f': {label}' if label else ''} ({self.place})"
+        unused = "" if self.used else ", used by no listener"
+        return f"{self.names[0]}{f': {label}' if label else ''} ({self.place}{unused})"
 
 
 def processes(configuration: Configuration) -> list[Process]:
@@ -60,7 +70,9 @@ def processes(configuration: Configuration) -> list[Process]:
             if command not in served:
                 found.append(command)
             served.setdefault(command, []).append(definition)
-    return [each if isinstance(each, Process) else _process(each, served[each]) for each in found]
+    used = configuration.used
+    made = [each if isinstance(each, Process) else _process(each, served[each]) for each in found]
+    return [each._replace(used=not used.isdisjoint(each.names)) for each in made]
 
 
 def _process(command: Command, definitions: Sequence[FilterDefinition]) -> Process:
@@ -82,7 +94,7 @@ def build(words: Sequence[str]) -> Filter | Chain:
     words = recorded(words)
     program = os.path.basename(words[0]) if words else ""
     if program.removeprefix("filter-") not in SUITE:
-        raise ConfigError("is no filter of this suite")
+        raise ConfigError(_FOREIGN)
     make = cast(Callable[[Sequence[str]], Any], load(f"{program.replace('-', '_')}.filter", "build"))
     made: Filter | Chain = make(list(words[1:]))
     return made

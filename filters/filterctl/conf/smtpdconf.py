@@ -91,6 +91,11 @@ class Configuration:
             if member in self.filters
         ]
 
+    @property
+    def used(self) -> frozenset[str]:
+        """The names of the filters that some listener or action has, by itself or in a chain."""
+        return frozenset(definition.name for use in self.uses for definition in self.chain(use))
+
     def refused(self) -> Iterator[tuple[Place, str]]:
         """Why smtpd would refuse names: used but not defined above, defined twice, a chain within a chain."""
         yield from self.problems

@@ -8,7 +8,7 @@ match from src <blocklist> for any reject
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from filterctl.conf.lexer import Place, Token
@@ -27,19 +27,33 @@ class TableFile(NamedTuple):
     place: Place
 
 
-def refusing(path: str) -> list[TableFile]:
-    """The tables of a configuration that refuse whoever is in them. Raises ConfigError as smtpd's lexer would."""
+class Tables(NamedTuple):
+    """refusing: those that refuse whoever is in them. names: by the real path of each file that smtpd reads."""
+
+    refusing: list[TableFile]
+    names: dict[str, str]
+
+    def name_of(self, path: str) -> str:
+        """The table that smtpd reads from this file; empty if it reads none."""
+        return self.names.get(os.path.realpath(path), "")
+
+
+def tables(path: str, used: Collection[str]) -> Tables:
+    """The tables of a configuration. used: the filters that listeners have; the others turn nobody away.
+
+    Raises ConfigError as smtpd's lexer would.
+    """
     files: dict[str, str] = {}
     found: list[TableFile] = []
     for statement in all_statements(path):
         words = [token.text for token in statement]
         if words[0] == "table" and len(words) > 2 and (file := _file(words[2])):
             files[words[1]] = file
-        elif _refuses(statement):
+        elif _refuses(statement) and (words[0] == "match" or words[1] in used):
             found += [
                 TableFile(name, files[name], kind, statement[0].place) for kind, name in _tables(words) if name in files
             ]
-    return found
+    return Tables(found, {os.path.realpath(file): name for name, file in files.items()})
 
 
 def _file(source: str) -> str:

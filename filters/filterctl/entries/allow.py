@@ -10,7 +10,6 @@ asked itself. Exit status 1: some entry is heeded by nobody, or was not there.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
@@ -21,18 +20,21 @@ from filter_api.errors import ConfigError
 from filter_api.files.exempt import ExemptTable
 from filter_api.text.addresses import plain_address
 from filter_api.text.escape import printable
-from filter_api.text.lines import LineError
 from filterctl.conf.running import Process, processes
 from filterctl.conf.smtpdconf import read
-from filterctl.conf.tablefiles import refusing
-from filterctl.entries.lines import has, placed, put, taken
-from filterctl.entries.request import Request, request_of, table_of
-from filterctl.entries.what import PROOFS, What, in_table
-from filterctl.entries.writing import change
+from filterctl.conf.tablefiles import Tables, tables
+from filterctl.entries.entryfile import NOT_IN_TABLES, EntryFile
+from filterctl.entries.lines import listed
+from filterctl.entries.request import Request, request_of
+from filterctl.entries.smtpdtable import covers, says
+from filterctl.entries.what import PROOFS, What
 from filterctl.entries.writing import read as read_bytes
 
 _SIGNER: Final = "filter-dkimsign"
 """What it leaves alone it does not sign: nobody is let in by that."""
+
+_OF_ALL: Final = frozenset({"address", "host"})
+"""Kinds of entries that every filter with -W takes."""
 
 
 class Reader(NamedTuple):
@@ -43,21 +45,35 @@ class Reader(NamedTuple):
     lets_in: bool
 
 
+class Where(NamedTuple):
+    """What a configuration has: its filters, those that have -W, and the tables of smtpd itself."""
+
+    filters: Sequence[Process]
+    readers: Sequence[Reader]
+    tables: Tables
+
+    @property
+    def files(self) -> list[EntryFile]:
+        """The files of -W, each once."""
+        paths = dict.fromkeys(file.path for reader in self.readers for file in reader.table.files)
+        return [EntryFile(path, self.tables.name_of(path)) for path in paths]
+
+
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError and OSError."""
     request = request_of(arguments)
-    filters = processes(read(request.conf))
-    readers = list(readers_of(filters))
-    paths = paths_of(readers)
-    if not paths:
+    configuration = read(request.conf)
+    filters = processes(configuration)
+    where = Where(filters, list(readers_of(filters)), tables(request.conf, configuration.used))
+    if not where.files:
         raise ConfigError(f"{printable(request.conf)}: {_no_file(filters)}")
     if request.listing:
-        for path in paths:
-            print("\n".join(table_of(path)))
+        for file in where.files:
+            file.show()
         return 0
     if request.deleting:
-        return max([_delete(what, paths, filters) for what in request.what])
-    return max([_allow(what, request, readers, filters) for what in request.what])
+        return max([_delete(what, where) for what in request.what])
+    return max([_allow(what, request, where) for what in request.what])
 
 
 def readers_of(filters: Sequence[Process]) -> Iterator[Reader]:
@@ -70,11 +86,6 @@ def readers_of(filters: Sequence[Process]) -> Iterator[Reader]:
             yield Reader(process.shown(), process.options.exempt, False)
 
 
-def paths_of(readers: Sequence[Reader]) -> list[str]:
-    """The files, each once."""
-    return list(dict.fromkeys(file.path for reader in readers for file in reader.table.files))
-
-
 def _no_file(filters: Sequence[Process]) -> str:
     """Why there is no file to write, and the remedy."""
     told = [f"{each.shown()}: {each.trouble}" for each in filters if each.trouble and each.command is not None]
@@ -83,25 +94,26 @@ def _no_file(filters: Sequence[Process]) -> str:
     return "no filter has a -W file: write -W /etc/mail/exempt into their lines, make that file, restart smtpd"
 
 
-def _allow(what: What, request: Request, readers: Sequence[Reader], filters: Sequence[Process]) -> int:
+def _allow(what: What, request: Request, where: Where) -> int:
     heeding: list[str] = []
     refusing: list[str] = []
-    for path in paths_of(readers):
-        mine = [reader for reader in readers if path in {file.path for file in reader.table.files}]
+    for file in where.files:
+        mine = [reader for reader in where.readers if file.path in {each.path for each in reader.table.files}]
         useful = [reader.shown for reader in mine if reader.lets_in and reader.shown not in heeding]
         if not useful:
             continue
         try:
-            _write(path, what, request, mine)
+            _write(file, what, request, mine, where.filters)
         except Refused as error:
-            refusing.append(f"{printable(path)}: {error}")
+            refusing.append(f"{printable(file.path)}: {error}")
         else:
-            print(f"{printable(path)}: {what.text}{f' until {request.until}' if request.until else ''}")
             heeding += useful
+            for line in file.remarks(filters=True):
+                print(f"  {line}")
     for line in refusing:
         print(f"not written to {line}", file=sys.stderr)
-    _tell(what, heeding, readers, filters)
-    for line in _denied(what, request.conf):
+    _tell(what, heeding, where)
+    for line in _denied(what, where.tables):
         print(f"  {line}")
     if refusing and not heeding:
         print(f"give those that can a file of their own for {what.kind}: (-W may be given twice)", file=sys.stderr)
@@ -109,42 +121,46 @@ def _allow(what: What, request: Request, readers: Sequence[Reader], filters: Seq
 
 
 class Refused(Exception):
-    """A filter that reads the file would not take this entry."""
+    """A filter that reads the file would not take this entry, or it is not known whether it would."""
 
 
-def _write(path: str, what: What, request: Request, readers: Sequence[Reader]) -> None:
+def _write(
+    file: EntryFile, what: What, request: Request, readers: Sequence[Reader], filters: Sequence[Process]
+) -> None:
     """Raises Refused."""
+    if file.table and request.until:
+        raise Refused(f"smtpd reads it as table {printable(file.table, 60)}: {NOT_IN_TABLES}")
+    for process in filters:
+        if process.unasked and what.kind not in _OF_ALL:
+            raise Refused(f"{process.shown()} may read it, and cannot be asked whether it takes {what.kind}: entries")
 
-    def edit(data: bytes) -> bytes:
-        try:
-            new = put(data, what.text, request.stamp, request.until)
-        except LineError as error:
-            raise placed(path, error) from None
+    def check(data: bytes) -> None:
         for reader in readers:
             try:
-                for file in reader.table.files:
-                    if file.path == path:
-                        file.would_take(new)
+                for each in reader.table.files:
+                    if each.path == file.path:
+                        each.would_take(data)
             except ConfigError as error:
                 raise Refused(f"{reader.shown} says {error}") from None
-        return new
 
-    change(path, edit)
+    file.put([what.text], request, check)
 
 
-def _denied(what: What, conf: str) -> Iterator[str]:
+def _denied(what: What, found: Tables) -> Iterator[str]:
     """The tables by which smtpd itself refuses it, whatever stands in -W."""
-    for table in refusing(conf):
-        if table.kind == what.kind and has(read_bytes(table.path), in_table(what)):
-            yield f"but smtpd itself refuses it ({table.place}): filterctl deny -d {what.text}"
+    for table in found.refusing:
+        if table.kind == what.kind:
+            for entry in listed(read_bytes(table.path), smtpd=True):
+                if covers(entry.text, what):
+                    out = f": filterctl deny -d {what.text}" if says(entry.text, what) else ""
+                    yield f"but smtpd itself refuses {printable(entry.text, 320)} ({table.place}){out}"
 
 
-def _tell(what: What, heeding: Sequence[str], readers: Sequence[Reader], filters: Sequence[Process]) -> None:
+def _tell(what: What, heeding: Sequence[str], where: Where) -> None:
     """Who will heed the entry, and who cannot."""
-    paths = paths_of(readers)
     if heeding:
         print(f"  heeded by {', '.join(heeding)}, where {PROOFS[what.kind]}")
-    for process in filters:
+    for process in where.filters:
         if process.trouble:
             print(f"  not by {process.shown()}: {printable(process.trouble, 300)}")
         for label, each in process.members.items():
@@ -152,54 +168,44 @@ def _tell(what: What, heeding: Sequence[str], readers: Sequence[Reader], filters
             if shown in heeding:
                 continue
             if each.name == _SIGNER:
-                if any(reader.shown == shown for reader in readers):
+                if any(reader.shown == shown for reader in where.readers):
                     print(f"  {shown} never signs for whom this file lists")
             elif each.options.exempt is None:
-                print(f"  not by {shown}: it has no -W; add -W {printable(paths[0])}")
+                print(f"  not by {shown}: it has no -W; add -W {printable(where.files[0].path)}")
             else:
                 print(f"  not by {shown}: its -W file does not have it")
 
 
-def _delete(what: What, paths: Sequence[str], filters: Sequence[Process]) -> int:
-    gone = sum([removed(path, what.text) for path in paths])
+def _delete(what: What, where: Where) -> int:
+    gone = 0
+    for file in where.files:
+        if found := file.remove([what.text]):
+            gone += found
+            for line in file.remarks(filters=True):
+                print(f"  {line}")
     if not gone:
-        print(f"{what.text}: no such entry in {', '.join(map(printable, paths))}", file=sys.stderr)
-    for each in still_exempt(what, filters):
-        print(f"  {each}")
+        print(
+            f"{what.text}: no such entry in {', '.join(printable(file.path) for file in where.files)}", file=sys.stderr
+        )
+    for line in let_in(what, where.filters):
+        print(f"  {line}")
     return int(not gone)
 
 
-def removed(path: str, text: str, *, smtpd: bool = False) -> int:
-    """Take an entry out of a file, and say so; from how many lines. Raises ConfigError."""
-    count = 0
-
-    def edit(data: bytes) -> bytes:
-        nonlocal count
-        try:
-            new, count = taken(data, text, smtpd=smtpd)
-        except LineError as error:
-            raise placed(path, error) from None
-        return new
-
-    if os.path.exists(path):
-        change(path, edit)
-    if count:
-        print(f"{printable(path)}: {text} deleted")
-    return count
-
-
-def still_exempt(what: What, filters: Sequence[Process]) -> Iterator[str]:
-    """The filters that leave this address alone, as their -W holds it. Nothing for a network or a name."""
+def let_in(what: What, filters: Sequence[Process]) -> Iterator[str]:
+    """The filters that leave this address alone, as their -W or -N holds it. Nothing for a network or a name."""
     try:
         session = trust.client_at(plain_address(ip_address(what.text)))
     except ValueError:
         return
     for process in filters:
         for label, each in process.members.items():
-            table = each.options.exempt
-            if table is None or each.name == _SIGNER:
+            if each.name == _SIGNER:
                 continue
-            for file in table.files:
+            table = each.options.exempt
+            for file in table.files if table is not None else ():
                 file.look()
-            if trust.client_is_exempt(table, session):
+            if each.ours(session):
+                yield f"{process.shown(label)} leaves {what.text} alone: it is one of ours (-N)"
+            elif table is not None and trust.client_is_exempt(table, session):
                 yield f"{process.shown(label)} lets {what.text} in: its -W holds it"

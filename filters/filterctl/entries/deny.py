@@ -20,16 +20,15 @@ from filter_api.files.ranges import Ranges
 from filter_api.files.reloading import ReloadingFile
 from filter_api.filter import Filter
 from filter_api.text.escape import printable
-from filter_api.text.lines import LineError
 from filterctl.__main__ import load
 from filterctl.conf.running import Process, processes
 from filterctl.conf.smtpdconf import read
-from filterctl.conf.tablefiles import TableFile, refusing
-from filterctl.entries.allow import removed, still_exempt
-from filterctl.entries.lines import AS_LIST, is_empty, placed, put
-from filterctl.entries.request import Request, request_of, table_of
-from filterctl.entries.what import What, in_table
-from filterctl.entries.writing import change
+from filterctl.conf.tablefiles import TableFile, Tables, tables
+from filterctl.entries.allow import let_in
+from filterctl.entries.entryfile import EntryFile
+from filterctl.entries.request import Request, request_of
+from filterctl.entries.smtpdtable import in_table
+from filterctl.entries.what import What
 
 _LISTS: Final = "filter-lists"
 _REMEDY: Final = {
@@ -51,23 +50,37 @@ class BlackList(NamedTuple):
     by: str
 
 
+class Where(NamedTuple):
+    """What a configuration has: its filters, their black lists kept by hand, and the tables of smtpd itself."""
+
+    filters: Sequence[Process]
+    lists: Sequence[BlackList]
+    tables: Tables
+
+    @property
+    def list_files(self) -> list[EntryFile]:
+        """The files of the black lists, each once."""
+        paths = dict.fromkeys(each.file.path for each in self.lists)
+        return [EntryFile(path, self.tables.name_of(path)) for path in paths]
+
+
 def run(arguments: list[str]) -> int:
     """The verb. Raises UsageError, ConfigError and OSError."""
     request = request_of(arguments)
-    filters = processes(read(request.conf))
-    lists = list(_lists(filters))
-    tables = refusing(request.conf)
+    configuration = read(request.conf)
+    filters = processes(configuration)
+    where = Where(filters, list(_lists(filters)), tables(request.conf, configuration.used))
     if request.listing:
-        return _list(lists, tables)
+        return _list(request, where)
     if request.deleting:
-        return max([_delete(what, lists, tables) for what in request.what])
-    return max([_deny(what, request, lists, tables, filters) for what in request.what])
+        return max([_delete(what, where) for what in request.what])
+    return max([_deny(what, request, where) for what in request.what])
 
 
 def _lists(filters: Sequence[Process]) -> Iterator[BlackList]:
     for process in filters:
         for label, each in process.members.items():
-            if each.name == _LISTS:
+            if each.name == _LISTS and process.used:
                 local = cast(Callable[[Filter], list[tuple[str, str, ReloadingFile[Ranges]]]], _local_lists())
                 for name, place, file in local(each):
                     observing = ", which only observes (-n)" if each.options.observe else ""
@@ -78,83 +91,56 @@ def _local_lists() -> object:
     return load("filter_lists.ctl", "local_lists")
 
 
-def _list(lists: Sequence[BlackList], tables: Sequence[TableFile]) -> int:
-    for path in dict.fromkeys(each.file.path for each in lists):
-        print("\n".join(table_of(path)))
-    for path in dict.fromkeys(table.path for table in tables):
-        print("\n".join(table_of(path, smtpd=True)))
+def _list(request: Request, where: Where) -> int:
+    files = [*where.list_files, *(EntryFile(table.path, table.name) for table in where.tables.refusing)]
+    if not files:
+        raise ConfigError(f"{printable(request.conf)}: there is no list to show: {_REMEDY['address']}")
+    for file in {file.path: file for file in files}.values():
+        file.show()
     return 0
 
 
-def _deny(
-    what: What,
-    request: Request,
-    lists: Sequence[BlackList],
-    tables: Sequence[TableFile],
-    filters: Sequence[Process],
-) -> int:
-    table = next((table for table in tables if table.kind == what.kind), None)
-    if what.kind == "address" and lists:
-        _write_list(what, request, lists[0])
-        by = [each.by for each in lists if each.file.path == lists[0].file.path]
-        print(f"  refused by {', '.join(by)}, list {lists[0].name} ({lists[0].place})")
+def _deny(what: What, request: Request, where: Where) -> int:
+    table = next((table for table in where.tables.refusing if table.kind == what.kind), None)
+    if what.kind == "address" and where.lists:
+        _write_list(what, request, where)
     elif table is not None:
         _write_table(what, request, table)
     else:
         remedy = _REMEDY.get(what.kind, f"only clients, senders and names can be denied, not {what.kind}:")
         raise ConfigError(f"{printable(request.conf)}: there is no list to write {what.text} into: {remedy}")
-    for each in still_exempt(what, filters):
-        print(f"  but {each}: filterctl allow -d takes it out")
+    for line in let_in(what, where.filters):
+        print(f"  but {line}{': filterctl allow -d takes it out' if line.endswith('-W holds it') else ''}")
     return 0
 
 
-def _write_list(what: What, request: Request, target: BlackList) -> None:
-    path = target.file.path
-
-    def edit(data: bytes) -> bytes:
-        try:
-            new = put(data, what.text, request.stamp, request.until)
-        except LineError as error:
-            raise placed(path, error) from None
-        target.file.would_take(new)
-        return new
-
-    change(path, edit)
-    print(f"{printable(path)}: {what.text}{f' until {request.until}' if request.until else ''}")
+def _write_list(what: What, request: Request, where: Where) -> None:
+    target, file = where.lists[0], where.list_files[0]
+    file.put([what.text], request, target.file.would_take)
+    by = [each.by for each in where.lists if each.file.path == file.path]
+    print(f"  refused by {', '.join(by)}, list {target.name} ({target.place})")
+    for line in file.remarks(filters=True):
+        print(f"  {line}")
 
 
 def _write_table(what: What, request: Request, table: TableFile) -> None:
-    if request.until:
-        raise ConfigError(
-            f"{printable(table.path)}: entries of smtpd's own tables do not expire: leave -t away, and delete with -d"
-        )
-    text = in_table(what)
-
-    was_empty = False
-
-    def edit(data: bytes) -> bytes:
-        nonlocal was_empty
-        was_empty = is_empty(data)
-        try:
-            return put(AS_LIST + data if was_empty else data, text, request.stamp, smtpd=True)
-        except LineError as error:
-            raise placed(table.path, error) from None
-
-    change(table.path, edit)
-    print(f"{printable(table.path)}: {text}")
+    was_empty = EntryFile(table.path, table.name).put(in_table(what), request, lambda data: None)
     print(f"  refused by smtpd ({table.place}), once it has read its table again:")
     print(f"        smtpctl update table {table.name}")
     if was_empty:
         print("  the table was empty: if that fails, restart smtpd, which takes an empty table for a map")
 
 
-def _delete(what: What, lists: Sequence[BlackList], tables: Sequence[TableFile]) -> int:
+def _delete(what: What, where: Where) -> int:
     gone = 0
     if what.kind == "address":
-        for path in dict.fromkeys(each.file.path for each in lists):
-            gone += removed(path, what.text)
-    for table in tables:
-        if table.kind == what.kind and removed(table.path, in_table(what), smtpd=True):
+        for file in where.list_files:
+            if found := file.remove([what.text]):
+                gone += found
+                for line in file.remarks(filters=True):
+                    print(f"  {line}")
+    for table in where.tables.refusing:
+        if table.kind == what.kind and EntryFile(table.path, table.name).remove(in_table(what)):
             gone += 1
             print(f"        smtpctl update table {table.name}")
     if not gone:

@@ -10,10 +10,9 @@ In a table of smtpd's (`smtpd`), where nothing may stand behind an entry, that i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from filter_api.errors import ConfigError
 from filter_api.files.networks import items_of
 from filter_api.text.escape import printable
 from filter_api.text.lines import NEVER, LineError, content_lines, dated
@@ -96,15 +95,18 @@ def taken(data: bytes, text: str, *, smtpd: bool = False) -> tuple[bytes, int]:
     return mark + b"\n".join(_without(data[len(mark) :].split(b"\n"), found, smtpd)), len(found)
 
 
+def put_in_table(data: bytes, texts: Sequence[str], stamp: Stamp) -> bytes:
+    """A table of smtpd's with entries; one that is empty says that it is a list. Raises LineError."""
+    if is_empty(data):
+        data = AS_LIST + data
+    for text in texts:
+        data = put(data, text, stamp, smtpd=True)
+    return data
+
+
 def is_empty(data: bytes) -> bool:
     """Whether nothing in a table of smtpd's says that it is a list: no entry, and no line ``# @list``."""
     return not content_lines(data) and not any(_comment(line) == "@list" for line in data.split(b"\n"))
-
-
-def has(data: bytes, text: str) -> bool:
-    """Whether a table of smtpd's holds an entry."""
-    wanted = key_of(text)
-    return any(key_of(each.text) == wanted for each in listed(data, smtpd=True))
 
 
 def _without(raw: list[bytes], entries: list[Listed], smtpd: bool) -> list[bytes]:
@@ -150,8 +152,3 @@ def _comment(raw: bytes) -> str:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-def placed(path: str, error: LineError) -> ConfigError:
-    """The error with its file and line."""
-    return ConfigError(f"{printable(path)}:{error.number}: {error}")

@@ -6,18 +6,15 @@ import os
 import pwd
 import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from filter_api.errors import UsageError
 from filter_api.options import options_of, parse_whole
-from filter_api.text.escape import printable
-from filter_api.text.lines import LineError
 from filterctl.conf.check import usual_configuration
-from filterctl.entries.lines import Listed, Stamp, listed, placed
-from filterctl.entries.what import What, parse
-from filterctl.entries.writing import read
+from filterctl.entries.lines import Listed, Stamp
+from filterctl.entries.what import What, parse, refuse_wide
+from filterctl.mail.mailtext import shown
 
 OPTIONS: Final = """\
 -c comment   why, for whoever reads it later
@@ -59,14 +56,16 @@ def request_of(arguments: list[str]) -> Request:
     until = (now + timedelta(days)).date().isoformat() if days else ""
     stamp = Stamp(now.date().isoformat(), _who(), _comment(options.get("-c", "")))
     what = [parse(each) for each in operands]
+    for each in [] if deleting else what:
+        refuse_wide(each)
     conf = options.get("-f") or usual_configuration()
     return Request(conf, what, stamp, until, listing, deleting)
 
 
 def _comment(text: str) -> str:
     text = text.strip()
-    if len(text) > MAX_COMMENT or any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
-        raise UsageError(f"-c takes one line of at most {MAX_COMMENT} characters")
+    if len(text) > MAX_COMMENT or not shown(text, MAX_COMMENT) == text:
+        raise UsageError(f"-c takes one line of at most {MAX_COMMENT} printable characters")
     return text
 
 
@@ -82,20 +81,8 @@ def _who() -> str:
     return user if _USER.fullmatch(user) else str(os.getuid())
 
 
-def table_of(path: str, *, smtpd: bool = False) -> Iterator[str]:
-    """The entries of a file, a line each. Raises ConfigError, OSError."""
-    try:
-        entries = list(listed(read(path), smtpd=smtpd))
-    except LineError as error:
-        raise placed(path, error) from None
-    now = time.time()
-    yield f"{printable(path, 300)}: {len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
-    for each in entries:
-        yield f"  {_row(each, now)}"
-
-
-def _row(entry: Listed, now: float) -> str:
-    until = f"until {entry.until}{' (expired)' if entry.expires <= now else ''}" if entry.until else ""
+def row(entry: Listed) -> str:
+    """An entry for a terminal: what, until when, since when, by whom and why."""
+    until = f"until {entry.until}{' (expired)' if entry.expires <= time.time() else ''}" if entry.until else ""
     told = [entry.stamp.when, entry.stamp.who, entry.stamp.why]
-    words = f"{entry.text:<32} {until:<16} {' '.join(filter(None, told))}"
-    return printable(words, 900).rstrip()
+    return shown(f"{entry.text:<32} {until:<16} {' '.join(filter(None, told))}", 900).rstrip()

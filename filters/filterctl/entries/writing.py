@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -21,6 +22,9 @@ SETTLED: Final = 3.0
 Filters take a version that is shorter than the last only when it is two seconds old, as it may be half written. This
 one is whole when it appears, so they need not wait.
 """
+
+PATIENCE: Final = 10.0
+"""Seconds to wait for somebody else who changes a file in the same directory; a change takes some milliseconds."""
 
 _NEW_MODE: Final = 0o644
 
@@ -62,13 +66,27 @@ def _status(path: str) -> os.stat_result | None:
 
 @contextlib.contextmanager
 def _alone(directory: str) -> Iterator[None]:
-    """Others who change files here wait."""
+    """Others who change files here wait. Raises ConfigError where somebody keeps the lock, as whoever may read can."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    until = time.monotonic() + PATIENCE
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _locked(descriptor):
+            if time.monotonic() >= until:
+                raise ConfigError(
+                    f"{printable(directory)}: somebody else holds its lock, see fuser(1) or fstat(1): try again later"
+                )
+            time.sleep(0.02)
         yield
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
@@ -85,7 +103,7 @@ def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
             dated = time.time() - SETTLED
             os.utime(beside, (dated, dated))
             os.fsync(descriptor)
-        os.replace(beside, path)
+        _put_in_place(beside, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(beside)
@@ -101,3 +119,15 @@ def _own_as(path: str, descriptor: int, old: os.stat_result) -> None:
         os.fchown(descriptor, old.st_uid, old.st_gid)
     except PermissionError:
         raise ConfigError(f"{printable(path)}: only root or its owner can change it and keep its owner") from None
+
+
+def _put_in_place(beside: str, path: str) -> None:
+    """Raises ConfigError for a file that is mounted by itself, as in a container."""
+    try:
+        os.replace(beside, path)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        raise ConfigError(
+            f"{printable(path)}: it is a mount of its own, and cannot be replaced: mount its directory instead"
+        ) from None

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from filter_api.text.lines import LineError, content_lines
-from filterctl.entries.lines import Stamp, has, listed, put, taken
+from filterctl.entries.lines import Stamp, listed, put, taken
 from filterctl.entries.what import key_of
 
 STAMP = Stamp("2026-11-28", "ann", "their provider promises a PTR")
@@ -48,6 +48,11 @@ def kept(data: bytes) -> list[bytes]:
 
 def says(data: bytes, text: str) -> bool:
     return any(key_of(each.text) == key_of(text) for each in listed(data))
+
+
+def has(data: bytes, text: str) -> bool:
+    """Whether a table of smtpd's holds an entry."""
+    return any(key_of(each.text) == key_of(text) for each in listed(data, smtpd=True))
 
 
 @given(_FILES, _ENTRIES, st.sampled_from(["", "2026-12-31"]))

@@ -106,6 +106,7 @@ def test_each_filter_is_reached_by_a_file_of_its_own(room: Room) -> None:
     room.write(
         'filter "rdns" proc-exec "filter-rdns -W {folder}/exempt"\n'
         'filter "greylist" proc-exec "filter-greylist -f {folder}/g.db -W {folder}/exempt -W {folder}/late"\n'
+        "listen on 192.0.2.25 filter {{ rdns, greylist }}\n"
     )
     status, out, err = room.run("allow", "to:bob@example.org")
     assert status == 0
@@ -117,14 +118,14 @@ def test_each_filter_is_reached_by_a_file_of_its_own(room: Room) -> None:
 
 def test_a_chain_reads_the_file_it_gives_to_its_members_and_is_asked_too(room: Room) -> None:
     """The members could tell who the sender is; the chain itself, which reads the file first, could not."""
-    room.write('filter "all" proc-exec "filter-chain -W {folder}/exempt rdns -f -- dyndns"\n')
+    room.write('filter "all" proc-exec "filter-chain -W {folder}/exempt rdns -f -- dyndns"\nlisten on lo filter all\n')
     status, _, err = room.run("allow", "from:example.net")
     assert (status, room.read("exempt")) == (1, "# exempt\n")
     assert "not written to exempt: all (smtpd.conf:1) says exempt:2: from: cannot be used here" in err
 
 
 def test_the_members_of_a_chain_heed_the_file_of_the_chain(room: Room) -> None:
-    room.write('filter "all" proc-exec "filter-chain -W {folder}/exempt rdns -f -- dyndns"\n')
+    room.write('filter "all" proc-exec "filter-chain -W {folder}/exempt rdns -f -- dyndns"\nlisten on lo filter all\n')
     status, out, _ = room.run("allow", "192.0.2.7")
     assert (status, room.read("exempt")) == (0, "# exempt\n192.0.2.7  # DAY ann\n")
     assert "  heeded by all: rdns (smtpd.conf:1), all: dyndns (smtpd.conf:1), where the client has this address" in out
@@ -211,7 +212,7 @@ def test_deny_of_a_sender_writes_the_table_of_smtpds_and_says_what_makes_it_read
         "  the table was empty: if that fails, restart smtpd, which takes an empty table for a map",
     ]
     assert (
-        "  but smtpd itself refuses it (smtpd.conf:4): filterctl deny -d from:bad.example\n"
+        "  but smtpd itself refuses @bad.example (smtpd.conf:4): filterctl deny -d from:bad.example\n"
         in room.run("allow", "from:bad.example")[1]
     )
     assert room.run("deny", "-d", "@bad.example")[:2] == (
@@ -238,7 +239,7 @@ def test_without_filter_lists_an_address_goes_into_smtpds_table(room: Room) -> N
         (["deny", "-t", "3", "x@bad.example"], "entries of smtpd's own tables do not expire: leave -t away"),
         (["allow", "example.org"], "write host:example.org for a client of this name, or from:example.org"),
         (["allow", "-t", "0", "192.0.2.1"], "-t takes days from 1 to 3660, not '0'"),
-        (["allow", "-c", "a\nb", "192.0.2.1"], "-c takes one line of at most 200 characters"),
+        (["allow", "-c", "a\nb", "192.0.2.1"], "-c takes one line of at most 200 printable characters"),
         (["allow"], "whom? An address, a network, host:name, from:domain ..."),
         (["allow", "-d", "-t", "3", "192.0.2.1"], "leave -c and -t away"),
     ],
@@ -261,7 +262,7 @@ def test_a_line_with_several_entries_is_left_alone(room: Room) -> None:
 def test_without_any_file_the_remedy_is_told(room: Room) -> None:
     room.write('filter "rdns" proc-exec "filter-rdns"\n')
     assert "no filter has a -W file: write -W /etc/mail/exempt into their lines" in room.run("allow", "192.0.2.1")[2]
-    room.write('filter "rdns" proc-exec "filter-rdns -W {folder}/none"\n')
+    room.write('filter "rdns" proc-exec "filter-rdns -W {folder}/none"\nlisten on lo filter rdns\n')
     assert "rdns (smtpd.conf:1): none: No such file or directory; filterctl check" in room.run("allow", "192.0.2.1")[2]
 
 
