@@ -101,7 +101,7 @@ class ReloadingFile(Generic[Value]):
         """Look whether there is a new version, and whether something has expired, now."""
         self._next_look = self._clock() + LOOK_INTERVAL
         self._look()
-        if self._reading is None and self._wall() >= self._now.until:
+        if self._reading is None and not self._now.since <= self._wall() < self._now.until:
             self._expire()
 
     def would_take(self, data: bytes) -> None:
@@ -125,14 +125,14 @@ class ReloadingFile(Generic[Value]):
             self._keep(error)
 
     def _expire(self) -> None:
-        """Leave out what counts no longer."""
+        """Leave out what counts no longer; take in again what does, as the clock was set back."""
         try:
             if self._size > self._at_once:
                 self._reading = _in_a_thread(self._without_expired)
             else:
                 self._take(self._without_expired())
         except ConfigError as error:  # of a table that must hold something
-            self._now = self._now._replace(until=NEVER)
+            self._now = self._now._replace(since=-NEVER, until=NEVER)
             self._keep(error)
 
     def _without_expired(self) -> _Version[Value]:
@@ -153,8 +153,10 @@ class ReloadingFile(Generic[Value]):
         if found is None:
             return
         if found.same:
-            (self._now,) = found.parsed
-            _LOG.info("%s: entries have expired", printable(self.path))
+            before, (self._now,) = self._now.since, found.parsed
+            back = self._now.since < before
+            what = "entries count again, as the clock was set back" if back else "entries have expired"
+            _LOG.info("%s: %s", printable(self.path), what)
             return
         self._used = self._version
         if found.parsed:
@@ -192,9 +194,9 @@ class ReloadingFile(Generic[Value]):
             raise self._error(error) from None
 
     def _living(self, entries: Sequence[Entry]) -> _Parsed[Value]:
-        lines, until = living(entries, self._wall())
+        lines, since, until = living(entries, self._wall())
         try:
-            return _Parsed(self._parse(lines), entries, until)
+            return _Parsed(self._parse(lines), entries, since, until)
         except LineError as error:
             raise self._error(error) from None
 
@@ -203,10 +205,14 @@ class ReloadingFile(Generic[Value]):
 
 
 class _Parsed(NamedTuple, Generic[Value]):
-    """The value of a version; its entries, if any of them expires, and when the next one does (seconds since 1970)."""
+    """The value of a version; its entries, if any of them expires, and from when to when the value is right.
+
+    since, until: when the last entry expired, and when the next one does (seconds since 1970).
+    """
 
     value: Value
     entries: Sequence[Entry] = ()
+    since: float = -NEVER
     until: float = NEVER
 
 

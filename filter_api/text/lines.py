@@ -83,11 +83,21 @@ def end_of_day(text: str) -> float:
     return (day.toordinal() + 1 - _EPOCH) * 86_400.0
 
 
-def living(entries: Iterable[Entry], now: float) -> tuple[list[Line], float]:
-    """The lines of the entries that count at a time (seconds since 1970), and when the next of them expires."""
-    lines, following = [], NEVER
+class Living(NamedTuple):
+    """The lines that count, and when they do: from `since` on, and before `until` (seconds since 1970)."""
+
+    lines: list[Line]
+    since: float
+    until: float
+
+
+def living(entries: Iterable[Entry], now: float) -> Living:
+    """The lines of the entries that count at a time (seconds since 1970)."""
+    lines, since, until = [], -NEVER, NEVER
     for line, expires in entries:
         if expires > now:
             lines.append(line)
-            following = min(following, expires)
-    return lines, following
+            until = min(until, expires)
+        else:
+            since = max(since, expires)
+    return Living(lines, since, until)

@@ -73,9 +73,9 @@ def test_a_line_is_living_or_not_and_never_another_one(text: bytes, until: str, 
         entries = [dated(line) for line in lines]
     except LineError:
         return
-    alive, following = living(entries, now)
+    alive, since, before = living(entries, now)
     assert alive == [entry.line for entry in entries if now < entry.expires]
-    assert following > now
+    assert since <= now < before
 
 
 def test_an_entry_expires_without_the_file_being_touched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -107,6 +107,33 @@ def test_it_expires_though_the_file_is_gone_and_once(tmp_path: Path, caplog: pyt
     hands.now = LAST_SECOND + 1
     assert names(file) == []
     assert [record.message for record in caplog.records].count(f"{path}: entries have expired") == 2
+
+
+def test_a_clock_that_was_wrong_for_a_while_costs_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As at the start of a machine: a day in the future makes entries expire, and the right day brings them back."""
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "table"
+    path.write_text("first until 2026-12-30\nsecond until 2026-12-31\nthird\n")
+    hands = Hands(LAST_SECOND - 2 * 86_400)
+    file = followed(path, hands)
+    seen = []
+    for now in (4e9, LAST_SECOND, LAST_SECOND - 86_400, 0.0, LAST_SECOND + 1):
+        hands.now = now
+        file.look()
+        seen.append([name.decode() for name in names(file)])
+    assert seen == [
+        ["third"],
+        ["second", "third"],
+        ["first", "second", "third"],
+        ["first", "second", "third"],
+        ["third"],
+    ]
+    assert [record.message.removeprefix(f"{path}: ") for record in caplog.records] == [
+        "entries have expired",
+        "entries count again, as the clock was set back",
+        "entries count again, as the clock was set back",
+        "entries have expired",
+    ]
 
 
 def test_what_has_expired_before_the_start_never_counts(tmp_path: Path) -> None:

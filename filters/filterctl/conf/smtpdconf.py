@@ -237,6 +237,11 @@ def _command(tokens: Sequence[Token]) -> Command:
     return Command(tokens[0].text, options["user"], options["group"], options["chroot"])
 
 
+def is_local(where: str) -> bool:
+    """Whether only programs of this host connect to a listener there."""
+    return where in LOCAL or where.startswith("127.")
+
+
 def names(tokens: Sequence[Token]) -> list[str]:
     """``{ a, b }`` or a single name."""
     if tokens and tokens[0].text == "{" and not tokens[0].quoted:
@@ -263,7 +268,7 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
         at = words.index("filter")
         used = names(statement[at + 1 :])
         where = statement[2].text if not outgoing and len(statement) > 2 else ""
-        local = where in LOCAL or where.startswith("127.")
+        local = is_local(where)
         auth = bool({"auth", "auth-optional"} & set(words))
         use = Use(
             statement[0].place,

@@ -26,7 +26,7 @@ from filter_api.text.escape import printable
 from filterctl.conf.check import usual_configuration
 from filterctl.conf.ownnames import server_name
 from filterctl.conf.shellwords import split
-from filterctl.conf.smtpdconf import Command, Configuration, Use, read
+from filterctl.conf.smtpdconf import Command, Configuration, Use, is_local, read
 from filterctl.explaining.asked import Asked, Heard, Verdict
 from filterctl.explaining.isolated import as_user
 from filterctl.explaining.playing import play
@@ -41,6 +41,7 @@ OPTIONS: Final = """\
 SECONDS: Final = 10.0
 """For the client's name."""
 
+_NO_LOGIN: Final = ", which wants a login: who has one is ours everywhere; asked is for one without"
 _PHASES: Final = ("connect", "helo", "ehlo", "mail-from", "rcpt-to", "data")
 _SHOWN: Final = {"connect": "at connect", "helo": "at HELO", "ehlo": "at EHLO", "mail-from": "at MAIL FROM"}
 _SHOWN_LATER: Final = {"rcpt-to": "at RCPT TO", "data": "at DATA"}
@@ -65,7 +66,7 @@ def run(arguments: list[str]) -> int:
     use = _listener(configuration, path, options.get("-l", ""))
     asked = asyncio.run(_asked(_address(rest[0]), rest[1:], use, options.get("-n", "")))
     _say("client", f"{asked.address}, {_name(asked)}")
-    _say("listener", f"{use.where} ({use.place})")
+    _say("listener", f"{use.where} ({use.place}){'' if use.open or is_local(use.where) else _NO_LOGIN}")
     told: list[Told] = []
     untold: list[str] = []
     for name, command, phase in _commands(configuration, use):
@@ -122,11 +123,18 @@ async def _asked(address: Address, words: Sequence[str], use: Use, server: str) 
     found = await look_up(resolver, address, forward=True, deadline=deadline)
     name = found.names[0].encode("latin-1", "replace") if found.names else b""
     state = {Finding.CONFIRMED: "pass", Finding.DOUBT: "error"}.get(found.finding, "fail")
-    sender, recipient, helo = (os.fsencode(word).strip(b"<>") for word in (*words, "")[:3])
+    sender, recipient, helo = map(_word, (*words, "")[:3])
     literal = f"[{'IPv6:' if address.version == 6 else ''}{address}]".encode("ascii")
     return Asked(
         str(address), sender, recipient, helo or name or literal, name, state, _destination(use), _greeting(use), asks
     )
+
+
+def _word(text: str) -> bytes:
+    """What the client says. Raises UsageError for what smtpd would not even read as one line."""
+    if any(ord(sign) < 0x20 or ord(sign) == 0x7F for sign in text):
+        raise UsageError(f"not a line of SMTP: {printable(text, 60)}")
+    return os.fsencode(text).strip(b"<>")
 
 
 def _destination(use: Use) -> str:
@@ -179,7 +187,8 @@ def _lines(heard: Heard) -> Iterator[str]:
     observes = ", but only observes (-n)" if heard.observes else ""
     for verdict in heard.verdicts:
         why = f" ({verdict.reason})" if verdict.reason else ""
-        yield f"{_VERBS.get(verdict.word, 'accepts')} {_at(verdict.phase)}{observes}: {verdict.reply}{why}".rstrip(": ")
+        reply = f": {verdict.reply}" if verdict.reply else ""
+        yield f"{_VERBS.get(verdict.word, 'accepts')} {_at(verdict.phase)}{observes}{reply}{why}"
     if not heard.verdicts:
         yield f"accepts{f': {heard.left_alone}' if heard.left_alone else ''}"
     for note in heard.notes:

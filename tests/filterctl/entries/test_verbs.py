@@ -2,67 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
 from filter_api.files.exempt import ExemptTable
 from filter_api.trust import client_at
-from filterctl.__main__ import main
-from filterctl.entries.writing import change
-
-TODAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
-CONF = """\
-table denied file:{folder}/denied
-table liars file:{folder}/liars
-filter "denied" phase connect match src <denied> disconnect "550 no"
-filter "liars" phase mail-from match mail-from <liars> reject "550 no"
-filter "lists" proc-exec "filter-lists -c {folder}/lists.conf -d {folder} -W {folder}/exempt"
-filter "rdns" proc-exec "filter-rdns -f -W {folder}/exempt"
-filter "dyndns" proc-exec "filter-dyndns"
-filter "other" proc-exec "/usr/local/libexec/other -x"
-listen on 192.0.2.25 filter {{ denied, liars, lists, rdns, dyndns, other }}
-"""
-
-
-class Room:
-    """A configuration in a folder of its own, and filterctl before it."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.conf = folder / "smtpd.conf"
-        self._capsys = capsys
-        for name in ("exempt", "black", "denied", "liars"):
-            (folder / name).write_text(f"# {name}\n")
-        (folder / "lists.conf").write_text(f"mine black file:{folder}/black\norder mine\n")
-        self.write(CONF)
-
-    def write(self, text: str) -> None:
-        self.conf.write_text(text.format(folder=self.folder))
-
-    def read(self, name: str) -> str:
-        """A file, with every date of today's kind as DAY."""
-        return TODAY.sub("DAY", (self.folder / name).read_text())
-
-    def run(self, verb: str, *words: str) -> tuple[int, str, str]:
-        status = main([verb, "-f", str(self.conf), *words])
-        told = self._capsys.readouterr()
-        return status, told.out.replace(f"{self.folder}/", ""), told.err.replace(f"{self.folder}/", "")
-
-
-@pytest.fixture
-def room(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Room:
-    for name in ("DOAS_USER", "SUDO_USER"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("filterctl.entries.request._who", lambda: "ann")
-    return Room(tmp_path, capsys)
+from tests.filterctl.entries.room import CONF, Room
 
 
 def test_allow_writes_the_file_of_w_and_says_who_heeds_it(room: Room) -> None:
@@ -129,26 +76,6 @@ def test_the_members_of_a_chain_heed_the_file_of_the_chain(room: Room) -> None:
     status, out, _ = room.run("allow", "192.0.2.7")
     assert (status, room.read("exempt")) == (0, "# exempt\n192.0.2.7  # DAY ann\n")
     assert "  heeded by all: rdns (smtpd.conf:1), all: dyndns (smtpd.conf:1), where the client has this address" in out
-
-
-def test_what_was_there_keeps_its_mode_and_its_owner(room: Room) -> None:
-    file = room.folder / "exempt"
-    file.chmod(0o640)
-    if os.geteuid() == 0:
-        os.chown(file, 1234, 4321)
-    wanted = file.stat()
-    assert room.run("allow", "192.0.2.7")[0] == 0
-    found = file.stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, wanted.st_uid, wanted.st_gid)
-    assert [path.name for path in room.folder.iterdir() if path.name.startswith(".new")] == []
-
-
-def test_a_link_stays_a_link(room: Room) -> None:
-    (room.folder / "exempt").rename(room.folder / "elsewhere")
-    (room.folder / "exempt").symlink_to("elsewhere")
-    assert room.run("allow", "192.0.2.7")[0] == 0
-    assert (room.folder / "exempt").is_symlink()
-    assert room.read("elsewhere") == "# exempt\n192.0.2.7  # DAY ann\n"
 
 
 def test_a_change_is_seen_at_the_next_look_and_so_is_its_end(room: Room) -> None:
@@ -264,27 +191,3 @@ def test_without_any_file_the_remedy_is_told(room: Room) -> None:
     assert "no filter has a -W file: write -W /etc/mail/exempt into their lines" in room.run("allow", "192.0.2.1")[2]
     room.write('filter "rdns" proc-exec "filter-rdns -W {folder}/none"\nlisten on lo filter rdns\n')
     assert "rdns (smtpd.conf:1): none: No such file or directory; filterctl check" in room.run("allow", "192.0.2.1")[2]
-
-
-def test_a_change_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    file = tmp_path / "table"
-    file.write_text("one\n")
-
-    def fails(data: bytes) -> bytes:
-        raise RuntimeError
-
-    edits: list[Callable[[bytes], bytes]] = [fails, lambda data: data]
-    with pytest.raises(RuntimeError):
-        change(str(file), edits[0])
-    before = file.stat()
-    assert not change(str(file), edits[1])
-    assert file.stat() == before
-    assert os.listdir(tmp_path) == ["table"]
-
-
-def test_hands_that_change_a_file_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "table"
-    names = [f"{number}.example" for number in range(40)]
-    with ThreadPoolExecutor(8) as hands:
-        list(hands.map(lambda name: change(str(file), lambda data: data + name.encode() + b"\n"), names))
-    assert sorted(file.read_text().split()) == sorted(names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from filter_api.errors import ConfigError
 from filterctl.__main__ import main
 from filterctl.explaining.isolated import as_user
 from filterctl.programs.access import Identity, identity
+from tests.support.ports import both_sockets
 from tools.private_smtpd import Trouble, Zone
 from tools.private_smtpd.dns import DnsServer
 
@@ -37,18 +37,16 @@ filter "other" proc-exec "/usr/local/libexec/other"
 listen on socket
 listen on 198.51.100.25 filter {{ "denied", "judges", "grey", "other" }} hostname "mx.example.org"
 listen on 127.0.0.1 filter "judges"
+listen on 198.51.100.26 smtps auth filter "judges"
+listen on 198.51.100.27 tls auth-optional filter "rdns"
+filter "rdns" proc-exec "filter-rdns -f -F accept" user "{me}"
 """
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A name server on loopback, as option -n has it."""
-    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    datagrams.bind(("127.0.0.1", 0))
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(datagrams.getsockname())
-    listener.listen()
+    datagrams, listener = both_sockets()
     with DnsServer(datagrams, listener, ZONE):
         yield f"127.0.0.1@{datagrams.getsockname()[1]}"
 
@@ -143,6 +141,28 @@ def test_another_listener_has_other_filters(room: Room) -> None:
     assert room.explain("-l", "10", GOOD, "a@example.net", "b@example.org")[1]["listener"] == said["listener"]
 
 
+def test_a_listener_that_wants_a_login_says_so_and_one_that_does_not_does_not(room: Room) -> None:
+    said = [room.explain("-l", where, GOOD, "a@b.example", "c@d.example")[1]["listener"] for where in ("11", "12")]
+    assert said == [
+        [
+            "198.51.100.26 (smtpd.conf:11), which wants a login: who has one is ours everywhere;"
+            " asked is for one without"
+        ],
+        ["198.51.100.27 (smtpd.conf:12)"],
+    ]
+
+
+def test_what_cannot_be_checked_is_answered_by_the_failure_policy(room: Room) -> None:
+    """The name server says nothing useful, and the line of filter rdns has -F accept."""
+    status, said = room.explain("-l", "12", SILENT, "ann@example.net", "bob@example.org", "mx.example.net")
+    assert (status, said["rdns"][0]) == (0, "accepts at MAIL FROM (dns, PTR: SERVFAIL)")
+
+
+def test_an_address_within_another_is_the_one_that_smtpd_tells(room: Room) -> None:
+    _, said = room.explain(f"::ffff:{GOOD}", "ann@example.net", "bob@example.org")
+    assert said["client"] == [f"{GOOD}, mx.example.net"]
+
+
 def test_it_changes_nothing_in_the_greylist(room: Room, capsys: pytest.CaptureFixture[str]) -> None:
     main(["greylist", "-f", str(room.store)])
     before = capsys.readouterr().out
@@ -163,8 +183,14 @@ def test_a_null_sender_is_judged_where_the_greylist_judges_it(room: Room) -> Non
     ("words", "why"),
     [
         ([GOOD, "a@b.example"], "a client's address, a sender and a recipient are wanted"),
-        (["-l", "em7", GOOD, "a@b.example", "c@d.example"], "-l takes one of: 198.51.100.25, 127.0.0.1, or the number"),
+        (
+            ["-l", "em7", GOOD, "a@b.example", "c@d.example"],
+            "-l takes one of: 198.51.100.25, 127.0.0.1, 198.51.100.26, 198.51.100.27, or the number",
+        ),
         (["-n", "localhost", GOOD, "a@b.example", "c@d.example"], "-n: not a numeric address"),
+        (["-l", "7", GOOD, "a@b.example", "c@d.example"], "no listener 7 with filters"),
+        ([GOOD, "a\nb@c.example", "c@d.example"], "not a line of SMTP: a\\x0ab@c.example"),
+        ([GOOD, "a@b.example", "c@d.example", "x\r"], "not a line of SMTP: x\\x0d"),
         (["nobody"], "unknown: nobody (known: dnsbl, dyndns, greylist, rdns, sender-score), and no client's address"),
     ],
 )
