@@ -26,6 +26,9 @@ one is whole when it appears, so they need not wait.
 PATIENCE: Final = 10.0
 """Seconds to wait for somebody else who changes a file in the same directory; a change takes some milliseconds."""
 
+BESIDE: Final = ".filterctl-new-"
+"""How the name of a new version begins until it is whole. Whoever holds the lock removes what one that was killed left."""
+
 _NEW_MODE: Final = 0o644
 
 
@@ -34,6 +37,10 @@ def change(path: str, edit: Callable[[bytes], bytes]) -> bool:
 
     Raises ConfigError, and what `edit` raises; then nothing is changed.
     """
+    if not os.path.isabs(path):
+        raise ConfigError(
+            f"{printable(path)}: smtpd starts its filters in /, so the configuration needs the whole path"
+        )
     real = os.path.realpath(path)  # a link stays one
     with named(path), _alone(os.path.dirname(real)):
         old = _status(real)
@@ -76,6 +83,9 @@ def _alone(directory: str) -> Iterator[None]:
                     f"{printable(directory)}: somebody else holds its lock, see fuser(1) or fstat(1): try again later"
                 )
             time.sleep(0.02)
+        for name in os.listdir(descriptor):
+            if name.startswith(BESIDE):
+                os.unlink(name, dir_fd=descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -90,7 +100,7 @@ def _locked(descriptor: int) -> bool:
 
 
 def _replace(path: str, data: bytes, old: os.stat_result | None) -> None:
-    descriptor, beside = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path))
+    descriptor, beside = tempfile.mkstemp(prefix=BESIDE, dir=os.path.dirname(path))
     try:
         with open(descriptor, "wb") as file:
             file.write(data)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.errors import ConfigError
-from filterctl.entries.writing import change
+from filterctl.entries.writing import BESIDE, change
 from tests.filterctl.entries.room import Room
 
 
@@ -40,7 +40,7 @@ def test_what_was_there_keeps_its_mode_and_its_owner(room: Room) -> None:
     assert room.run("allow", "192.0.2.7")[0] == 0
     found = file.stat()
     assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o640, wanted.st_uid, wanted.st_gid)
-    assert [path.name for path in room.folder.iterdir() if path.name.startswith(".new")] == []
+    assert [path.name for path in room.folder.iterdir() if path.name.startswith(BESIDE)] == []
 
 
 def test_a_link_stays_a_link(room: Room) -> None:
@@ -116,6 +116,20 @@ def test_who_keeps_the_lock_keeps_nobody_waiting_for_ever(tmp_path: Path, monkey
     finally:
         os.close(holder)
     assert change(str(tmp_path / "table"), lambda data: data + b"one\n")
+
+
+def test_what_one_that_was_killed_has_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / f"{BESIDE}abc").write_text("half")
+    (tmp_path / ".new").write_text("of somebody else")
+    assert change(str(tmp_path / "table"), lambda data: data + b"one\n")
+    assert sorted(os.listdir(tmp_path)) == [".new", "table"]
+
+
+def test_a_name_that_depends_on_where_one_stands_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="table: smtpd starts its filters in /"):
+        change("table", lambda data: data + b"one\n")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("kind", ["directory", "fifo"])
