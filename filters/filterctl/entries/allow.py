@@ -192,15 +192,18 @@ def _delete(what: What, where: Where) -> int:
     return int(not gone)
 
 
-def let_in(what: What, filters: Sequence[Process]) -> Iterator[str]:
-    """The filters that leave this address alone, as their -W or -N holds it. Nothing for a network or a name."""
+def let_in(what: What, filters: Sequence[Process], program: str = "") -> Iterator[str]:
+    """The filters that leave this address alone, as their -W or -N holds it. Nothing for a network or a name.
+
+    program: only those of this one, as ``filter-lists``; by default all.
+    """
     try:
         session = trust.client_at(plain_address(ip_address(what.text)))
     except ValueError:
         return
     for process in filters:
         for label, each in process.members.items():
-            if each.name == _SIGNER:
+            if each.name == _SIGNER or program not in {"", each.name}:
                 continue
             table = each.options.exempt
             for file in table.files if table is not None else ():

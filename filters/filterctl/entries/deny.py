@@ -109,8 +109,6 @@ def _deny(what: What, request: Request, where: Where) -> int:
     else:
         remedy = _REMEDY.get(what.kind, f"only clients, senders and names can be denied, not {what.kind}:")
         raise ConfigError(f"{printable(request.conf)}: there is no list to write {what.text} into: {remedy}")
-    for line in let_in(what, where.filters):
-        print(f"  but {line}{': filterctl allow -d takes it out' if line.endswith('-W holds it') else ''}")
     return 0
 
 
@@ -121,6 +119,8 @@ def _write_list(what: What, request: Request, where: Where) -> None:
     print(f"  refused by {', '.join(by)}, list {target.name} ({target.place})")
     for line in file.remarks(filters=True):
         print(f"  {line}")
+    for line in let_in(what, where.filters, _LISTS):
+        print(f"  but {line}{': filterctl allow -d takes it out' if line.endswith('-W holds it') else ''}")
 
 
 def _write_table(what: What, request: Request, table: TableFile) -> None:

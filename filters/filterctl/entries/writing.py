@@ -27,7 +27,7 @@ PATIENCE: Final = 10.0
 """Seconds to wait for somebody else who changes a file in the same directory; a change takes some milliseconds."""
 
 BESIDE: Final = ".filterctl-new-"
-"""How the name of a new version begins until it is whole. Whoever holds the lock removes what one that was killed left."""
+"""How the name of a new version begins until it is whole. Whoever has the lock removes those of one that was killed."""
 
 _NEW_MODE: Final = 0o644
 

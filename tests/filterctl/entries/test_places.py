@@ -54,6 +54,12 @@ def test_whom_smtpd_turns_away_itself_is_told(room: Room, entry: str, what: str,
     assert out.count("but smtpd itself refuses") == (told != "")
 
 
+def test_what_filters_let_in_smtpd_refuses_all_the_same(room: Room) -> None:
+    room.write(CONF.replace("denied, liars, lists,", "denied, liars,"))
+    assert room.run("allow", "192.0.2.7")[0] == 0
+    assert "lets 192.0.2.7 in" not in room.run("deny", "192.0.2.7")[1]
+
+
 def test_who_is_one_of_ours_is_not_refused_by_filters_which_is_told(room: Room) -> None:
     room.write(CONF.replace("filter-lists ", "filter-lists -N 203.0.113.0/24 "))
     _, out, _ = room.run("deny", "203.0.113.9")
