@@ -8,6 +8,7 @@ its name and returns the exit status: 0 for done, 1 for an error or for "no" whe
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -226,7 +227,9 @@ def _reader_left() -> int:
 
 
 def run() -> None:
-    """The console script."""
+    """The console script. What the terminal's encoding has no letter for is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     status = main(sys.argv[1:])
     try:
         sys.stdout.flush()
