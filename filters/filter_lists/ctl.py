@@ -16,6 +16,7 @@ import os
 import pwd
 import sys
 import time
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -27,7 +28,7 @@ from filter_api.filter import Filter
 from filter_api.options import LOOPBACK, options_of
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
-from filter_lists.book import Book, read_book
+from filter_lists.book import Book, Judgement, read_book
 from filter_lists.conf import parse_conf
 from filter_lists.diagnose import DEAD, remarks
 from filter_lists.filter import Lists
@@ -67,11 +68,15 @@ def run(arguments: list[str], runner: Runner) -> int:
 
 
 class LocalList(NamedTuple):
-    """A black list in a file that an operator keeps. place: its line of lists.conf. file: what the filter reads."""
+    """A black list in a file that an operator keeps. place: its line of lists.conf. file: what the filter reads.
+
+    judge: what all lists of this filter say of an address, by the files as they are now.
+    """
 
     name: str
     place: str
     file: ReloadingFile[Ranges]
+    judge: Callable[[Address], Judgement]
 
 
 def local_lists(filter_: Filter) -> list[LocalList]:
@@ -80,7 +85,16 @@ def local_lists(filter_: Filter) -> list[LocalList]:
         return []
     book = filter_.book.current()
     found = [(step.black, book.lists[step.black.name].by_hand) for step in book.conf.steps]
-    return [LocalList(each.name, f"{filter_.own.conf}:{each.line}", file) for each, file in found if file is not None]
+
+    def judge(address: Address) -> Judgement:
+        for _, file in found:
+            if file is not None:
+                file.look()
+        return book.judge(address, time.time())
+
+    return [
+        LocalList(each.name, f"{filter_.own.conf}:{each.line}", file, judge) for each, file in found if file is not None
+    ]
 
 
 def _options(arguments: list[str], options: str, operands: int) -> tuple[dict[str, str], list[str]]:

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, cast
+from ipaddress import ip_address
+from typing import Final, NamedTuple, Protocol, cast
 
 from filter_api.errors import ConfigError
 from filter_api.files.ranges import Ranges
 from filter_api.files.reloading import ReloadingFile
 from filter_api.filter import Filter
+from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
 from filterctl.__main__ import load
 from filterctl.conf.running import Process, processes
@@ -41,13 +43,33 @@ _REMEDY: Final = {
 }
 
 
+class Judged(Protocol):
+    """What lists say of an address: (list, text for the client), and (black list, the white list that spares it)."""
+
+    hits: list[tuple[str, str]]
+    spared: list[tuple[str, str]]
+
+
+class LocalList(Protocol):
+    """What filter_lists.ctl tells of a black list."""
+
+    name: str
+    place: str
+    file: ReloadingFile[Ranges]
+    judge: Callable[[Address], Judged]
+
+
 class BlackList(NamedTuple):
-    """A black list of filter-lists. place: its line of lists.conf; by: the filters that ask it."""
+    """A black list of filter-lists. place: its line of lists.conf; by: the filter that asks it.
+
+    judge: what all lists of this filter say of an address now.
+    """
 
     name: str
     place: str
     file: ReloadingFile[Ranges]
     by: str
+    judge: Callable[[Address], Judged]
 
 
 class Where(NamedTuple):
@@ -81,14 +103,10 @@ def _lists(filters: Sequence[Process]) -> Iterator[BlackList]:
     for process in filters:
         for label, each in process.members.items():
             if each.name == _LISTS and process.used:
-                local = cast(Callable[[Filter], list[tuple[str, str, ReloadingFile[Ranges]]]], _local_lists())
-                for name, place, file in local(each):
-                    observing = ", which only observes (-n)" if each.options.observe else ""
-                    yield BlackList(name, place, file, process.shown(label) + observing)
-
-
-def _local_lists() -> object:
-    return load("filter_lists.ctl", "local_lists")
+                observing = ", which only observes (-n)" if each.options.observe else ""
+                for found in cast(Callable[[Filter], list[LocalList]], load("filter_lists.ctl", "local_lists"))(each):
+                    by = process.shown(label) + observing
+                    yield BlackList(found.name, found.place, found.file, by, found.judge)
 
 
 def _list(request: Request, where: Where) -> int:
@@ -119,8 +137,22 @@ def _write_list(what: What, request: Request, where: Where) -> None:
     print(f"  refused by {', '.join(by)}, list {target.name} ({target.place})")
     for line in file.remarks(filters=True):
         print(f"  {line}")
+    for line in _judged(what, where):
+        print(f"  but {line}")
     for line in let_in(what, where.filters, _LISTS):
         print(f"  but {line}{': filterctl allow -d takes it out' if line.endswith('-W holds it') else ''}")
+
+
+def _judged(what: What, where: Where, *, deleted: bool = False) -> Iterator[str]:
+    """Which lists keep an address from being refused, or refuse it still. Nothing for a network."""
+    try:
+        address = plain_address(ip_address(what.text))
+    except ValueError:
+        return
+    found = {each.by: each.judge(address) for each in where.lists}
+    for by, said in found.items():
+        yield from (f"list {name} of {by} lists it, too" for name, _ in said.hits if deleted)
+        yield from (f"list {white} of {by} spares it from {black}" for black, white in said.spared if not deleted)
 
 
 def _write_table(what: What, request: Request, table: TableFile) -> None:
@@ -145,4 +177,6 @@ def _delete(what: What, where: Where) -> int:
             print(f"        smtpctl update table {table.name}")
     if not gone:
         print(f"{what.text}: no such entry", file=sys.stderr)
+    for line in _judged(what, where, deleted=True):
+        print(f"  {line}")
     return int(not gone)

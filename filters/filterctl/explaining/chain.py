@@ -102,7 +102,7 @@ def _address(text: str) -> Address:
 
 def _listener(configuration: Configuration, path: str, where: str) -> Use:
     """The listener of -l, else the first with filters that strangers reach. Raises ConfigError."""
-    uses = [use for use in configuration.uses if not use.outgoing]
+    uses = [use for use in configuration.uses if not use.outgoing and use.where != "socket"]  # no address comes there
     found = [use for use in uses if (use.where == where or str(use.place).endswith(f":{where}"))] if where else []
     found = found or ([] if where else [use for use in uses if use.open])
     if not found:

@@ -54,6 +54,23 @@ def test_whom_smtpd_turns_away_itself_is_told(room: Room, entry: str, what: str,
     assert out.count("but smtpd itself refuses") == (told != "")
 
 
+def test_a_white_list_that_spares_an_address_is_told(room: Room) -> None:
+    (room.folder / "white").write_text("203.0.113.0/28\n")
+    (room.folder / "lists.conf").write_text(
+        f"ours white file:{room.folder}/white\nmine black file:{room.folder}/black\norder mine ours\n"
+    )
+    _, out, _ = room.run("deny", "203.0.113.9")
+    assert "  but list ours of lists (smtpd.conf:5) spares it from mine\n" in out
+    assert "spares" not in room.run("deny", "203.0.113.99")[1]
+
+
+def test_another_list_that_refuses_what_is_no_longer_denied_is_told(room: Room) -> None:
+    (room.folder / "black").write_text("203.0.113.9\n203.0.113.0/28\n")
+    assert "  list mine of lists (smtpd.conf:5) lists it, too\n" in room.run("deny", "-d", "203.0.113.9")[1]
+    assert "lists it, too" not in room.run("deny", "-d", "203.0.113.0/28")[1]
+    assert "lists it, too" not in room.run("deny", "-d", "203.0.113.9")[1]
+
+
 def test_what_filters_let_in_smtpd_refuses_all_the_same(room: Room) -> None:
     room.write(CONF.replace("denied, liars, lists,", "denied, liars,"))
     assert room.run("allow", "192.0.2.7")[0] == 0

@@ -34,7 +34,7 @@ filter "judges" proc-exec "filter-chain -N 203.0.113.0/24 -W {folder}/exempt \
     -- rdns -f -H -- dyndns -n -- clamav" user "{me}"
 filter "grey" proc-exec "filter-greylist -f {folder}/store/g.db -N 203.0.113.0/24" user "{me}"
 filter "other" proc-exec "/usr/local/libexec/other"
-listen on socket
+listen on socket filter "denied"
 listen on 198.51.100.25 filter {{ "denied", "judges", "grey", "other" }} hostname "mx.example.org"
 listen on 127.0.0.1 filter "judges"
 listen on 198.51.100.26 smtps auth filter "judges"
@@ -188,6 +188,7 @@ def test_a_null_sender_is_judged_where_the_greylist_judges_it(room: Room) -> Non
             "-l takes one of: 198.51.100.25, 127.0.0.1, 198.51.100.26, 198.51.100.27, or the number",
         ),
         (["-n", "localhost", GOOD, "a@b.example", "c@d.example"], "-n: not a numeric address"),
+        (["-l", "socket", GOOD, "a@b.example", "c@d.example"], "no listener socket with filters"),
         (["-l", "7", GOOD, "a@b.example", "c@d.example"], "no listener 7 with filters"),
         ([GOOD, "a\nb@c.example", "c@d.example"], "not a line of SMTP: a\\x0ab@c.example"),
         ([GOOD, "a@b.example", "c@d.example", "x\r"], "not a line of SMTP: x\\x0d"),
