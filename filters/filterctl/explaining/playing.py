@@ -116,4 +116,6 @@ def _left_alone(each: Filter, asked: Asked) -> str:
         return "one of ours (-N)"
     if each.exempt(session, asked.recipient if "on_rcpt_to" in each.wanted().hooks else None):
         return "exempt (-W)"
+    if isinstance(each, TrustingFilter) and each.exempt_if_vouched(asked.sender):
+        return "its sender is exempt (-W), if SPF vouches for it"
     return "a role address" if is_role_address(asked.recipient) and "on_rcpt_to" in each.wanted().hooks else ""

@@ -24,7 +24,7 @@ ZONE: Zone = {
     HOME: "host-198-51-100-7.dsl.example.com",
     "host-198-51-100-7.dsl.example.com": [f"A {HOME}"],
     SILENT: Trouble.SERVFAIL,
-    "example.net": ["MX 10 mx.example.net"],
+    "example.net": ["MX 10 mx.example.net", 'TXT "v=spf1 ip4:192.0.2.0/24 -all"'],
 }
 ME = pwd.getpwuid(os.geteuid()).pw_name
 CONF = r"""
@@ -39,7 +39,7 @@ listen on 198.51.100.25 filter {{ "denied", "judges", "grey", "other" }} hostnam
 listen on 127.0.0.1 filter "judges"
 listen on 198.51.100.26 smtps auth filter "judges"
 listen on 198.51.100.27 tls auth-optional filter "rdns"
-filter "rdns" proc-exec "filter-rdns -f -F accept" user "{me}"
+filter "rdns" proc-exec "filter-rdns -f -F accept -W {folder}/sender" user "{me}"
 """
 
 
@@ -61,6 +61,7 @@ class Room:
         self.store.parent.mkdir(mode=0o700)
         self.store.touch(mode=0o600)
         (folder / "exempt").write_text("192.0.2.128/25 until 2999-01-01\n192.0.2.66 until 2001-01-01\n")
+        (folder / "sender").touch()
         (folder / "black").write_text("192.0.2.0/28\n")
         (folder / "lists.conf").write_text(f"mine black file:{folder}/black\norder mine\n")
         self.conf.write_text(CONF.format(folder=folder, me=ME))
@@ -119,6 +120,18 @@ def test_who_is_ours_or_exempt_is_said_to_be(room: Room) -> None:
     }
     assert said["outcome"] == ["accepted up to DATA, as far as was asked: not denied, other"]
     assert room.explain("192.0.2.200", "a@example.net", "b@example.org")[1]["judges: rdns"] == ["accepts: exempt (-W)"]
+
+
+def test_a_sender_is_exempt_only_where_spf_vouches_for_it(room: Room) -> None:
+    (room.folder / "sender").write_text("from:example.net\nfrom:example.com\n")
+    said = [
+        room.explain("-l", "12", NAMELESS, sender, "bob@example.org")[1]["rdns"][0]
+        for sender in ("ann@example.net", "ann@example.com")
+    ]
+    assert said == [
+        "accepts: its sender is exempt (-W), if SPF vouches for it",
+        f"refuses at MAIL FROM: 550 5.7.25 no reverse DNS for {NAMELESS} (no-ptr)",
+    ]
 
 
 def test_a_filter_that_only_observes_refuses_nobody(room: Room) -> None:
