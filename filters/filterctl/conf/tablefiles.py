@@ -8,6 +8,7 @@ match from src <blocklist> for any reject
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -16,15 +17,21 @@ from filterctl.conf.smtpdconf import all_statements
 
 _REFUSING: Final = frozenset({"reject", "disconnect"})
 _KINDS: Final = {"src": "address", "mail-from": "from", "rdns": "host"}
+_ONE_CONDITION: Final = re.compile(r"filter \S+ phase \S+ match \S+ < \S+ > (?:reject|disconnect)")
+_RULE: Final = re.compile(r"match(?: from any| from (?:src|rdns) < \S+ >| for any| mail-from < \S+ >)+ reject")
 
 
 class TableFile(NamedTuple):
-    """kind: what stands in it (``address``, ``from`` or ``host``). place: the statement that refuses."""
+    """kind: what stands in it (``address``, ``from`` or ``host``). place: the statement that refuses.
+
+    alone: whether it refuses for that alone, and from everywhere; not if it has other conditions, too.
+    """
 
     name: str
     path: str
     kind: str
     place: Place
+    alone: bool
 
 
 class Tables(NamedTuple):
@@ -51,7 +58,9 @@ def tables(path: str, used: Collection[str]) -> Tables:
             files[words[1]] = file
         elif _refuses(statement) and (words[0] == "match" or words[1] in used):
             found += [
-                TableFile(name, files[name], kind, statement[0].place) for kind, name in _tables(words) if name in files
+                TableFile(name, files[name], kind, statement[0].place, _alone(words))
+                for kind, name in _tables(words)
+                if name in files
             ]
     return Tables(found, {os.path.realpath(file): name for name, file in files.items()})
 
@@ -67,6 +76,15 @@ def _refuses(statement: Sequence[Token]) -> bool:
     return (statement[0].text == "match" and "reject" in plain) or (
         statement[0].text == "filter" and "phase" in plain and bool(plain & _REFUSING)
     )
+
+
+def _alone(words: Sequence[str]) -> bool:
+    """Without ``from`` a rule of smtpd's is for programs of this host only, and without ``for`` for its own names."""
+    text = " ".join(words)
+    if words[0] == "filter":
+        return _ONE_CONDITION.match(text) is not None
+    whole = _RULE.fullmatch(text) is not None and " from " in text and " for any " in text
+    return whole and words.count("<") == 1
 
 
 def _tables(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -119,7 +119,7 @@ def _list(request: Request, where: Where) -> int:
 
 
 def _deny(what: What, request: Request, where: Where) -> int:
-    table = next((table for table in where.tables.refusing if table.kind == what.kind), None)
+    table = next((table for table in where.tables.refusing if table.kind == what.kind and table.alone), None)
     if what.kind == "address" and where.lists:
         _write_list(what, request, where)
     elif table is not None:
