@@ -106,8 +106,8 @@ def _take(source: Source, job: Job, state: State, now: float) -> None:
     path = compiled_path(job.directory, source)
     usable = _usable(path)
     own = hashlib.sha256(" ".join(map(str, job.own)).encode()).hexdigest()
-    # With other networks of ours it is compiled anew, although it may be as it was.
-    known = usable and not job.force and state.own == own and not state.has_expired(now)
+    # With other networks of ours it is compiled anew, although it may be as it was; after the clock was set back, too.
+    known = usable and not job.force and state.own == own and state.asked <= now and not state.has_expired(now)
     fetched = _open(source, state if known else State(), job.run)
     if fetched is None:
         os.utime(path)

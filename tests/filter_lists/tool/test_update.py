@@ -243,6 +243,19 @@ def test_an_entry_of_an_own_file_is_left_out_once_its_day_is_over(
     assert lists.holds("203.0.113.2")
 
 
+def test_what_expired_by_a_wrong_clock_is_back_with_the_right_one(
+    lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "list"
+    path.write_text("198.51.100.7 until 2026-12-31\n203.0.113.2\n")
+    found = []
+    for now in (4e9, 1_798_761_000.0):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert lists.update(f"file:{path}", age=0) == 0
+        found.append(lists.holds("198.51.100.7"))
+    assert found == [False, True]
+
+
 def test_a_file_of_which_all_has_expired_is_no_mistake(lists: Lists, tmp_path: Path) -> None:
     """The version before holds what has expired: it must not stay in use."""
     path = tmp_path / "list"
