@@ -50,6 +50,10 @@ class TrustingFilter(Filter):
         if self.asks_dns():
             import_module("filter_api.net.dns.dnspython")
 
+    def ask_by(self, resolver: Resolver) -> None:
+        """Ask these name servers instead of those of resolv.conf(5); before anything is asked."""
+        self._own_resolver, self._resolver = True, resolver
+
     @property
     def resolver(self) -> Resolver:
         """Asks the DNS."""

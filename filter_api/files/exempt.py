@@ -8,9 +8,10 @@ One entry a line, five kinds::
     dkim:example.org        the author's domain, if a signature of it holds (filter-auth has looked)
     to:bob@example.net      the recipient; a domain stands for all of its addresses
 
-A filter that decides before it knows the recipient or the message, or that cannot check SPF, refuses a file with such
-entries when it starts, naming file and line: an entry that silently never matches would be worse. The sender alone is
-never enough, as anybody can write a MAIL FROM, nor is a PTR name alone, as whoever owns an address can write any.
+Behind any of them, ``until 2026-12-31`` says that it counts up to the end of that day (UTC). A filter that decides
+before it knows the recipient or the message, or that cannot check SPF, refuses a file with such entries when it
+starts, naming file and line: an entry that silently never matches would be worse. The sender alone is never enough,
+as anybody can write a MAIL FROM, nor is a PTR name alone, as whoever owns an address can write any.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class ExemptTable:
         allow_to: bool = False,
         allow_dkim: bool = False,
         clock: Clock = time.monotonic,
+        wall: Clock = time.time,
     ) -> None:
         """`allow_from`: the filter asks `sender_if_spf_passes`. `allow_to`: it knows the recipient when it decides.
 
@@ -71,7 +73,8 @@ class ExemptTable:
         def parse(lines: Sequence[Line]) -> _Entries:
             return _parse(lines, {b"host": True, b"from": allow_from, b"to": allow_to, b"dkim": allow_dkim})
 
-        self._files = [ReloadingFile(path, parse, clock=clock) for path in paths]
+        #: The files, in the order they were given.
+        self.files = [ReloadingFile(path, parse, clock=clock, expiring=True, wall=wall) for path in paths]
 
     def client(self, session: Client) -> bool:
         """Whether the client itself is exempt: by its address, or by a name smtpd confirmed (fcrdns ``pass``)."""
@@ -103,7 +106,12 @@ class ExemptTable:
         return any(len(entries.authors) for entries in self._entries())
 
     def _entries(self) -> list[_Entries]:
-        return [file.current() for file in self._files]
+        return [file.current() for file in self.files]
+
+
+def parse_entries(lines: Sequence[Line]) -> None:
+    """Whether some filter could take these entries. Raises LineError for one that none takes."""
+    _parse(lines, dict.fromkeys((b"host", b"from", b"to", b"dkim"), True))
 
 
 def _parse(lines: Sequence[Line], allowed: Mapping[bytes, bool]) -> _Entries:

@@ -1,9 +1,9 @@
 """Sets of addresses and networks, asked once per session: ``-N``, ``-W`` and tables of CIDR.
 
 `NetworkSet` is the set itself; `Networks` is the value of an option: ``127.0.0.0/8,::1`` or the path of a file with
-one or more per line, reloaded when it changes. A lookup costs one dictionary probe for each prefix length that occurs,
-however many networks there are. What one entry may be, `networks_of` says, for every file of addresses. IPv4-mapped
-addresses count as the IPv4 addresses they stand for.
+one or more per line, reloaded when it changes, with ``until DATE`` behind those that expire. A lookup costs one
+dictionary probe for each prefix length that occurs, however many networks there are. What one entry may be,
+`networks_of` says, for every file of addresses. IPv4-mapped addresses count as the IPv4 addresses they stand for.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Networks:
         self._file: ReloadingFile[NetworkSet] | None = None
         self._fixed = NetworkSet()
         if _is_path(value):
-            self._file = ReloadingFile(value, parse_networks, clock=clock)
+            self._file = ReloadingFile(value, parse_networks, clock=clock, expiring=True)
             return
         try:
             self._fixed = NetworkSet(network for item in items_of(value) for network in networks_of(item))

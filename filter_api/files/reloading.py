@@ -10,6 +10,9 @@ it again. It is taken when nothing has changed for two seconds; what the file mu
 
 A large file is read again in a thread: the loop goes on, with the old version until the new one is whole.
 
+In a file whose entries may expire (``until DATE``), those whose day is over are left out before `parse` sees them, also
+when nobody has touched the file since, or it cannot be read any more.
+
 What a line is, `filter_api.text.lines` says.
 """
 
@@ -22,13 +25,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from filter_api import in_use
 from filter_api.errors import ConfigError, reason
 from filter_api.files import followed
 from filter_api.text.escape import printable
-from filter_api.text.lines import Line, LineError, content_lines
+from filter_api.text.lines import NEVER, Entry, Line, LineError, content_lines, dated, living
 
 Value = TypeVar("Value")
 Clock = Callable[[], float]
@@ -55,19 +58,26 @@ class ReloadingFile(Generic[Value]):
         *,
         clock: Clock = time.monotonic,
         in_thread: bool = True,
+        expiring: bool = False,
+        wall: Clock = time.time,
     ) -> None:
-        """in_thread: whether `parse` may run in a thread of its own, as one that touches nothing else may."""
+        """in_thread: whether `parse` may run in a thread of its own, as one that touches nothing else may.
+
+        expiring: whether ``until DATE`` may stand behind what a line holds. wall: seconds since 1970.
+        """
         self.path = path
         followed.note(self)
         self._at_once = READ_AT_ONCE if in_thread else float("inf")
         self._parse = parse
         self._clock = clock
+        self._expiring = expiring
+        self._wall = wall
         self._complaint = ""
         self._version, data = self._read()
         self._used = self._version
         self._digest = hash(data)
         self._size = len(data)
-        self._value = self._parsed(data)
+        self._now = self._parsed(data)
         self._next_look = clock() + LOOK_INTERVAL
         self._reading: Future[_Version[Value] | None] | None = None
         #: When a new version was taken (seconds of `clock`); None while the first is in use.
@@ -79,7 +89,7 @@ class ReloadingFile(Generic[Value]):
         now = self._clock()
         if now >= self._next_look:
             self.look()
-        return self._value
+        return self._now.value
 
     @property
     def state(self) -> in_use.FileState:
@@ -88,9 +98,15 @@ class ReloadingFile(Generic[Value]):
         return in_use.FileState(self.path, size, modified / 1e9, self._complaint)
 
     def look(self) -> None:
-        """Look whether there is a new version, now."""
+        """Look whether there is a new version, and whether something has expired, now."""
         self._next_look = self._clock() + LOOK_INTERVAL
         self._look()
+        if self._reading is None and not self._now.since <= self._wall() < self._now.until:
+            self._expire()
+
+    def would_take(self, data: bytes) -> None:
+        """What would be said of this version, were it in the file. Raises ConfigError with ``file:line:``."""
+        self._parsed(data)
 
     def _look(self) -> None:
         try:
@@ -108,6 +124,21 @@ class ReloadingFile(Generic[Value]):
         except (ConfigError, OSError) as error:
             self._keep(error)
 
+    def _expire(self) -> None:
+        """Leave out what counts no longer; take in again what does, as the clock was set back."""
+        try:
+            if self._size > self._at_once:
+                self._reading = _in_a_thread(self._without_expired)
+            else:
+                self._take(self._without_expired())
+        except ConfigError as error:  # of a table that must hold something
+            self._now = self._now._replace(since=-NEVER, until=NEVER)
+            self._keep(error)
+
+    def _without_expired(self) -> _Version[Value]:
+        """The version in use as of now. Raises ConfigError."""
+        return _Version(self._digest, self._size, (self._living(self._now.entries),), same=True)
+
     def _read_again(self) -> _Version[Value] | None:
         """The file as it is now; None if it is being rewritten. Raises ConfigError."""
         version, data = self._read()
@@ -121,9 +152,15 @@ class ReloadingFile(Generic[Value]):
         """Use a new version."""
         if found is None:
             return
+        if found.same:
+            before, (self._now,) = self._now.since, found.parsed
+            back = self._now.since < before
+            what = "entries count again, as the clock was set back" if back else "entries have expired"
+            _LOG.info("%s: %s", printable(self.path), what)
+            return
         self._used = self._version
         if found.parsed:
-            (self._value,) = found.parsed
+            (self._now,) = found.parsed
             self._digest, self._size = found.digest, found.size
             self.changed = self._clock()
             _LOG.info("%s: reloaded", printable(self.path))
@@ -145,22 +182,50 @@ class ReloadingFile(Generic[Value]):
         except OSError as error:
             raise ConfigError(_os_error(self.path, error)) from None
 
-    def _parsed(self, data: bytes) -> Value:
+    def _parsed(self, data: bytes) -> _Parsed[Value]:
+        lines = content_lines(data)
         try:
-            return self._parse(content_lines(data))
+            if self._expiring:
+                entries = list(map(dated, lines))
+                if any(entry.expires != NEVER for entry in entries):
+                    return self._living(entries)
+            return _Parsed(self._parse(lines))
         except LineError as error:
-            raise ConfigError(f"{printable(self.path)}:{error.number}: {error}") from None
+            raise self._error(error) from None
+
+    def _living(self, entries: Sequence[Entry]) -> _Parsed[Value]:
+        lines, since, until = living(entries, self._wall())
+        try:
+            return _Parsed(self._parse(lines), entries, since, until)
+        except LineError as error:
+            raise self._error(error) from None
+
+    def _error(self, error: LineError) -> ConfigError:
+        return ConfigError(f"{printable(self.path)}:{error.number}: {error}")
 
 
-class _Version(Generic[Value]):
-    """What was read. parsed: its value, or nothing where the text is that of the version in use."""
+class _Parsed(NamedTuple, Generic[Value]):
+    """The value of a version; its entries, if any of them expires, and from when to when the value is right.
 
-    __slots__ = ("digest", "parsed", "size")
+    since, until: when the last entry expired, and when the next one does (seconds since 1970).
+    """
 
-    def __init__(self, digest: int, size: int, parsed: tuple[Value, ...]) -> None:
-        self.digest = digest
-        self.size = size
-        self.parsed = parsed
+    value: Value
+    entries: Sequence[Entry] = ()
+    since: float = -NEVER
+    until: float = NEVER
+
+
+class _Version(NamedTuple, Generic[Value]):
+    """What was read. parsed: its value, or nothing where the text is that of the version in use.
+
+    same: the text was not read again, but entries of it have expired.
+    """
+
+    digest: int
+    size: int
+    parsed: tuple[_Parsed[Value], ...]
+    same: bool = False
 
 
 def _in_a_thread(work: Callable[[], Value]) -> Future[Value]:

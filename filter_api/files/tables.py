@@ -5,7 +5,8 @@ One entry a line, ``#`` comments, upper and lower case alike:
 - ``example.org`` is this domain, ``.example.org`` this domain and every one below it;
 - ``user@example.org`` is one address, ``user@`` this local part at any domain (or none), ``@example.org`` any address
   of exactly this domain, as is ``example.org``; ``.`` is everything;
-- in a key-value table the value follows the key after blanks: ``.example.org 2.5``.
+- in a key-value table the value follows the key after blanks: ``.example.org 2.5``;
+- behind any of them, ``until 2026-12-31``: the entry counts up to the end of that day (UTC).
 
 The most specific entry wins, as in amavisd's maps: address, local part, domain, the nearest ``.domain`` above. Every
 table is read when it is made (`ConfigError` with ``file:line:``) and follows the file from then on, see
@@ -50,7 +51,7 @@ class AddressTable:
 
     def __init__(self, path: str, *, clock: Clock = time.monotonic) -> None:
         """Raises ConfigError."""
-        self._file = ReloadingFile(path, _parse_patterns, clock=clock)
+        self._file = ReloadingFile(path, _parse_patterns, clock=clock, expiring=True)
 
     def find(self, address: bytes) -> Match[None] | None:
         """The entry that covers this mail address."""
@@ -74,7 +75,7 @@ class DomainTable:
                 raise LineError(1, needed)
             return _parse_domains(lines)
 
-        self._file = ReloadingFile(path, parse, clock=clock)
+        self._file = ReloadingFile(path, parse, clock=clock, expiring=True)
         self._clock = clock
 
     def changed_within(self, seconds: float) -> bool:
@@ -102,7 +103,7 @@ class KeyValueTable(Generic[Value]):
         def parse(lines: Sequence[Line]) -> Rules[Value]:
             return Rules(_pairs(lines, convert))
 
-        self._file = ReloadingFile(path, parse, clock=clock)
+        self._file = ReloadingFile(path, parse, clock=clock, expiring=True)
         self.path = path
 
     def find_address(self, address: bytes) -> Match[Value] | None:

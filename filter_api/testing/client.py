@@ -70,6 +70,7 @@ class Client:
         rdns: str | bytes | None,
         fcrdns: str,
         destination: str,
+        hostname: str = "mx.example.org",
     ) -> None:
         self._player = player
         self.id = session_id
@@ -85,7 +86,7 @@ class Client:
         self.report("link-connect", name, _bytes(fcrdns), source, source if local else _bytes(destination))
         self._ask(b"connect", name + b"|" + (b"local" if local else host))
         if self.last.ok:
-            self.report("link-greeting", b"mx.example.org")
+            self.report("link-greeting", _bytes(hostname))
 
     @property
     def verdict(self) -> str:

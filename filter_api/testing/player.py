@@ -192,9 +192,14 @@ class Player:
         rdns: str | bytes | None = "mx.example.net",
         fcrdns: str = "pass",
         destination: str = "198.51.100.1:25",
+        hostname: str = "mx.example.org",
     ) -> Client:
-        """A client connects; ``address`` may be ``unix``. Its `reply` is what it is told instead of a greeting."""
-        return Client(self, b"%016x" % next(self._ids), address, rdns=rdns, fcrdns=fcrdns, destination=destination)
+        """A client connects; ``address`` may be ``unix``. Its `reply` is what it is told instead of a greeting.
+
+        hostname: what smtpd greets with.
+        """
+        session_id = b"%016x" % next(self._ids)
+        return Client(self, session_id, address, rdns=rdns, fcrdns=fcrdns, destination=destination, hostname=hostname)
 
     def play(self, wires: Iterable[Wire]) -> list[bytes]:
         """Play what smtpd wrote in a recording; gives what this filter wrote. Its own answers need not agree."""

@@ -14,3 +14,12 @@ def commands(arguments: Sequence[str]) -> list[list[str]]:
     """
     own, _ = parse(arguments)
     return [[f"filter-{each.filter}", *own.given, *each.words] for each in own.entries]
+
+
+def places(arguments: Sequence[str]) -> dict[str, str]:
+    """Where each member is written, by the name that it has in the log: ``file:line``, empty on the command line.
+
+    Raises UsageError, ConfigError and VersionWanted.
+    """
+    own, _ = parse(arguments)
+    return {each.label: each.place.rstrip(": ") for each in own.entries}

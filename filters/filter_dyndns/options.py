@@ -86,7 +86,7 @@ def wants_explanation(arguments: Sequence[str]) -> bool:
 def _exceptions(path: str) -> ReloadingFile[Exceptions]:
     from filter_dyndns.exceptions import parse_exceptions
 
-    return ReloadingFile(path, parse_exceptions)
+    return ReloadingFile(path, parse_exceptions, expiring=True)
 
 
 def _own_rules(path: str) -> ReloadingFile[OwnRules]:

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from filter_api.errors import ConfigError, HelpWanted, UsageError
+from filter_api.filter import Filter
 from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_greylist.rules.policy import alive
@@ -84,6 +85,17 @@ def explain(arguments: list[str]) -> int:
     from filter_greylist.tool.explain import run as run_explain  # and with it the filter, which no other verb needs
 
     return run_explain(arguments)
+
+
+def only_look(filter_: Filter) -> Callable[[], None]:
+    """Have a filter-greylist change nothing in its store, and keep nobody waiting: before it is started.
+
+    What is given back is called when it has started: then it decides as one that has run for long.
+    Raises ConfigError where its store is not there, or may not be looked at.
+    """
+    from filter_greylist.tool.explain import only_look as have_it_look  # and with it the filter, as above
+
+    return have_it_look(filter_)
 
 
 def _work(value: str, what: Callable[[Store], Awaitable[int]], *, make: bool = False) -> int:

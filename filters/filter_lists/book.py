@@ -59,6 +59,11 @@ class OpenList:
         self._message = ReloadingFile(path, message_of_file, clock=clock) if path else None
         self._told = False
 
+    @property
+    def by_hand(self) -> ReloadingFile[Ranges] | None:
+        """The file, if it is one that operators keep."""
+        return self._file if isinstance(self._file, ReloadingFile) else None
+
     def known(self, now: float) -> Ranges | None:
         """The addresses that count at a time (seconds since 1970)."""
         found = self._file.current()
@@ -127,7 +132,9 @@ def book_parser(directory: str, clock: Clock) -> Callable[[Sequence[Line]], Book
         try:
             if key not in kept:
                 kept[key] = (
-                    CompiledFile(path, clock=clock) if compiled else ReloadingFile(path, parse_list, clock=clock)
+                    CompiledFile(path, clock=clock)
+                    if compiled
+                    else ReloadingFile(path, parse_list, clock=clock, expiring=True)
                 )
             return OpenList(source, kept[key], clock)
         except ConfigError as error:

@@ -16,18 +16,22 @@ import os
 import pwd
 import sys
 import time
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, NamedTuple
 
 from filter_api.commands import Command, choose
 from filter_api.errors import ConfigError, UsageError
+from filter_api.files.ranges import Ranges
 from filter_api.files.reloading import ReloadingFile
+from filter_api.filter import Filter
 from filter_api.options import LOOPBACK, options_of
 from filter_api.text.addresses import Address, plain_address
 from filter_api.text.escape import printable
-from filter_lists.book import Book, read_book
+from filter_lists.book import Book, Judgement, read_book
 from filter_lists.conf import parse_conf
 from filter_lists.diagnose import DEAD, remarks
+from filter_lists.filter import Lists
 from filter_lists.options import DEFAULT_CONF, DEFAULT_DIRECTORY, whole_path
 from filter_lists.tool.state import read_state
 from filter_lists.tool.update import Job, Runner, own_networks, update
@@ -61,6 +65,36 @@ def run(arguments: list[str], runner: Runner) -> int:
             "import": Command(_import, "[-x] spamd.conf", "print a spamd.conf as lists.conf"),
         },
     )
+
+
+class LocalList(NamedTuple):
+    """A black list in a file that an operator keeps. place: its line of lists.conf. file: what the filter reads.
+
+    judge: what all lists of this filter say of an address, by the files as they are now.
+    """
+
+    name: str
+    place: str
+    file: ReloadingFile[Ranges]
+    judge: Callable[[Address], Judgement]
+
+
+def local_lists(filter_: Filter) -> list[LocalList]:
+    """The black lists that filterctl deny can write, in the order in which this filter-lists asks them."""
+    if not isinstance(filter_, Lists):
+        return []
+    book = filter_.book.current()
+    found = [(step.black, book.lists[step.black.name].by_hand) for step in book.conf.steps]
+
+    def judge(address: Address) -> Judgement:
+        for _, file in found:
+            if file is not None:
+                file.look()
+        return book.judge(address, time.time())
+
+    return [
+        LocalList(each.name, f"{filter_.own.conf}:{each.line}", file, judge) for each, file in found if file is not None
+    ]
 
 
 def _options(arguments: list[str], options: str, operands: int) -> tuple[dict[str, str], list[str]]:

@@ -8,6 +8,7 @@ its name and returns the exit status: 0 for done, 1 for an error or for "no" whe
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from filter_api.errors import ConfigError, HelpWanted, UsageError, reason
 from filter_api.libraries import LIBRARIES, missing
 from filter_api.options import VersionWanted, help_text
-from filter_api.text.escape import printable
+from filter_api.text.escape import one_line
 from filter_api.version import VERSION
 
 
@@ -30,9 +31,21 @@ class Verb(NamedTuple):
 
 
 VERBS = {
+    "allow": Verb(
+        "filterctl.entries.allow",
+        "run",
+        "[-dl] [-c comment] [-f smtpd.conf] [-t days] [what ...]",
+        "let somebody in: entries of -W files",
+    ),
     "auth": Verb("filter_auth.ctl", "run", "explain | domain | report | store ...", "SPF, DKIM, ARC and DMARC of mail"),
     "check": Verb("filterctl.conf.check", "run", "[-l directory] [smtpd.conf]", "check the filters of an smtpd.conf"),
     "completion": Verb("filterctl.completion", "run", "bash | ksh | zsh", "completion of this command for a shell"),
+    "deny": Verb(
+        "filterctl.entries.deny",
+        "run",
+        "[-dl] [-c comment] [-f smtpd.conf] [-t days] [what ...]",
+        "turn somebody away: entries of black lists",
+    ),
     "dkim": Verb("filterctl.dkim", "run", "keygen | check | list | rotate | verify ...", "keys and signatures"),
     "dnsbl": Verb("filter_dnsbl.ctl", "run", "explain | test | own [option ...] [address [name]]", "lists in the DNS"),
     "doctor": Verb(
@@ -42,7 +55,10 @@ VERBS = {
         "find out why filters do not work",
     ),
     "explain": Verb(
-        "filterctl.explain", "run", "rdns | dyndns | dnsbl | greylist | sender-score ...", "why a client is refused"
+        "filterctl.explain",
+        "run",
+        "[-f smtpd.conf] [-l listener] [-n server] client from to [helo] | rdns | dyndns | ... ...",
+        "why a client is refused",
     ),
     "greylist": Verb(
         "filter_greylist.ctl",
@@ -103,7 +119,12 @@ VERBS = {
     "trace": Verb(
         "filterctl.live.trace", "run", "[-1j] session [filter ...]", "what a filter hears and says in one session"
     ),
-    "why": Verb("filterctl.mail.why", "run", "[-j] [-s since] [-u until] what [maillog ...]", "the story of each mail"),
+    "why": Verb(
+        "filterctl.mail.why",
+        "run",
+        "[-j] [-f smtpd.conf] [-s since] [-u until] what [maillog ...]",
+        "the story of each mail",
+    ),
 }
 
 
@@ -190,7 +211,7 @@ def usage() -> str:
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    sys.stderr.write(f"filterctl: {printable(text, 2000)}\n")
+    sys.stderr.write(f"filterctl: {one_line(text, 2000)}\n")
 
 
 def _reason(error: Exception) -> str:
@@ -206,7 +227,9 @@ def _reader_left() -> int:
 
 
 def run() -> None:
-    """The console script."""
+    """The console script. What the terminal's encoding has no letter for is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     status = main(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,18 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     process.stdout = None
     _, complaints = process.communicate(timeout=20)
     assert (process.returncode, complaints) == (0, b"")
+
+
+def test_what_a_terminal_has_no_letter_for_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "exempt").write_text("192.0.2.7  # 2026-11-28 ann: \u2603\n", encoding="utf-8")
+    (tmp_path / "smtpd.conf").write_text(f'filter "rdns" proc-exec "filter-rdns -W {tmp_path}/exempt"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "filterctl", "allow", "-l", "-f", f"{tmp_path}/smtpd.conf"],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.endswith(b"2026-11-28 ann \\u2603\n")
 
 
 def test_starting_loads_no_library_of_a_filter() -> None:

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 
 from filter_api.decision import Decision, Disconnect, Reject
 from filter_api.errors import CannotCheck, ConfigError, UsageError
+from filter_api.filter import Filter
 from filter_api.log import Logger
 from filter_api.net.dns import Resolver
 from filter_api.net.rdns import Finding, look_up
@@ -24,6 +25,7 @@ from filter_api.session import Session, Transaction
 from filter_api.text.addresses import Address, is_role_address, plain_address
 from filter_api.text.escape import parse_pairs, printable, unescape
 from filter_greylist.deciding.judge import Case, seen_tuple, tuple_of
+from filter_greylist.deciding.tarpit import Tarpit
 from filter_greylist.filter import Greylist
 from filter_greylist.options import OPTIONS, Options, parse
 from filter_greylist.rules import policy
@@ -55,6 +57,44 @@ def run(arguments: list[str], resolver: Resolver | None = None) -> int:
         return asyncio.run(explanation.tell(set(options)))
     except (StoreError, CannotCheck) as error:
         raise ConfigError(f"{spec.shown}: {error}") from None
+
+
+class OpenedLooking(Looking):
+    """Opens what it looks at, and closes it, as a filter does with its store."""
+
+    async def open(self) -> None:
+        """Open it."""
+        await self._store.open()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._store.close()
+
+
+def only_look(filter_: Filter) -> Callable[[], None]:
+    """See filter_greylist.ctl. What is found goes to the log of the filter."""
+    if not isinstance(filter_, Greylist):
+        raise TypeError(f"{filter_.name} has no greylist")
+    _, store = open_as_owner(filter_.own.store.url)
+
+    def known(found: Known) -> None:
+        filter_.log.debug(None, "known", found=_known(found, filter_.clock.now()))
+
+    def tried(attempt: Tuple, life: Life | None) -> None:
+        del attempt
+        if life is not None:
+            filter_.log.debug(None, "tuple", found=_tuple(life, filter_.clock.now(), by_network=True))
+
+    looking = OpenedLooking(store, known, tried)
+    looking.clock = filter_.store.clock
+    filter_.store = looking
+    filter_.own = filter_.own._replace(tarpit=0.0)
+    filter_.tarpit = Tarpit(0.0)
+
+    def begin() -> None:
+        filter_.low_mx.trust_the_start()
+
+    return begin
 
 
 def _session(case: Case) -> Session:

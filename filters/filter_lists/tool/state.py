@@ -23,7 +23,8 @@ class State:
     """source: where it was fetched from. etag, modified: what the server called it. asked, changed: seconds since 1970.
 
     entries: how many it has, previous: those of the version before. loose, bad, cut: lines with host bits, those that
-    were not understood, ranges that lost what no list may hold. own: a digest of the networks of -N.
+    were not understood, ranges that lost what no list may hold. own: a digest of the networks of -N. gone: how many of
+    the entries had expired. expires: when the next one does so (seconds since 1970), 0 for never.
     """
 
     source: str = ""
@@ -37,6 +38,12 @@ class State:
     bad: int = 0
     cut: int = 0
     own: str = ""
+    gone: int = 0
+    expires: float = 0.0
+
+    def has_expired(self, now: float) -> bool:
+        """Whether something that was compiled counts no longer. now: seconds since 1970."""
+        return 0 < self.expires <= now
 
 
 def state_path(directory: str, source: Source) -> str:

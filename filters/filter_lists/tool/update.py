@@ -25,6 +25,7 @@ from filter_api.text.escape import printable
 from filter_api.text.lines import Line, LineError
 from filter_lists.book import compiled_path
 from filter_lists.conf import Source
+from filter_lists.tool.expiring import Expiring
 from filter_lists.tool.published import ListRefused, Reading, read_published
 from filter_lists.tool.state import State, read_state, write_state
 from filter_lists.tool.streams import lines_of, unpacked
@@ -62,7 +63,7 @@ def update(sources: Sequence[Source], job: Job) -> int:
 def own_networks(value: str) -> tuple[Network, ...]:
     """The networks of -N: a comma list, or a file. Raises ConfigError."""
     if value.startswith("/"):
-        return ReloadingFile(value, _networks).current()
+        return ReloadingFile(value, _networks, expiring=True).current()
     try:
         return _networks([Line(0, value.encode())])
     except LineError as error:
@@ -87,7 +88,7 @@ def _update_one(source: Source, job: Job) -> int:
     state = read_state(job.directory, source)
     now = time.time()
     due = state.asked + 0.9 * (source.every or 0.0)  # a little early, as cron is never on time
-    if not job.force and state.asked <= now < due:
+    if not job.force and state.asked <= now < due and not state.has_expired(now):
         _tell(job, source, "not due yet")
         return 0
     try:
@@ -105,8 +106,8 @@ def _take(source: Source, job: Job, state: State, now: float) -> None:
     path = compiled_path(job.directory, source)
     usable = _usable(path)
     own = hashlib.sha256(" ".join(map(str, job.own)).encode()).hexdigest()
-    # With other networks of ours it is compiled anew, although it may be as it was.
-    known = usable and not job.force and state.own == own
+    # With other networks of ours it is compiled anew, although it may be as it was; after the clock was set back, too.
+    known = usable and not job.force and state.own == own and state.asked <= now and not state.has_expired(now)
     fetched = _open(source, state if known else State(), job.run)
     if fetched is None:
         os.utime(path)
@@ -115,14 +116,20 @@ def _take(source: Source, job: Job, state: State, now: float) -> None:
         _tell(job, source, "as it was")
         return
     blocks, etag, modified = fetched
+    expiring = Expiring(now)
     with contextlib.closing(blocks):
-        reading = read_published(lines_of(unpacked(blocks)))
+        lines = lines_of(unpacked(blocks))
+        reading = read_published(expiring.living(lines) if source.method == "file" else lines)
     built = reading.builder.build((*UNROUTABLE, *job.own))
+    entries = reading.builder.entries + expiring.gone  # an entry that expired has not been lost
     if not job.force:
-        _check_size(source, built, reading.builder.entries, state.entries if usable else 0)
+        if not (built.ranges or expiring.gone or source.empty_ok):
+            raise ListRefused("empty (empty=ok in lists.conf takes it, and -f does once)")
+        _check_size(source, built, entries, state.entries if usable else 0)
     write_compiled(path, built.ranges)
-    new = State(source.shown, etag, modified, now, now, reading.builder.entries, state.entries)
+    new = State(source.shown, etag, modified, now, now, entries, state.entries)
     new.loose, new.bad, new.cut, new.own = reading.loose, reading.bad, built.cut, own
+    new.gone, new.expires = expiring.gone, expiring.next
     write_state(job.directory, source, new)
     _tell(job, source, _summary(new, reading))
 
@@ -148,9 +155,7 @@ def _file_blocks(path: str) -> Blocks:
 
 
 def _check_size(source: Source, built: Built, count: int, before: int) -> None:
-    """Raise ListRefused for a list that is empty, or of quite another size than it was."""
-    if not built.ranges and not source.empty_ok:
-        raise ListRefused("empty (empty=ok in lists.conf takes it, and -f does once)")
+    """Raise ListRefused for a list of quite another size than it was."""
     for version, (most, in_words) in MOST.items():
         if built.ranges.addresses(version) > most:
             raise ListRefused(f"in all it holds more than {in_words} of IPv{version}; -f takes it")
@@ -180,6 +185,7 @@ def _summary(state: State, reading: Reading) -> str:
     parts = [f"{state.entries} entries (before: {state.previous})"]
     parts += [f"{reading.bad} lines not understood, the first is {reading.first_bad}"] if reading.bad else []
     parts += [f"{reading.loose} with host bits"] if reading.loose else []
+    parts += [f"{state.gone} of them expired"] if state.gone else []
     parts += [f"{state.cut} ranges cut, as they hold addresses that no list may hold"] if state.cut else []
     return ", ".join(parts)
 

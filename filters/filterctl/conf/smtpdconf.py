@@ -52,7 +52,7 @@ class Use(NamedTuple):
     """A listener or relay action that uses filters: the names as written, an inline chain has several.
 
     `where`: the interface, address or ``socket`` a listener listens on; empty for an action. ours: our users and
-    programs send there (by login, from this host). open: strangers can connect.
+    programs send there (by login, from this host). open: strangers can connect. hostname: what it greets with, if said.
     """
 
     place: Place
@@ -63,6 +63,7 @@ class Use(NamedTuple):
     proxy: bool
     ours: bool = False
     open: bool = False
+    hostname: str = ""
 
 
 @dataclass(slots=True)
@@ -89,6 +90,11 @@ class Configuration:
             for member in (definition.members if definition.members is not None else [definition.name])
             if member in self.filters
         ]
+
+    @property
+    def used(self) -> frozenset[str]:
+        """The names of the filters that some listener or action has, by itself or in a chain."""
+        return frozenset(definition.name for use in self.uses for definition in self.chain(use))
 
     def refused(self) -> Iterator[tuple[Place, str]]:
         """Why smtpd would refuse names: used but not defined above, defined twice, a chain within a chain."""
@@ -231,6 +237,11 @@ def _command(tokens: Sequence[Token]) -> Command:
     return Command(tokens[0].text, options["user"], options["group"], options["chroot"])
 
 
+def is_local(where: str) -> bool:
+    """Whether only programs of this host connect to a listener there."""
+    return where in LOCAL or where.startswith("127.")
+
+
 def names(tokens: Sequence[Token]) -> list[str]:
     """``{ a, b }`` or a single name."""
     if tokens and tokens[0].text == "{" and not tokens[0].quoted:
@@ -257,7 +268,7 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
         at = words.index("filter")
         used = names(statement[at + 1 :])
         where = statement[2].text if not outgoing and len(statement) > 2 else ""
-        local = where in LOCAL or where.startswith("127.")
+        local = is_local(where)
         auth = bool({"auth", "auth-optional"} & set(words))
         use = Use(
             statement[0].place,
@@ -268,6 +279,7 @@ def _use(configuration: Configuration, statement: list[Token], *, outgoing: bool
             "proxy-v2" in words,
             ours=not outgoing and (local or auth),
             open=not (outgoing or local or "auth" in words),
+            hostname=statement[words.index("hostname") + 1].text if "hostname" in words[:-1] else "",
         )
         configuration.refer(use.place, used, within=words[at + 1 : at + 2] == ["{"])
         configuration.uses.append(use)

@@ -27,7 +27,7 @@ class Remedy(NamedTuple):
     commands: tuple[str, ...]
 
 
-_EXEMPT: Final = "echo {client} >>/etc/mail/exempt"
+_EXEMPT: Final = "filterctl allow -t 7 {client}"
 _RDNS: Final = ("filterctl explain rdns {client}", _EXEMPT)
 _EXEMPTED: Final = "an entry in the file of -W, if the filter has that option"
 _LATER: Final = "nothing: the server comes back by itself. White entries do not wait"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from filterctl.mail.logfile import SMTPD
@@ -33,13 +34,13 @@ Told = tuple[str, str]
 """When, and what."""
 
 
-def story(mail: Mail) -> Iterator[str]:
-    """The lines of a story, without newlines."""
+def story(mail: Mail, places: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """The lines of a story, without newlines. places: where the configuration has a filter, by its name."""
     yield f"{title(mail)}: {verdict(mail)}"
     for when, what in _events(mail):
         yield f"    {when.replace('T', ' ')}  {what}"
     if mail.refusal is not None:
-        yield from _remedy(mail, mail.refusal)
+        yield from _remedy(mail, mail.refusal, places)
 
 
 def title(mail: Mail) -> str:
@@ -128,10 +129,11 @@ def _delivered(each: Delivery) -> str:
     return f"{result} to {_address(each.recipient)}{expanded}, {to}{said}"
 
 
-def _remedy(mail: Mail, refusal: Refusal) -> Iterator[str]:
+def _remedy(mail: Mail, refusal: Refusal, places: Mapping[str, str]) -> Iterator[str]:
     found = remedy(refusal)
     by = f"; decided by {logged(found.by, 200)}" if found.by else ""
-    filter_ = "" if refusal.who == SMTPD else f" (filter {shown(refusal.who, 60)}{by})"
+    at = f", {shown(places[refusal.who], 300)}" if refusal.who in places else ""
+    filter_ = "" if refusal.who == SMTPD else f" (filter {shown(refusal.who, 60)}{at}{by})"
     yield f"    why: {logged(found.meaning, 200)}{filter_ or by}"
     yield f"    what would let it in: {logged(found.cure, 200)}"
     for command in commands(mail, refusal):
@@ -142,8 +144,8 @@ def _address(text: str) -> str:
     return shown(text, 320) or "<>"
 
 
-def data(mail: Mail) -> dict[str, object]:
-    """A story for -j."""
+def data(mail: Mail, places: Mapping[str, str] = MappingProxyType({})) -> dict[str, object]:
+    """A story for -j. places: as for `story`."""
     return {
         "from": mail.sender,
         "to": mail.recipients,
@@ -152,7 +154,7 @@ def data(mail: Mail) -> dict[str, object]:
         "message-id": mail.fact("msgid") or None,
         "attempts": [_attempt_data(each) for each in (*mail.earlier, mail)],
         "deliveries": [each._asdict() for each in mail.deliveries],
-        "remedy": _remedy_data(mail),
+        "remedy": _remedy_data(mail, places),
     }
 
 
@@ -169,13 +171,14 @@ def _attempt_data(mail: Mail) -> dict[str, object]:
     }
 
 
-def _remedy_data(mail: Mail) -> dict[str, object] | None:
+def _remedy_data(mail: Mail, places: Mapping[str, str]) -> dict[str, object] | None:
     if mail.refusal is None:
         return None
     found = remedy(mail.refusal)
     return {
         "meaning": found.meaning,
         "by": found.by or None,
+        "configured": places.get(mail.refusal.who),
         "cure": found.cure,
         "commands": commands(mail, mail.refusal),
     }

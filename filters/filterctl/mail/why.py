@@ -1,6 +1,6 @@
 """``filterctl why``: the story of each mail that has to do with something, from smtpd's lines and every filter's.
 
-    filterctl why [-j] [-s since] [-u until] what [maillog ...]
+    filterctl why [-j] [-f smtpd.conf] [-s since] [-u until] what [maillog ...]
 
 Logs are read in one pass, by `sessions`; `mails` makes mails of sessions and `retries` stories of mails. Where what
 was asked for names only the last attempt, as a Message-ID does, the logs are read once more for its sender.
@@ -12,11 +12,13 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from filter_api.errors import UsageError
+from filter_api.errors import ConfigError, UsageError
 from filter_api.options import options_of
+from filterctl.conf.lines import places_in_use
 from filterctl.mail.logfile import Complain, default_logs, in_order, lines, read_once
 from filterctl.mail.mails import mails, visit
 from filterctl.mail.mailtext import logged, shown
@@ -29,6 +31,7 @@ from filterctl.mail.timestamps import Span, days_ago, span_of
 from filterctl.mail.what import What
 
 OPTIONS: Final = """\
+-f file    the configuration of smtpd, whose lines are named
 -j         print JSON
 -s since   from this time on: today, yesterday, 2026-11-20 ...
 -u until   before this time, or up to the end of this day
@@ -58,11 +61,12 @@ def run(arguments: list[str]) -> int:
     span = span_of(given, "" if operands[1:] else days_ago(_DAYS))
     paths = in_order(operands[1:] or default_logs(span))
     bad: list[str] = []
+    places = _places(given.get("-f", ""), bad.append)
     answer = ask(what, paths, span, bad.append)
     if "-j" in given:
-        print(as_json(what, answer))
+        print(as_json(what, answer, places))
     else:
-        _print(_told(what, paths, answer))
+        _print(_told(what, paths, answer, places))
     for complaint in bad:
         print(f"filterctl: why: {complaint}", file=sys.stderr)
     return 0 if answer.stories and not bad else 1
@@ -102,7 +106,20 @@ def _stories(what: What, sessions: Sequence[Session]) -> list[Mail]:
     return [mail for mail in joined(attempts) if what.fits(mail)]
 
 
-def as_json(what: What, answer: Answer) -> str:
+def _places(path: str, complain: Complain) -> dict[str, str]:
+    """Where the configuration has its filters; one that cannot be read keeps no story back.
+
+    That of the system is often root's to read, while logs are read by others: only of -f it is told.
+    """
+    try:
+        return places_in_use(path)
+    except ConfigError as error:
+        if path:
+            complain(f"lines of the configuration are not named: {error}")
+        return {}
+
+
+def as_json(what: What, answer: Answer, places: Mapping[str, str] = MappingProxyType({})) -> str:
     """Everything as one object; ASCII, so that no terminal is driven by it."""
     found: dict[str, object] = {
         "what": what.text,
@@ -110,7 +127,7 @@ def as_json(what: What, answer: Answer) -> str:
         "first": answer.found.first or None,
         "last": answer.found.last or None,
         "complete": not answer.found.more,
-        "mails": [data(mail) for mail in answer.stories],
+        "mails": [data(mail, places) for mail in answer.stories],
     }
     if not answer.stories:
         found["near"] = {
@@ -120,9 +137,9 @@ def as_json(what: What, answer: Answer) -> str:
     return json.dumps(found, indent=1).replace("\x7f", "\\u007f")
 
 
-def _told(what: What, paths: Sequence[str], answer: Answer) -> Iterator[str]:
+def _told(what: What, paths: Sequence[str], answer: Answer, places: Mapping[str, str]) -> Iterator[str]:
     for mail in answer.stories:
-        yield from story(mail)
+        yield from story(mail, places)
         yield ""
     span = f"{answer.found.first} to {answer.found.last}".replace("T", " ") if answer.found.first else "no line of mail"
     where = f"{', '.join(shown(path, 200) for path in paths)} ({span})"

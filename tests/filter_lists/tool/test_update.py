@@ -220,3 +220,63 @@ def test_other_networks_of_ours_are_taken_out_of_a_list_that_is_as_it_was(
     assert told("203.0.113.2/32", "2001:db8::/32") == "pub: 100 entries "
     assert told() == "pub: 100 entries "
     assert lists.holds("203.0.113.2")
+
+
+def test_an_entry_of_an_own_file_is_left_out_once_its_day_is_over(
+    lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is as it was, and not due: that an entry expires is a new version all the same."""
+    midnight = 1_798_761_600.0  # the end of 2026-12-31 in UTC
+    path = tmp_path / "list"
+    path.write_text("198.51.100.7 until 2026-12-31 # why\n198.51.100.8 - 198.51.100.9 UNTIL 2001-01-01\n203.0.113.2\n")
+    told = []
+    for now in (midnight - 600, midnight - 1, midnight, midnight + 1):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert lists.update(f"file:{path}", age=0) == 0
+        told.append((lists.told, [lists.holds(f"198.51.100.{last}") for last in (7, 8, 9)]))
+    assert told == [
+        ("pub: 3 entries (before: 0), 1 of them expired\n", [True, False, False]),
+        ("pub: not due yet\n", [True, False, False]),
+        ("pub: 3 entries (before: 3), 2 of them expired\n", [False, False, False]),
+        ("pub: not due yet\n", [False, False, False]),
+    ]
+    assert lists.holds("203.0.113.2")
+
+
+def test_what_expired_by_a_wrong_clock_is_back_with_the_right_one(
+    lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "list"
+    path.write_text("198.51.100.7 until 2026-12-31\n203.0.113.2\n")
+    found = []
+    for now in (4e9, 1_798_761_000.0):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        assert lists.update(f"file:{path}", age=0) == 0
+        found.append(lists.holds("198.51.100.7"))
+    assert found == [False, True]
+
+
+def test_a_file_of_which_all_has_expired_is_no_mistake(lists: Lists, tmp_path: Path) -> None:
+    """The version before holds what has expired: it must not stay in use."""
+    path = tmp_path / "list"
+    path.write_text("".join(f"198.51.100.{last}\n" for last in range(100)))
+    assert lists.update(f"file:{path}") == 0
+    path.write_text("".join(f"198.51.100.{last} until 2001-01-01\n" for last in range(100)))
+    assert lists.update(f"file:{path}") == 0
+    assert not lists.holds("198.51.100.7")
+
+
+def test_an_entry_of_an_own_file_needs_a_right_date_and_other_text_does_not(
+    lists: Lists, server: Web, tmp_path: Path
+) -> None:
+    path = tmp_path / "list"
+    path.write_text("203.0.113.2\n203.0.113.6 :2:listed until removed\n# until when?\n198.51.100.7 until monday\n")
+    assert lists.update(f"file:{path}") == 1
+    assert 'pub: line 4: until takes a date like 2026-12-31, not "monday"; there is no older version' in lists.told
+    path.write_text("203.0.113.2\n203.0.113.6 :2:listed until removed\n203.0.113.9 :2:listed until 2001-01-01\n")
+    assert lists.update(f"file:{path}") == 0
+    assert lists.holds("203.0.113.6")
+    assert lists.holds("203.0.113.9")
+    server.answers["/list"] = text(b"203.0.113.2 until 2001-01-01\n203.0.113.6 until monday\n")
+    assert lists.update(server.url("/list")) == 0
+    assert lists.holds("203.0.113.2")

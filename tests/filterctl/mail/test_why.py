@@ -157,10 +157,36 @@ def test_a_refusal_tells_who_and_why_and_what_would_help(log: str, capsys: pytes
     told = why(capsys, "ann@bad.example", log)
     assert "ann@bad.example -> (recipient not yet named): refused by rdns\n" in told
     assert "    why: the client's address has no name (filter rdns)\n" in told
-    assert "\n        filterctl explain rdns 198.51.100.9\n        echo 198.51.100.9 >>/etc/mail/exempt\n" in told
+    assert "\n        filterctl explain rdns 198.51.100.9\n        filterctl allow -t 7 198.51.100.9\n" in told
 
 
-def test_the_example_of_the_manual(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_line_of_the_configuration_is_named(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conf = tmp_path / "smtpd.conf"
+    conf.write_text('filter "all" proc-exec "filter-chain lists -- rdns -f"\n')
+    assert f"has no name (filter rdns, {conf}:1)\n" in why(capsys, "-f", str(conf), "ann@bad.example", log)
+    members = tmp_path / "members"
+    members.write_text("lists\n\nrdns -f\n")
+    conf.write_text(f'filter "all" proc-exec "filter-chain -f {members}"\n')
+    told = json.loads(why(capsys, "-j", "-f", str(conf), "ann@bad.example", log))
+    assert told["mails"][0]["remedy"]["configured"] == f"{members}:3"
+    conf.write_text('filter "rdns\n')
+    assert main(["why", "-f", str(conf), "ann@bad.example", log]) == 1
+    found = capsys.readouterr()
+    assert "has no name (filter rdns)\n" in found.out
+    assert f"filterctl: why: lines of the configuration are not named: {conf}:1: " in found.err
+    monkeypatch.setattr("filterctl.conf.lines.CONFIGURATIONS", (str(conf),))
+    assert main(["why", "ann@bad.example", log]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_example_of_the_manual(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conf = tmp_path / "smtpd.conf"
+    conf.write_text("\n" * 42 + 'filter "rdns" proc-exec "filter-rdns -f"\n')
+    monkeypatch.setattr("filterctl.conf.lines.CONFIGURATIONS", (str(conf),))
     page = (Path(__file__).parents[3] / "man" / "filterctl.8").read_text()
     _, _, example = page.partition("# filterctl why ann@bad.example\n")
     lines = [line for line in LOG.splitlines(keepends=True) if S4 in line]
@@ -168,7 +194,7 @@ def test_the_example_of_the_manual(tmp_path: Path, capsys: pytest.CaptureFixture
     path = tmp_path / "maillog"
     path.write_text(text.replace("Jan  1 01:00:01", "Nov 20 09:53:11").replace("Jan  1 01:00:02", "Nov 20 09:53:12"))
     os.utime(path, (datetime(2026, 11, 21, tzinfo=UTC).timestamp(),) * 2)
-    told = why(capsys, "ann@bad.example", str(path))
+    told = why(capsys, "ann@bad.example", str(path)).replace(str(conf), "/etc/mail/smtpd.conf")
     assert told.partition("1 mail in")[0].split() == example.partition("1 mail in")[0].split()
 
 
