@@ -115,7 +115,7 @@ class Greylist(TrustingFilter):
     @cached_property
     def judge(self) -> Judge:
         """Decides."""
-        return Judge(self.store, self.vouching, self.own.timers, self.own.prefixes)
+        return Judge(self.store, self.vouching, self.own.timers, self.own.prefixes, self.learner.white)
 
     @cached_property
     def listed(self) -> ListedClients:

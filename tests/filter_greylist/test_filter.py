@@ -65,6 +65,17 @@ def test_a_client_is_white_only_once_its_message_is_in_the_queue(tmp_path: Path)
         assert smtpd.offer(recipient="new@example.org") == "", "every message renews it"
 
 
+def test_a_client_is_white_for_the_very_next_message_it_sends(tmp_path: Path) -> None:
+    with Smtpd(tmp_path) as smtpd:
+        smtpd.offer()
+        smtpd.hands.advance(1500)
+        client = smtpd.client()
+        assert client.mail(sender="them@example.net").ok is False, "another recipient waits for itself"
+        assert client.mail(b"Subject: x\r\n\r\nx\r\n", "us@example.org", sender="them@example.net").ok
+        assert client.mail(b"Subject: y\r\n\r\ny\r\n", "others@example.org", sender="new@example.net").ok
+        client.quit()
+
+
 def test_an_ipv6_client_is_white_with_its_64(tmp_path: Path) -> None:
     with Smtpd(tmp_path) as smtpd:
         smtpd.deliver("2001:db8::1")

@@ -17,6 +17,8 @@ from tests.smtpd.honest import slowest
 from tools.private_smtpd import Smtpd
 from tools.private_smtpd.backends import Backend
 
+pytestmark = pytest.mark.timed
+
 ATTACKERS = 2
 START = 'listen on 0.0.0.0\naction "local" maildir\nmatch from any for domain "example.org" action "local"\n'
 CONFIG = """

@@ -55,8 +55,17 @@ class Case:
 class Judge:
     """Judges cases with a store."""
 
-    def __init__(self, store: Store, vouching: Vouching, timers: Timers, prefixes: Prefixes) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vouching: Vouching,
+        timers: Timers,
+        prefixes: Prefixes,
+        soon_white: Callable[[bytes], Life | None] = lambda _: None,
+    ) -> None:
+        """soon_white: what is known of a host, by its name, that the store will have in a moment."""
         self._store = store
+        self._soon_white = soon_white
         self._vouching = vouching
         self._timers = timers
         self._prefixes = prefixes
@@ -67,7 +76,10 @@ class Judge:
 
     async def judge(self, case: Case, facts: Facts) -> Outcome:
         """The outcome, stored as far as it has to be. Raises StoreError."""
-        known = await self._store.consult(question_of(case))
+        question = question_of(case)
+        known = await self._store.consult(question)
+        if (white := self._soon_white(question.address)) is not None:
+            known = known._replace(white=white)
         outcome = policy.of_client(known, facts, case.now)
         if outcome is None:
             outcome = await self._stranger(case, known, facts)

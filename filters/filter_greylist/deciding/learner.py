@@ -26,6 +26,11 @@ class Learner:
         self._quota = Quota()
         self._our_messages = OurMessages()
         self._white: dict[bytes, Life] = {}
+        self._being_written: dict[bytes, Life] = {}
+
+    def white(self, name: bytes) -> Life | None:
+        """What is known of a host, by its name in the store, that is not written yet."""
+        return self._white.get(name) or self._being_written.get(name)
 
     def whiten(self, address: Address, first: int, now: int, *, passed: int) -> None:
         """This host is known from now on. first: when it was seen first; passed: messages that came from it."""
@@ -60,8 +65,13 @@ class Learner:
         try:
             await asyncio.sleep(GATHERED)
         finally:
-            white, self._white = self._white, {}
-        await self._owner.store.merge([Record(Kind.WHITE, name, life) for name, life in white.items()])
+            self._being_written, self._white = self._white, {}
+        white = self._being_written
+        try:
+            await self._owner.store.merge([Record(Kind.WHITE, name, life) for name, life in white.items()])
+        finally:
+            if self._being_written is white:
+                self._being_written = {}
 
     async def _learn(self, taught: Lesson) -> None:
         """Remember the pairs of a message of ours: the known ones are renewed, new ones as far as the quota goes."""

@@ -109,3 +109,41 @@ def test_where_too_much_is_under_way_it_is_dropped_and_later_ones_are_written() 
 
     asyncio.run(scenario())
     assert store.writes == [[white("192.0.2.2", NOW, 1)]]
+
+
+def test_what_is_not_written_yet_is_known_already() -> None:
+    """A host that has just delivered may send its next message at once, in the same connection."""
+    store = Written()
+
+    async def scenario() -> None:
+        learning = learner(store, [])
+        assert learning.white(b"192.0.2.1") is None
+        learning.whiten(ip_address("192.0.2.1"), NOW - 1500, NOW, passed=1)
+        assert learning.white(b"192.0.2.1") == Life(NOW - 1500, NOW, NOW + WHITE, 0, 1)
+        assert learning.white(b"192.0.2.2") is None
+        await asyncio.sleep(2 * GATHERED)
+        assert store.writes
+        assert learning.white(b"192.0.2.1") is None, "the store has it"
+
+    asyncio.run(scenario())
+
+
+def test_it_is_known_while_it_is_being_written() -> None:
+    class Slow(Written):
+        async def merge(self, records: Sequence[Record]) -> list[Life]:
+            await asyncio.sleep(GATHERED)
+            return await super().merge(records)
+
+    store = Slow()
+
+    async def scenario() -> None:
+        learning = learner(store, [])
+        learning.whiten(ip_address("192.0.2.1"), NOW - 1500, NOW, passed=1)
+        await asyncio.sleep(1.5 * GATHERED)
+        assert not store.writes
+        assert learning.white(b"192.0.2.1") is not None
+        await asyncio.sleep(2 * GATHERED)
+        assert store.writes
+        assert learning.white(b"192.0.2.1") is None
+
+    asyncio.run(scenario())
