@@ -250,6 +250,7 @@ def follow(table: DomainTable, clock: Clock, wanted: Callable[[], bool], seconds
     return longest
 
 
+@pytest.mark.timed
 def test_a_large_file_is_read_again_while_the_version_before_is_in_use(tmp_path: Path) -> None:
     """Parsing takes a fifth of a second: nobody on the loop waits for it."""
     file, clock = tmp_path / "domains", Clock()

@@ -12,6 +12,8 @@ from tests.smtpd.greylisting import STORE, greylisting, let_in
 from tests.smtpd.honest import HONEST, slowest
 from tools.private_smtpd import Smtpd, Zone
 
+pytestmark = pytest.mark.timed
+
 STRANGERS = tuple(f"192.0.{n}.66" for n in range(60, 66))
 ALLOWED = "/etc/mail/allowed"
 DOMAINS = "example.org\nexample.com\n"

@@ -10,6 +10,8 @@ from tests.smtpd.greylisting import STORE, greylisting, let_in
 from tests.smtpd.honest import HONEST, slowest
 from tools.private_smtpd import Smtpd, Zone
 
+pytestmark = pytest.mark.timed
+
 ATTACKERS = tuple(f"192.0.{n}.66" for n in range(60, 68))
 """Each in a network of its own: if the domain vouched for them, the second would be let in."""
 START = 'listen on 203.0.113.25\naction "local" maildir\nmatch from any for domain "example.org" action "local"\n'

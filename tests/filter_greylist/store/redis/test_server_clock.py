@@ -19,6 +19,8 @@ from filter_greylist.store.target import parse_target
 from tests.filter_greylist.servers import RedisServer
 from tests.filter_greylist.store.sqlite.test_sqlite_faults import a_tuple
 
+pytestmark = pytest.mark.timed
+
 TIMERS = Timers()
 
 
