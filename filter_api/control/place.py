@@ -78,13 +78,14 @@ def candidates(given: str | None, program: str, places: Sequence[str] = PLACES) 
     return [f"{directory}/{program}{number}{SUFFIX}" for number in numbers]
 
 
-def own_directory(places: Sequence[str] = PLACES) -> str | None:
-    """The directory for the sockets of the user of this process."""
+def own_directory(places: Sequence[str] = PLACES, uid: int | None = None) -> str | None:
+    """The directory for the sockets of a user, without `uid` that of this process."""
+    owner = os.geteuid() if uid is None else uid
     for place in places:
         with contextlib.suppress(OSError), os.scandir(place) as entries:
             for entry in sorted(entries, key=lambda each: each.name):
                 status = entry.stat(follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o022:
+                if stat.S_ISDIR(status.st_mode) and status.st_uid == owner and not status.st_mode & 0o022:
                     return entry.path
     return None
 

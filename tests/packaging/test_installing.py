@@ -47,6 +47,7 @@ make install LIBEXECDIR=/usr/local/libexec/smtpd >/dev/null
 test ! -e /usr/local/lib/opensmtpd-filters/filter_api/gone.py
 test ! -e /usr/libexec/opensmtpd/filter-chain
 filterctl check /etc/smtpd.conf || true
+stat -c '%n %U %a' /var/opensmtpd-filters /var/opensmtpd-filters/*
 make uninstall LIBEXECDIR=/usr/local/libexec/smtpd | tail -n 1
 echo left: $(find /usr/local /usr/libexec -name '*filter*'; ls -d /var/lib/opensmtpd-filters)
 mv /usr/lib/python3/dist-packages/dns /usr/lib/python3/dist-packages/away
@@ -114,6 +115,7 @@ def test_make_install(play: Play, suite: str) -> None:
     said = play(suite, MAKE)
     assert "filters in /usr/libexec/opensmtpd, filterctl in /usr/local/sbin" in said
     assert said.count(": ok: filter mail: /usr/libexec/opensmtpd/filter-chain as _mailfilter registers") == 2
+    assert "\n/var/opensmtpd-filters root 755\n/var/opensmtpd-filters/_mailfilter _mailfilter 755\n" in said
     assert "removed; users, tables, keys, greylists and quarantines are left as they are\n" in said
     assert "\nleft: /var/lib/opensmtpd-filters\n" in said
     assert (

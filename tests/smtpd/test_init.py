@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tools.private_smtpd import Smtpd
+from tools.private_smtpd import Smtpd, wait_until
 from tools.private_smtpd.backends import EICAR, GTUBE, start_clamd, start_spamd
 from tools.private_smtpd.tls import certificate
 
@@ -77,6 +77,19 @@ def test_keys_and_state_are_the_filters_alone(server: Server) -> None:
         ["stat", "-c", "%U %a", "/etc/mail/dkim/s1.example.org.key", "/var/lib/opensmtpd-filters/mail"]
     )
     assert (code, listed) == (0, "_mailfilter 600\n_mailfilter 700\n")
+
+
+def test_where_no_package_made_a_directory_for_control_sockets_there_is_one_and_status_needs_no_path(
+    server: Server,
+) -> None:
+    assert "making directory /var/opensmtpd-filters/_mailfilter, mode 0755, owner _mailfilter\n" in server.said
+    code, listed = server.smtpd.room.run(
+        ["stat", "-c", "%U %a", "/var/opensmtpd-filters", "/var/opensmtpd-filters/_mailfilter"]
+    )
+    assert (code, listed) == (0, "root 755\n_mailfilter 755\n")
+    wait_until(lambda: server.smtpd.room.run([FILTERCTL, "ready"])[0] == 0, 20, "no control socket")
+    code, said = server.smtpd.room.run([FILTERCTL, "status"])
+    assert (code, said.startswith("filter-chain")) == (0, True), said
 
 
 def test_a_stranger_waits_and_one_whom_the_greylist_knows_is_scanned(server: Server) -> None:

@@ -39,6 +39,15 @@ def mount_tmpfs(target: Path, mode: str = "0755") -> None:
     command("mount", "-t", "tmpfs", "-o", f"mode={mode}", "tmpfs", target)
 
 
+def change_in_memory(name: str) -> None:
+    """Let a directory of SYSTEM be changed, and what is changed in it end with this namespace."""
+    upper, work = Path("/run/changed") / name, Path("/run/working") / name
+    for folder in (upper, work):
+        folder.mkdir(parents=True)
+    lower = SYSTEM / name
+    command("mount", "-t", "overlay", "-o", f"lowerdir={lower},upperdir={upper},workdir={work}", "overlay", lower)
+
+
 def build_system(folder: Path) -> None:
     """Mount `folder` read-only at SYSTEM, with room to write where daemons write.
 
@@ -48,6 +57,7 @@ def build_system(folder: Path) -> None:
     SYSTEM.mkdir()
     command("mount", "--bind", folder, SYSTEM)
     command("mount", "-o", "remount,bind,ro", SYSTEM)
+    change_in_memory("var")  # an administrator makes directories there
     for name in WRITABLE:
         mount_tmpfs(SYSTEM / name, "1777" if name in {"tmp", "var/tmp", "var/mail"} else "0755")
     for name in COPIED:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from filter_api.control.place import PLACES
 from filter_api.errors import ConfigError, UsageError
 from filter_api.options import letters_of, split_options
 from filter_api.text.escape import printable
@@ -208,6 +209,7 @@ def _steps(wanted: Wanted, place: system.Layout, files: Sequence[tuple[Placed, s
     yield from steps.directory(wanted.mail, 0o755)
     yield from steps.directory(f"{wanted.mail}/dkim", 0o711)  # each key is its owner's alone
     yield from steps.directory(place.state, 0o700, USER)
+    yield from steps.sockets(USER)
     for domain in wanted.domains:
         if not os.path.lexists(wanted.key(domain)):
             yield Step(f"DKIM key {wanted.key(domain)}; publish:", _key(wanted, domain))
@@ -233,7 +235,7 @@ def _key(wanted: Wanted, domain: str) -> Callable[[], None]:
 def _finish(wanted: Wanted, places: Sequence[Placed]) -> int:
     """Check what was written and tell what is left to do."""
     status = check.run([places[0].beside])
-    for text in _notes(wanted):
+    for text in notes(wanted):
         print(f"note: {text}")
     if status:
         print(f"\nNothing is in place yet: mend what is told above, then filterctl check {places[0].beside}")
@@ -246,7 +248,7 @@ def _finish(wanted: Wanted, places: Sequence[Placed]) -> int:
     return 0
 
 
-def _notes(wanted: Wanted) -> Iterator[str]:
+def notes(wanted: Wanted) -> Iterator[str]:
     """What was found and is not used, or used and was not found."""
     for name, address in wanted.scanners.items():
         if not address:
@@ -254,6 +256,9 @@ def _notes(wanted: Wanted) -> Iterator[str]:
             yield f"{name} does not answer on this host: {wait}"
     if wanted.pki is None:
         yield f"no certificate of {wanted.host} was found: mail is taken unencrypted, and nobody can log in"
+    if not steps.has_sockets(USER):
+        theirs = f"{PLACES[-1]}/{USER}"
+        yield f"filterctl status will find no filter: chown {USER} {theirs} && chmod 0755 {theirs}"
     redis = system.answering(REDIS)
     if redis and not wanted.store.startswith("redis"):
         yield f"Redis answers at {redis}: several servers can share a greylist there, filter-greylist(8)"

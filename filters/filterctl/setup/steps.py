@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from filter_api.control import place
 from filter_api.errors import ConfigError, named, reason
 from filterctl.setup.system import new_user
 
@@ -60,6 +61,21 @@ def directory(path: str, mode: int, owner: str = "root") -> Iterator[Step]:
             os.chmod(path, mode)
 
     yield Step(f"directory {path}, mode {mode:04o}, owner {owner}", make)
+
+
+def sockets(owner: str) -> Iterator[Step]:
+    """The directory of a user's control sockets, where no package has made one: one that stays at a boot."""
+    if not has_sockets(owner):
+        parent = place.PLACES[-1]
+        yield from directory(parent, 0o755)
+        yield from directory(f"{parent}/{owner}", 0o755, owner)
+
+
+def has_sockets(owner: str) -> bool:
+    """Whether filters that run as this user find a directory for their control sockets."""
+    with contextlib.suppress(KeyError):
+        return place.own_directory(place.PLACES, pwd.getpwnam(owner).pw_uid) is not None
+    return False
 
 
 def placed(path: str, content: str) -> Placed:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pwd
 import socket
 import sys
 import threading
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.control import place
 from filter_api.errors import ConfigError, UsageError
 from filterctl.setup import init, steps, system, texts
 from filterctl.setup.texts import Wanted
@@ -94,6 +97,46 @@ def test_a_link_that_leads_nowhere_is_not_written_through(tmp_path: Path) -> Non
         step.do()
     assert (tmp_path / "filters.new").read_text() == "new\n"
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_directory_for_control_sockets_is_made_where_no_package_has_made_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(place, "PLACES", (str(tmp_path / "run"), str(tmp_path / "var")))
+    wanted = [
+        f"directory {tmp_path}/var, mode 0755, owner root",
+        f"directory {tmp_path}/var/{own}, mode 0755, owner {own}",
+    ]
+    made = list(steps.sockets(own))
+    assert [step.text for step in made] == wanted
+    assert [step.text for step in steps.sockets("nobody-yet")][1:] == [
+        f"directory {tmp_path}/var/nobody-yet, mode 0755, owner nobody-yet"
+    ]
+    for step in made:
+        step.do()
+    assert (tmp_path / "var" / own).stat().st_mode & 0o7777 == 0o755
+    assert steps.has_sockets(own)
+    assert list(steps.sockets(own)) == []
+
+
+def test_a_package_s_directory_for_control_sockets_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own = pwd.getpwuid(os.geteuid()).pw_name
+    (tmp_path / "run" / own).mkdir(parents=True, mode=0o755)
+    monkeypatch.setattr(place, "PLACES", (str(tmp_path / "run"), str(tmp_path / "var")))
+    assert list(steps.sockets(own)) == []
+
+
+def test_a_directory_for_control_sockets_that_is_another_s_is_told_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "has_sockets", lambda name: False)
+    monkeypatch.setattr(system, "DAEMONS", dict.fromkeys(system.DAEMONS, system.Daemon(b"", b"x", ())))
+    told = [text for text in init.notes(WANTED) if "filterctl status" in text]
+    assert told == [
+        "filterctl status will find no filter: chown _mailfilter /var/opensmtpd-filters/_mailfilter"
+        " && chmod 0755 /var/opensmtpd-filters/_mailfilter"
+    ]
 
 
 def test_with_a_certificate_mail_is_encrypted_and_users_can_log_in() -> None:
