@@ -55,6 +55,8 @@ def run(arguments: list[str]) -> int:
     findings = [*checker.definitions(), *checker.chains()]
     for finding in findings:
         print(f"{finding.place}: {finding.severity}: {printable(finding.text, 1000)}")
+    for place in configuration.spread if refused else ():
+        print(f"{place}: note: braces over several lines, which OpenSMTPD 6.8 refuses: end each line with a backslash")
     if not configuration.filters:
         print(f"{path}: note: no filter lines")
     return 1 if refused or any(finding.severity == "error" for finding in findings) else 0

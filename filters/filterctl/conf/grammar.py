@@ -1,39 +1,28 @@
 """What smtpd's grammar refuses in filter lines, each with the remedy: the rules of parse.y in OpenSMTPD 6.8 and 7.6.
 
-A statement is looked at by itself here; names that are defined twice or not at all are smtpdconf's.
+A statement is looked at by itself here; names that are defined twice or not at all are smtpdconf's, tables are those of
+tables.py. A line that begins with an unknown word is let pass, as a later smtpd may know it, unless it is a known one
+misspelt.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from difflib import get_close_matches
 
-from filterctl.conf.keywords import KEYWORDS
-from filterctl.conf.lexer import Token
-
-PHASES = ("connect", "helo", "ehlo", "mail-from", "rcpt-to", "data", "commit", "auth")
-"""Phases of builtin filters; ``auth`` is not documented, and acts at connect."""
+from filterctl.conf.keywords import KEYWORDS, LISTENER_OPTIONS, RELAY_OPTIONS, SOCKET_OPTIONS, STATEMENTS
+from filterctl.conf.lexer import Token, is_string, word_of
+from filterctl.conf.phases import phase_faults
 
 MIGRATING = "see docs/migrating.md, smtpd.conf"
 _OF_2015 = frozenset(("accept", "reject", "deliver", "expire", "limit", "max-message-size", "bounce-warn"))
 _BEFORE_6_6 = frozenset(("builtin", "smtp-in", "smtp-out", "on"))
-_CONDITIONS = {
-    "rdns": "connect",
-    "fcrdns": "connect",
-    "src": "connect",
-    "helo": "helo",
-    "auth": "mail-from",
-    "mail-from": "mail-from",
-    "rcpt-to": "rcpt-to",
-}
-"""What a builtin filter can match, and from which phase on."""
-
-_TABLE_ONLY = ("src", "helo", "mail-from", "rcpt-to")
 _PROCESS_OPTIONS = ("user", "group", "chroot")
 
 
 def faults(statement: Sequence[Token]) -> Iterator[str]:
     """Why smtpd would refuse a statement, with the remedy; nothing for what is right or not about filters."""
-    keyword = _word(statement[0])
+    keyword = word_of(statement[0])
     if any(token.text == "\r" and not token.quoted for token in statement):
         yield "the line ends with a carriage return: save the file with Unix line ends"
         return
@@ -48,8 +37,17 @@ def faults(statement: Sequence[Token]) -> Iterator[str]:
     elif keyword == "proc":
         yield from _name(statement[1])
         yield from _process(statement[2:])
-    elif keyword in ("listen", "action"):
-        yield from _use(statement)
+    elif keyword == "listen":
+        yield from _listener(statement)
+    elif keyword == "action":
+        yield from _action(statement)
+    elif keyword == "include" and (len(statement) != 2 or not is_string(statement[1])):
+        yield 'include wants the path of a file and nothing behind it: include "/etc/mail/filters.conf"'
+    elif keyword == "match":
+        if "filter" in map(word_of, statement):
+            yield "a filter stands on a listener or a relay action, not on match: name it there"
+    elif keyword not in STATEMENTS:
+        yield from _begin(statement[0])
 
 
 def defines_nothing(statement: Sequence[Token]) -> bool:
@@ -62,19 +60,32 @@ def defines_nothing(statement: Sequence[Token]) -> bool:
 def _unquoted(statement: Sequence[Token]) -> Iterator[str]:
     """Words of smtpd's begin with a letter, a digit, ``:`` or ``_``; anything else in front is a syntax error."""
     for token in statement:
-        first = token.text[:1]
-        if not token.quoted and first not in "{}()!=,<>:_-" and not first.isalnum():
-            yield f'{token.text} begins with {first}: quote it, "{token.text}" (a macro with it has to be written out)'
+        first, text = token.text[:1], token.text
+        if token.quoted or text in tuple("{}()!=,<>"):
+            continue
+        if not text.isascii():
+            yield f'{text} is more than plain letters and digits: quote it, "{text}"'
+        elif not (first.isalnum() or first in ":_" or (first == "-" and text[1:].isdecimal())):
+            yield f'{text} begins with {first}: quote it, "{text}" (a macro with it has to be written out)'
 
 
-def _word(token: Token) -> str:
-    return "" if token.quoted else token.text
+def _begin(token: Token) -> Iterator[str]:
+    """Why no statement begins with this."""
+    near = get_close_matches(word_of(token).lower(), STATEMENTS, 1, 0.75)
+    if token.text in KEYWORDS and not token.quoted:
+        yield f"{token.text} begins no line: it goes on with the one above, which has to end with a backslash"
+    elif not is_string(token) or token.quoted:
+        yield f"{token.text} begins no line: a word such as filter, listen, action or match does"
+    elif near:
+        yield f"{token.text} begins no line: did you mean {near[0]}?"
 
 
 def _name(token: Token) -> Iterator[str]:
-    if _word(token) in KEYWORDS:
+    if is_string(token):
+        return
+    if token.text in KEYWORDS:
         yield f'{token.text} is a word of smtpd.conf, not a name: quote it, "{token.text}"'
-    elif _word(token).isdecimal():
+    elif token.text.removeprefix("-").isdecimal():
         yield f'{token.text} is a number, not a name: quote it, "{token.text}"'
 
 
@@ -95,7 +106,7 @@ def _filter(name: str, kind: Token, rest: Sequence[Token]) -> Iterator[str]:
     elif kind.text == "chain":
         yield from _chain(rest, f"filter {name}")
     elif kind.text == "phase":
-        yield from _phase(name, rest)
+        yield from phase_faults(name, rest)
 
 
 def _process(tokens: Sequence[Token]) -> Iterator[str]:
@@ -103,10 +114,12 @@ def _process(tokens: Sequence[Token]) -> Iterator[str]:
     if not tokens:
         yield "the command is missing: name the program in quotes"
         return
+    if not is_string(tokens[0]) and tokens[0].text[:1].isalnum():
+        yield f'{tokens[0].text} is no command: name the program in quotes, "{tokens[0].text}"'
     given: set[str] = set()
     at = 1
     while at < len(tokens):
-        option = _word(tokens[at])
+        option = word_of(tokens[at])
         if option not in _PROCESS_OPTIONS:
             yield _no_option(tokens[at], first=at == 1)
             return
@@ -128,14 +141,16 @@ def _no_option(token: Token, *, first: bool) -> str:
 
 def _chain(tokens: Sequence[Token], whose: str) -> Iterator[str]:
     """``{ a, b }``"""
-    if not tokens or _word(tokens[0]) != "{":
+    if not tokens or word_of(tokens[0]) != "{":
         yield f"{whose}: a chain stands in braces: chain {{ a, b }}"
         return
     names: list[str] = []
     comma = True
-    for token in tokens[1:]:
-        word = _word(token)
+    for at, token in enumerate(tokens[1:], 1):
+        word = word_of(token)
         if word == "}":
+            if whose != "filter" and len(tokens) > at + 1:
+                yield f"{whose}: {tokens[at + 1].text} stands behind the chain: take it out"
             break
         if word == ",":
             if comma:
@@ -153,72 +168,56 @@ def _chain(tokens: Sequence[Token], whose: str) -> Iterator[str]:
         yield f"{whose}: a comma behind the last name: take it out"
 
 
-def _phase(name: str, tokens: Sequence[Token]) -> Iterator[str]:
-    """``PHASE match [!]CONDITION DECISION``"""
-    phase, words = _word(tokens[0]), [_word(token) for token in tokens]
-    if phase not in PHASES:
-        yield f"filter {name}: {tokens[0].text} is no phase of a builtin filter: {', '.join(PHASES[:-1])} are"
+def _listener(statement: Sequence[Token]) -> Iterator[str]:
+    words = [word_of(token) for token in statement]
+    on = statement[2] if words[1:2] == ["on"] and len(statement) > 2 else None
+    if on is None or not (is_string(on) or words[2] == "socket"):
+        yield "listen wants an interface, an address or socket, one a line: listen on lo, listen on 192.0.2.25"
         return
-    if words[1:2] != ["match"]:
-        yield f"filter {name}: match and a condition stand behind the phase"
-        return
-    start = 3 if words[2:3] == ["!"] else 2
-    condition = words[start] if start < len(words) else ""
-    since = _CONDITIONS.get(condition)
-    if since is None or PHASES.index(phase) < PHASES.index(since):
-        known = [word for word, first in _CONDITIONS.items() if PHASES.index(first) <= PHASES.index(phase)]
-        yield f"filter {name}: {condition or 'nothing'} cannot be matched at {phase}: {', '.join(known)} can"
-        return
-    at = _behind_table(words, start + 1)
-    if at == start + 1 and condition in _TABLE_ONLY:
-        yield f"filter {name}: {condition} wants a table behind it, as <name>"
-    else:
-        yield from _decision(name, phase, tokens[at:])
+    if len(statement) > 3 and words[3] not in KEYWORDS:
+        yield f"{statement[3].text} stands where an option of the listener does: each address has a line of its own"
+    known = SOCKET_OPTIONS if words[2] == "socket" else LISTENER_OPTIONS
+    yield from (
+        f"{word} is not for the listener on the socket: take it out"
+        for word in words[3:]
+        if word in LISTENER_OPTIONS - known
+    )
+    yield from _use(statement, known)
 
 
-def _behind_table(words: Sequence[str], at: int) -> int:
-    """Where the decision begins: behind ``[regex] <table>`` or a table in place, if there is one."""
-    at += words[at : at + 1] == ["regex"]
-    ends = {"<": ">", "{": "}"}
-    end = ends.get(words[at]) if at < len(words) else None
-    if end is not None:
-        return words.index(end, at) + 1 if end in words[at:] else len(words)
-    return at + 1 if at < len(words) and words[at] not in KEYWORDS else at
+def _action(statement: Sequence[Token]) -> Iterator[str]:
+    words = [word_of(token) for token in statement]
+    yield from (fault for token in statement[1:2] for fault in _name(token))
+    if "relay" in words[2:]:
+        yield from _use(statement, RELAY_OPTIONS)
+    elif "filter" in words[2:]:
+        yield "only a relay action takes a filter: mail for users of this host is filtered where it comes in"
 
 
-def _decision(name: str, phase: str, tokens: Sequence[Token]) -> Iterator[str]:
-    word = _word(tokens[0]) if tokens else ""
-    if word in ("junk", "bypass"):
-        if phase == "commit":
-            yield f"filter {name}: no {word} at commit: do it at data"
-        behind = tokens[1:]
-    elif word in ("reject", "disconnect", "rewrite", "report"):
-        if len(tokens) == 1:
-            yield f'filter {name}: {word} wants its text behind it, as {word} "550 no"'
-        behind = tokens[2:]
-    else:
-        shown = tokens[0].text if tokens else "the end of the line"
-        yield (
-            f"filter {name}: {shown} stands where one condition is followed by a decision: "
-            "reject, disconnect, rewrite, report, junk or bypass"
-        )
-        return
-    if behind:
-        yield f"filter {name}: {behind[0].text} stands behind the decision: take it out"
-
-
-def _use(statement: Sequence[Token]) -> Iterator[str]:
-    """The ``filter`` options of a listener or a relay action."""
-    places = [at for at, token in enumerate(statement) if _word(token) == "filter" and at > 1]
+def _use(statement: Sequence[Token], options: Collection[str]) -> Iterator[str]:
+    """The ``filter`` options of a listener or a relay action, and what stands behind."""
+    words = [word_of(token) for token in statement]
+    places = [at for at, word in enumerate(words) if word == "filter" and at > 1]
     if len(places) > 1:
         yield "filter is given twice: name all of them in one, filter { a, b }"
     for at in places:
         rest = statement[at + 1 :]
         if not rest:
             yield "filter wants the name of a filter behind it"
-        elif _word(rest[0]) == "{":
+            continue
+        end = at + 2
+        if words[at + 1] == "{":
             yield from _chain(rest, "filter")
+            end = words.index("}", at) + 1 if "}" in words[at:] else len(words)
         else:
             yield from _name(rest[0])
-            if len(rest) > 1 and _word(rest[1]) == ",":
-                yield "several filters of a listener stand in braces: filter { a, b }"
+        if end < len(words) and words[end] not in options:
+            yield from _behind(statement[end])
+
+
+def _behind(token: Token) -> Iterator[str]:
+    """What is no option stands behind the filter."""
+    if word_of(token) == "," or token.quoted or is_string(token):
+        yield "several filters of a listener stand in braces: filter { a, b }"
+    else:
+        yield f"{token.text} stands behind the filter, and is no option there: take it out"

@@ -1,4 +1,7 @@
-"""The words of smtpd.conf(5) that smtpd's lexer takes for no string (``lookup`` in parse.y), unless quoted."""
+"""The words of smtpd.conf(5) that smtpd's lexer takes for no string (``lookup`` in parse.y), unless quoted.
+
+``protocols`` is one from OpenSMTPD 7.0 on.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,7 @@ KEYWORDS = frozenset(
         "port",
         "proc",
         "proc-exec",
+        "protocols",
         "proxy-v2",
         "queue",
         "quit",
@@ -106,3 +110,73 @@ KEYWORDS = frozenset(
         "wrapper",
     )
 )
+
+STATEMENTS = frozenset(
+    (
+        "action",
+        "admd",
+        "bounce",
+        "ca",
+        "filter",
+        "include",
+        "listen",
+        "match",
+        "mda",
+        "mta",
+        "pki",
+        "proc",
+        "queue",
+        "scheduler",
+        "smtp",
+        "srs",
+        "table",
+    )
+)
+"""What a line begins with."""
+
+SOCKET_OPTIONS = frozenset(("filter", "mask-src", "no-dsn", "tag"))
+"""``listen on socket``; ``no-dsn`` from OpenSMTPD 7.0 on."""
+
+LISTENER_OPTIONS = SOCKET_OPTIONS | frozenset(
+    (
+        "auth",
+        "auth-optional",
+        "ca",
+        "ciphers",
+        "hostname",
+        "hostnames",
+        "inet4",
+        "inet6",
+        "pki",
+        "port",
+        "protocols",
+        "proxy-v2",
+        "received-auth",
+        "senders",
+        "smtps",
+        "tls",
+        "tls-require",
+    )
+)
+
+RELAY_OPTIONS = frozenset(
+    (
+        "auth",
+        "backup",
+        "ca",
+        "ciphers",
+        "domain",
+        "filter",
+        "helo",
+        "helo-src",
+        "host",
+        "mail-from",
+        "pki",
+        "protocols",
+        "src",
+        "srs",
+        "tls",
+        "ttl",
+    )
+)
+"""``action … relay``."""

@@ -15,8 +15,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError, named
+from filter_api.text.escape import printable
 from filterctl.conf.grammar import defines_nothing, faults
-from filterctl.conf.lexer import Place, Token, statements
+from filterctl.conf.lexer import Place, Token, statements, word_of
+from filterctl.conf.tables import Tables
 
 MAX_INCLUDES = 64
 
@@ -76,6 +78,8 @@ class Configuration:
     problems: list[tuple[Place, str]] = field(default_factory=list)
     missing: list[tuple[Place, str, str]] = field(default_factory=list)
     relative: list[tuple[Place, str]] = field(default_factory=list)
+    spread: list[Place] = field(default_factory=list)
+    tables: Tables = field(default_factory=Tables)
     socket: Place | None = None
     relayed: list[tuple[Place, str]] = field(default_factory=list)
     srs: list[tuple[Place, str]] = field(default_factory=list)
@@ -141,30 +145,35 @@ class Configuration:
 def read(path: str) -> Configuration:
     """Raises ConfigError with ``file:line:`` for what smtpd's lexer would refuse, and for a file that is not there."""
     configuration = Configuration()
-    for statement in all_statements(path):
+    for statement in all_statements(path, configuration.spread):
         _take(configuration, statement)
     return configuration
 
 
-def all_statements(path: str) -> Iterator[list[Token]]:
-    """Of a file and what it includes, in their order. Raises ConfigError."""
-    yield from _all_statements(path, {}, MAX_INCLUDES)
+def all_statements(path: str, spread: list[Place] | None = None) -> Iterator[list[Token]]:
+    """Of a file and what it includes, in their order; spread: see `statements`. Raises ConfigError."""
+    yield from _all_statements(path, {}, [] if spread is None else spread, MAX_INCLUDES)
 
 
-def _all_statements(path: str, macros: dict[str, str], depth: int) -> Iterator[list[Token]]:
+def _all_statements(path: str, macros: dict[str, str], spread: list[Place], depth: int) -> Iterator[list[Token]]:
     with named(path), open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         text = file.read()
-    for statement in statements(text, path, macros):
+    for statement in statements(text, path, macros, spread):
         yield statement
-        if statement[0].text == "include" and len(statement) > 1 and not statement[0].quoted:
+        if word_of(statement[0]) == "include" and len(statement) > 1:
             if depth == 0:
                 raise ConfigError(f"{statement[0].place}: more than {MAX_INCLUDES} includes inside each other")
-            yield from _all_statements(os.path.join(os.path.dirname(path), statement[1].text), macros, depth - 1)
+            inner = os.path.join(os.path.dirname(path), statement[1].text)
+            if not os.path.exists(inner):
+                told = printable(inner)
+                raise ConfigError(f"{statement[0].place}: include {told}: No such file: make it, or take the line out")
+            yield from _all_statements(inner, macros, spread, depth - 1)
 
 
 def _take(configuration: Configuration, statement: list[Token]) -> None:
     keyword, place = statement[0].text, statement[0].place
     configuration.problems += [(place, why) for why in faults(statement)]
+    configuration.problems += [(place, why) for why in configuration.tables.faults(statement)]
     if keyword == "filter" and defines_nothing(statement):
         return
     if keyword == "proc" and len(statement) >= 3:

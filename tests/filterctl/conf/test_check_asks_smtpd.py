@@ -34,6 +34,17 @@ def test_what_smtpd_says_is_told_first_and_fails_the_check(
     assert capsys.readouterr().out.splitlines()[0] == f"smtpd: {conf}:1: syntax error"
 
 
+@pytest.mark.parametrize(("status", "told"), [(1, True), (0, False)])
+def test_braces_over_several_lines_are_told_where_smtpd_refuses_the_file(
+    conf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: int, told: bool
+) -> None:
+    conf.write_text('listen on lo0\nmatch from src {\n"a" } for any reject\n')
+    installed(conf.parent, f'echo "$3:2: syntax error" >&2; exit {status}', monkeypatch)
+    assert check.run([str(conf)]) == status
+    note = f"{conf}:2: note: braces over several lines, which OpenSMTPD 6.8 refuses: end each line with a backslash"
+    assert (note in capsys.readouterr().out.splitlines()) == told
+
+
 def test_nothing_is_told_of_an_smtpd_that_is_content(
     conf: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

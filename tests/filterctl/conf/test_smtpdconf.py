@@ -36,8 +36,13 @@ def words(text: str) -> list[list[str]]:
         ("'it \"is\"'", [['it "is"']]),
         ('"two\nlines"', [["twolines"]]),
         ("!rdns <table>", [["!", "rdns", "<", "table", ">"]]),
-        ('key = "a b"\nlisten $key "$key"', [["listen", "a", "b", "$key"]]),
+        ('it = "a b"\nlisten $it "$it"', [["listen", "a", "b", "$it"]]),
         ("one = a\ntwo = $one\nx $two", [["x", "a"]]),
+        ('"it" = "filter"\nx $it-y', [["x", "filter-y"]]),
+        ('it = "a#b"\nx $it c\nd', [["x", "a"], ["d"]]),
+        ('it = "$one"\nx "$it"', [["x", "$it"]]),
+        ("it's a\\\nb \\c \\<", [["it's", "ab", "c", "<"]]),
+        (r'"a\\" b"', [['a\\" b']]),
     ],
 )
 def test_tokens(text: str, expected: list[list[str]]) -> None:
@@ -47,6 +52,8 @@ def test_tokens(text: str, expected: list[list[str]]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('key = "a"', "^smtpd.conf:1: key cannot name a macro"),
+        ("it = a b", r"^smtpd.conf:1: the value of macro it is one string: put it in quotes"),
         ('a\n"never ends', "^smtpd.conf:2: the quote is not closed"),
         ("a\nb {\n c\n", "^smtpd.conf:2: the brace is not closed"),
         ("a\n\nx $none", "^smtpd.conf:3: macro 'none' is not defined"),
@@ -69,6 +76,8 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 TEXT = """\
 libexec = "/usr/local/libexec/smtpd"
+table dynamic file:/etc/mail/dynamic
+table masks file:/etc/mail/senders
 proc shared "filter-greylist -f /var/db/greylist" user _greylist
 filter "rdns" proc-exec "filter-rdns -r \\"no \\\\o/\\"" user _a group _b
 filter grey proc shared
@@ -78,10 +87,10 @@ filter txt phase connect match !fcrdns disconnect "550 junk and bypass"
 filter "mx" chain { "rdns", grey,
     dyn }
 listen on egress port 25 tls pki x filter "mx"
-listen on lo0 port 10025 masquerade <senders> filter { dkim, "rdns" } hostname y
+listen on lo0 port 10025 masquerade <masks> filter { dkim, "rdns" } hostname y
 listen on socket
 action out relay helo x filter grey
-action in maildir junk filter grey
+action in maildir junk
 match from any for any action out
 """
 
@@ -94,11 +103,11 @@ def test_the_filter_lines_of_a_configuration(tmp_path: Path) -> None:
     assert found.command_of(found.filters["grey"]) == found.processes["shared"][1]
     assert (found.filters["dyn"].phase, found.filters["dyn"].decision) == ("connect", "junk")
     assert found.filters["txt"].decision == "disconnect"
-    assert found.filters["rdns"].place.line == 3
+    assert found.filters["rdns"].place.line == 5
     assert [(use.place.line, use.where, use.outgoing, use.filters, use.masquerade) for use in found.uses] == [
-        (10, "egress", False, ["mx"], False),
-        (11, "lo0", False, ["dkim", "rdns"], True),
-        (13, "", True, ["grey"], False),
+        (12, "egress", False, ["mx"], False),
+        (13, "lo0", False, ["dkim", "rdns"], True),
+        (15, "", True, ["grey"], False),
     ]
     assert [definition.name for definition in found.chain(found.uses[0])] == ["rdns", "grey", "dyn"]
     assert not list(found.refused())

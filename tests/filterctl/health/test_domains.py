@@ -183,7 +183,7 @@ def test_domains_come_from_rules_tables_and_signing_keys_each_once(told: Told) -
             ["name none.example.org: error: the DNS has no address for the name that smtpd says in HELO"],
         ),
         ("action out relay host smtp://smarthost.example.net", []),
-        ("action local maildir", []),
+        ('action "local" maildir', []),
     ],
 )
 def test_the_name_in_helo_and_the_reverse_dns_of_its_addresses(told: Told, action: str, lines: Sequence[str]) -> None:
