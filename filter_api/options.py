@@ -183,7 +183,9 @@ def _set(common: CommonOptions, option: str, value: str) -> None:
         try:
             common.ours = Networks(value)
         except ConfigError as error:
-            raise ConfigError(f"-N: {error}") from None
+            raise ConfigError(
+                f"-N: {error}; it takes networks, as 192.0.2.0/24,2001:db8::/32, or a file of them"
+            ) from None
     elif option == "-Z":
         common.confine = _confine(value)
     elif option == "-C":

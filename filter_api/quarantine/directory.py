@@ -261,7 +261,7 @@ def _open_directory(path: str) -> int:
     if status.st_mode & 0o077:
         problem = f"mode is {status.st_mode & 0o777:04o}, others could look or write into it: chmod 700"
     elif user not in {0, status.st_uid}:
-        problem = f"owned by user {status.st_uid}, not by user {user}, who runs this"
+        problem = f"owned by user {status.st_uid}, not by user {user}, who runs this: chown -R {user} the directory"
     else:
         return descriptor
     os.close(descriptor)

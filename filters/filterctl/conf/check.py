@@ -6,9 +6,12 @@ files and registers, as the user of its line. For each listener and relay action
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from filter_api.errors import ConfigError, UsageError
@@ -165,9 +168,13 @@ class Checker:
         found = next((path for path in places if os.path.isfile(path)), None)
         if found is None:
             raise ConfigError(
-                f"{name}: not found, looked in {', '.join(map(os.path.dirname, places))}{_elsewhere(name)}"
+                f"{name}: not found, looked in {', '.join(map(os.path.dirname, places))}; {_elsewhere(name, places)}"
             )
         for path in [found, *_interpreter(found)]:
+            if not os.path.exists(path):
+                raise ConfigError(
+                    f"{found}: {path}, which runs it, is not there: install the suite again, or a venv anew"
+                )
             reason = why_not(path, who, wanted=os.X_OK)
             if reason:
                 raise ConfigError(f"{name}: {reason}")
@@ -185,24 +192,38 @@ class Checker:
         return sorted(used)
 
 
-def _elsewhere(name: str) -> str:
-    """Where a program is that this smtpd does not find, and what helps."""
+def _elsewhere(name: str, looked: Sequence[str]) -> str:
+    """What helps against a program that this smtpd does not find: where it is, or what is named like it."""
     places = [os.path.join(folder, name) for folder in (*known_directories(), os.path.dirname(sys.argv[0]))]
     found = next((path for path in places if path.startswith("/") and os.path.isfile(path)), None)
-    return f"; it is {found}: write the whole path" if found and not name.startswith("/") else ""
+    if found and not name.startswith("/"):
+        return f"it is {found}: write the whole path"
+    there = {each for path in looked for each in _names(os.path.dirname(path))}
+    near = get_close_matches(os.path.basename(name), there, 1, 0.8)
+    return f"did you mean {near[0]}?" if near else "install it there, or write its whole path"
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) -> Iterator[tuple[str, str]]:
     """Severity and text of what a dry run showed."""
     for line in outcome.complaints:
-        yield "error" if outcome.problem else "warning", line
+        remedy = ": make it, or mend its name" if line.endswith(os.strerror(errno.ENOENT)) else ""
+        yield "error" if outcome.problem else "warning", line + remedy
     if outcome.problem:
         yield "error", f"{program} {outcome.problem}"
-    for command in [words, *commands(words)]:
-        yield from (("warning", f"{name} has ended: ask it no more") for name in dead_lists(command))
-    if outcome.problem or not outcome.as_user:
-        named = dict.fromkeys(word for command in [words, *commands(words)] for word in command[1:])
-        yield from (("error", reason) for path in _paths(named) if (reason := why_not(path, who)))
+    ended = dict.fromkeys(name for command in [words, *commands(words)] for name in dead_lists(command))
+    yield from (("warning", f"{name} has ended: ask it no more") for name in ended)
+    for path in _paths(dict.fromkeys(word for command in [words, *commands(words)] for word in command[1:])):
+        is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # opened when there is a mail
+        if outcome.problem or not outcome.as_user or is_socket:
+            why = why_not(path, who, wanted=os.W_OK if is_socket else os.R_OK)
+            yield from (("error", reason) for reason in [why] if reason)
     if not outcome.as_user:
         yield "warning", f"not started as {who.user}: run filterctl check as root for that"
     if not outcome.problem:

@@ -17,6 +17,7 @@ from filterctl.conf.phases import phase_faults
 MIGRATING = "see docs/migrating.md, smtpd.conf"
 _OF_2015 = frozenset(("accept", "reject", "deliver", "expire", "limit", "max-message-size", "bounce-warn"))
 _BEFORE_6_6 = frozenset(("builtin", "smtp-in", "smtp-out", "on"))
+_TYPOGRAPHIC = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")
 _PROCESS_OPTIONS = ("user", "group", "chroot")
 
 
@@ -63,7 +64,9 @@ def _unquoted(statement: Sequence[Token]) -> Iterator[str]:
         first, text = token.text[:1], token.text
         if token.quoted or text in tuple("{}()!=,<>"):
             continue
-        if not text.isascii():
+        if not _TYPOGRAPHIC.isdisjoint(text):
+            yield 'typographic quotes, which smtpd does not know: write plain ones, "'
+        elif not text.isascii():
             yield f'{text} is more than plain letters and digits: quote it, "{text}"'
         elif not (first.isalnum() or first in ":_" or (first == "-" and text[1:].isdecimal())):
             yield f'{text} begins with {first}: quote it, "{text}" (a macro with it has to be written out)'

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, cast
 
@@ -27,7 +26,6 @@ from filterctl.conf.ownnames import own_names
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import Command, Configuration, read
 from filterctl.health import domains, symptoms
-from filterctl.programs.access import identity, why_not
 from filterctl.programs.command import libexec_directories
 
 DIAGNOSES = {
@@ -112,7 +110,6 @@ def _diagnosed(command: Command, largest: int) -> Iterator[Remark]:
     except ValueError:
         return  # told by check
     for each in members_of(words):
-        yield from _sockets(each[1:], command)
         yield from _asked(each, largest)
 
 
@@ -131,21 +128,6 @@ def _asked(words: Sequence[str], largest: int) -> Iterator[Remark]:
         return
     yield from (("note", line) for line in said.getvalue().splitlines())
     yield from found
-
-
-def _sockets(arguments: Sequence[str], command: Command) -> Iterator[Remark]:
-    """Unix sockets named by options which the filter's user may not open."""
-    try:
-        who = identity(command.user, command.group)
-    except ConfigError:
-        return  # told by check
-    for word in arguments:
-        path = word[2:] if word.startswith("-") else word
-        if not path.startswith("/") or not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
-            continue
-        reason = why_not(path, who, wanted=os.W_OK)
-        if reason:
-            yield "error", reason
 
 
 def _options(arguments: list[str]) -> tuple[list[str], str | None, Resolver, str, bool]:

@@ -10,6 +10,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from filter_api.errors import ConfigError
@@ -37,12 +38,12 @@ def identity(user: str | None, group: str | None) -> Identity:
         try:
             gid = grp.getgrnam(group).gr_gid
         except KeyError:
-            raise ConfigError(f"no group {group}") from None
+            raise ConfigError(f"no group {group}: make it, or name another on this line") from None
     return Identity(entry.pw_name, entry.pw_uid, gid)
 
 
 def why_not(path: str, who: Identity, *, wanted: int = os.R_OK) -> str | None:
-    """What keeps `who` from a file (a folder or the file itself), or None; OSError if it does not exist.
+    """What keeps `who` from a file (a folder or the file itself), with the remedy, or None; OSError if it is not there.
 
     `wanted`: os.R_OK, os.W_OK, os.X_OK or a sum of them.
     """
@@ -54,11 +55,32 @@ def why_not(path: str, who: Identity, *, wanted: int = os.R_OK) -> str | None:
     for name in ("", *parents):
         folder = os.path.join(folder, name) if name else folder
         if not _allowed(os.stat(folder), who, os.X_OK):
-            return f"{folder} cannot be entered by {who.user}"
-    if not _allowed(os.stat(real), who, wanted):
+            return f"{folder} cannot be entered by {who.user}: chmod o+x {folder}"
+    status = os.stat(real)
+    if not _allowed(status, who, wanted):
         verbs = [word for bit, word in ((os.R_OK, "read"), (os.W_OK, "written"), (os.X_OK, "run")) if wanted & bit]
-        return f"{real} cannot be {' and '.join(verbs)} by {who.user}"
+        return f"{real} cannot be {' and '.join(verbs)} by {who.user}: {_remedy(real, status, who, wanted)}"
     return None
+
+
+def _remedy(path: str, status: os.stat_result, who: Identity, wanted: int) -> str:
+    if wanted & os.X_OK:
+        return f"chmod 0755 {path}"
+    if stat.S_ISSOCK(status.st_mode):
+        group = _name(status.st_gid, lambda number: grp.getgrgid(number).gr_name)
+        open_to_group = status.st_mode & stat.S_IWGRP and status.st_gid != 0
+        return f"write group {group} on the filter's line" if open_to_group else "let its daemon open it to a group"
+    if status.st_uid == who.uid:
+        return f"chmod u+rw {path}"
+    owner = _name(status.st_uid, lambda number: pwd.getpwuid(number).pw_name)
+    return f"chown {who.user} {path}" + (f", or write user {owner} on the filter's line" if status.st_uid else "")
+
+
+def _name(number: int, look_up: Callable[[int], str]) -> str:
+    try:
+        return look_up(number)
+    except KeyError:
+        return str(number)
 
 
 def _allowed(status: os.stat_result, who: Identity, wanted: int) -> bool:
@@ -70,7 +92,7 @@ def _user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwnam(name)
     except KeyError:
-        raise ConfigError(f"no user {name}") from None
+        raise ConfigError(f"no user {name}: make it, or name another on this line") from None
 
 
 def _smtpd_user() -> pwd.struct_passwd:

@@ -100,9 +100,10 @@ def test_one_process_for_several_filters_is_started_once(make: Make, run: Check,
     ("command", "error"),
     [
         ("filter-a -z", "getopt.GetoptError: option -z not recognized"),
-        ("filter-a -f /nonexistent", "filter: /nonexistent: No such file or directory"),
-        ("filter-none", "filter-none: not found, looked in"),
-        ("filter-plain", "filter-plain cannot be run by nobody"),
+        ("filter-a -f /nonexistent", "filter: /nonexistent: No such file or directory: make it, or mend its name"),
+        ("filter-none", "; install it there, or write its whole path"),
+        ("filter-plain", "filter-plain cannot be run by nobody: chmod 0755 "),
+        ("filter-plane", "; did you mean filter-plain?"),
         ("filter-a; touch touched", "; outside quotes is the shell's"),
         ("filter-a $(touch touched)", "$ outside quotes is the shell's"),
     ],
@@ -116,10 +117,27 @@ def test_what_smtpd_would_fail_at(make: Make, run: Check, folder: Path, command:
     assert not (folder / "touched").exists()
 
 
+def test_an_interpreter_that_is_not_there_is_told_of_the_filter_and_the_others_are_looked_at(
+    make: Make, run: Check, folder: Path
+) -> None:
+    make("filter-b", "connect")
+    (folder / "filter-a").write_text("#!/opt/gone/bin/python\n")
+    (folder / "filter-a").chmod(0o755)
+    text = 'filter a proc-exec "filter-a"\nfilter b proc-exec "filter-b" user nobody\nlisten on lo0 filter { a, b }\n'
+    status, lines = run(text)
+    assert status == 1
+    why = "filter-a: /opt/gone/bin/python, which runs it, is not there: install the suite again, or a venv anew"
+    assert f"smtpd.conf:1: error: filter a: {why}" in lines
+    assert any(line.startswith("smtpd.conf:2: ok: filter b: ") for line in lines)
+
+
 def test_a_user_that_is_not_there(make: Make, run: Check) -> None:
     make("filter-a", "connect")
     status, lines = run('filter a proc-exec "filter-a" user no-such-user\nlisten on lo0 filter a\n')
-    assert (status, lines) == (1, ["smtpd.conf:1: error: filter a: no user no-such-user"])
+    assert (status, lines) == (
+        1,
+        ["smtpd.conf:1: error: filter a: no user no-such-user: make it, or name another on this line"],
+    )
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become another user")
@@ -137,7 +155,7 @@ def test_a_chain_is_started_like_any_filter_and_the_files_of_its_members_are_loo
     (folder / "exempt").chmod(0o600)
     status, lines = run(text)
     assert status == 1
-    assert "smtpd.conf:1: error: filter mail: exempt cannot be read by nobody" in lines
+    assert "smtpd.conf:1: error: filter mail: exempt cannot be read by nobody: chown nobody exempt" in lines
     assert any("filters:2: dyndns: " in line and "Permission denied" in line for line in lines)
 
 
@@ -148,7 +166,7 @@ def test_a_file_the_filters_user_cannot_read(make: Make, run: Check, folder: Pat
     secret.touch(0o600)
     status, lines = run(f'filter a proc-exec "filter-a -f {secret}" user nobody\nlisten on lo0 filter a\n')
     assert status == 1
-    assert "smtpd.conf:1: error: filter a: secret cannot be read by nobody" in lines
+    assert "smtpd.conf:1: error: filter a: secret cannot be read by nobody: chown nobody secret" in lines
     assert run(f'filter a proc-exec "filter-a -f {secret}" user root\nlisten on lo0 filter a\n')[0] == 0
 
 
@@ -160,7 +178,7 @@ def test_a_folder_the_filters_user_cannot_enter(make: Make, run: Check, folder: 
     shutil.move(folder / "filter-a", hidden / "filter-a")
     status, lines = run(f'filter a proc-exec "{hidden}/filter-a" user nobody\nlisten on lo0 filter a\n')
     assert status == 1
-    assert any("hidden cannot be entered by nobody" in line for line in lines)
+    assert any("hidden cannot be entered by nobody: chmod o+x hidden" in line for line in lines)
 
 
 @pytest.mark.parametrize(

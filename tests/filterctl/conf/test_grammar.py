@@ -21,6 +21,7 @@ from tests.filterctl.conf.test_mistakes import told
         ("filter x proc-exec 12", "12 is no command: name the program in quotes"),
         ("filter -x proc-exec y", '-x begins with -: quote it, "-x"'),
         ('filter é proc-exec "x"', 'é is more than plain letters and digits: quote it, "é"'),
+        ("filter x proc-exec \u201cx\u201d", "typographic quotes, which smtpd does not know: write plain ones"),
         ("filter x chain { a } b", "filter x: b stands behind the chain: take it out"),
         ("filter x phase connect match fcrdns <t> junk", "fcrdns takes no table: leave it out, or match rdns with it"),
         ("filter x phase connect match rdns regex junk", "regex wants a table behind it, as <name>"),

@@ -38,14 +38,16 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     monkeypatch.setattr(symptoms, "clock", lambda: iter(()))
     monkeypatch.setattr(domains, "remarks", lambda own, signed, resolver: iter(()))
 
-    def examine(*commands: str, head: str = "", options: Sequence[str] = ()) -> tuple[int, list[str]]:
+    def examine(
+        *commands: str, head: str = "", options: Sequence[str] = (), about: str = "filter "
+    ) -> tuple[int, list[str]]:
         lines = [f'filter f{number} proc-exec "{command}" user nobody' for number, command in enumerate(commands)]
         names = ", ".join(f"f{number}" for number in range(len(commands)))
         path = folder / "smtpd.conf"
         path.write_text("\n".join([head, *lines, f"listen on lo0 filter {{ {names} }}", ""]))
         (folder / "log").touch()
         status = doctor.run([*options, "-l", BIN, "-m", str(folder / "log"), str(path)])
-        return status, [line for line in capsys.readouterr().out.splitlines() if line.startswith("filter ")]
+        return status, [line for line in capsys.readouterr().out.splitlines() if line.startswith(about)]
 
     return examine
 
@@ -86,9 +88,10 @@ def test_a_spamd_that_answers(run: Doctor, folder: Path) -> None:
 def test_a_socket_the_filters_user_cannot_open(run: Doctor, folder: Path) -> None:
     with running_clamd(folder) as path:
         path.chmod(stat.S_IRUSR | stat.S_IWUSR)
-        status, lines = run(f"filter-clamav -a {path}")
+        status, lines = run(f"filter-clamav -a {path}", about=f"{folder}/smtpd.conf:2: error: ")
     assert status == 1
-    assert f"filter f0: error: {path} cannot be written by nobody" in lines
+    why = f"{path} cannot be written by nobody: let its daemon open it to a group"
+    assert lines == [f"{folder}/smtpd.conf:2: error: filter f0: {why}"]
 
 
 def test_the_daemons_and_sockets_of_the_members_of_a_chain(run: Doctor, folder: Path) -> None:

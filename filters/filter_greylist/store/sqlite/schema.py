@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -159,9 +160,21 @@ def check_directory(path: str) -> str | None:
     if not os.path.isdir(directory):
         return f"{directory} is no directory: make it, owned by the user the filter runs as"
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-        return f"{directory} cannot be written by this user"
+        return _why_not_written(directory)
     if (trouble := directory_trouble(directory) or files_trouble(path)) is not None:
         return trouble
     if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
-        return f"{path} cannot be written by this user"
+        return _why_not_written(path)
     return None
+
+
+def _why_not_written(path: str) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return f"{path} is on a file system that is mounted read-only: name another place"
+    if os.stat(path).st_uid == os.geteuid():
+        return f"{path} cannot be written by its owner: chmod u+rwX {path}"
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return f"{path} cannot be written by {user}: chown -R {user} {path}, or name its owner as user on the filter's line"

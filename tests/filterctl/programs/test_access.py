@@ -1,0 +1,64 @@
+"""What keeps a user from a file, and what helps."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from filterctl.programs.access import Identity, why_not
+
+SOMEBODY = Identity("_somebody", 4711, 4712)
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that everybody may enter, with those above it."""
+    path = tmp_path_factory.mktemp("open")
+    for each in (path, *path.parents[:-2]):
+        each.chmod(0o755)
+    return path
+
+
+def test_what_may_be_read_may_be_read(folder: Path) -> None:
+    (folder / "table").touch(0o644)
+    assert why_not(str(folder / "table"), SOMEBODY) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("owner", "mode", "wanted", "remedy"),
+    [
+        (0, 0o600, os.R_OK, "read by _somebody: chown _somebody {}"),
+        (4711, 0o200, os.R_OK, "read by _somebody: chmod u+rw {}"),
+        (4713, 0o600, os.R_OK, "read by _somebody: chown _somebody {}, or write user 4713 on the filter's line"),
+        (4713, 0o644, os.W_OK, "written by _somebody: chown _somebody {}, or write user 4713 on the filter's line"),
+        (0, 0o644, os.X_OK, "run by _somebody: chmod 0755 {}"),
+    ],
+)
+def test_the_remedy_stands_behind_the_reason(folder: Path, owner: int, mode: int, wanted: int, remedy: str) -> None:
+    path = folder / "table"
+    path.touch()
+    os.chown(path, owner, 0)
+    path.chmod(mode)
+    assert why_not(str(path), SOMEBODY, wanted=wanted) == f"{path} cannot be {remedy.format(path)}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("group", "mode", "remedy"),
+    [
+        (4713, 0o660, "write group 4713 on the filter's line"),
+        (4713, 0o640, "let its daemon open it to a group"),
+        (0, 0o660, "let its daemon open it to a group"),
+    ],
+)
+def test_a_socket_is_opened_to_a_group(folder: Path, group: int, mode: int, remedy: str) -> None:
+    path = folder / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        os.chown(path, 0, group)
+        path.chmod(mode)
+        assert why_not(str(path), SOMEBODY, wanted=os.W_OK) == f"{path} cannot be written by _somebody: {remedy}"
