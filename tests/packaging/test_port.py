@@ -24,3 +24,9 @@ def test_the_makefile_installs_every_section_of_the_manual() -> None:
     sections = {path.suffix[1:] for path in (ROOT / "man").glob("*.[1-9]")}
     line = next(line for line in (PORT / "Makefile").read_text().splitlines() if line.startswith(".for s in "))
     assert sections <= set(line.split()[3:])
+
+
+def test_its_comment_is_as_long_as_one_may_be() -> None:
+    """Makefile.template of the ports tree: at most 60 characters."""
+    (comment,) = [line for line in (PORT / "Makefile").read_text().splitlines() if line.startswith("COMMENT =")]
+    assert len(comment.partition("=")[2].strip()) <= 60

@@ -70,6 +70,16 @@ def test_manual_pages_and_examples_are_in_their_places(wheel: zipfile.ZipFile) -
     assert shared == pages | {f"share/examples/opensmtpd-filters/{path.relative_to('examples')}" for path in examples}
 
 
+def test_the_packing_list_of_the_port_has_every_file_that_the_wheel_puts_into_site_packages(
+    wheel: zipfile.ZipFile,
+) -> None:
+    text = (ROOT / "ports/mail/opensmtpd-filters/python/pkg/PLIST").read_text().replace("${MODPY_DISTV}", VERSION)
+    place = "lib/python${MODPY_VERSION}/site-packages/"
+    lines = [line.removeprefix(place) for line in text.splitlines() if line.startswith(place)]
+    listed = {line for line in lines if not line.endswith("/") and "${MODPY_PYCACHE}" not in line}
+    assert {name for name in wheel.namelist() if ".data/" not in name} == listed
+
+
 def test_the_library_needs_little(wheel: zipfile.ZipFile) -> None:
     """dnspython and cryptography; redis only as an extra. Debian 12 has them all in these versions."""
     metadata = wheel.read(f"opensmtpd_filters-{VERSION}.dist-info/METADATA").decode()
