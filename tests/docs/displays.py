@@ -103,6 +103,7 @@ TABLES: Final[dict[tuple[str, str], str]] = {
     ("lists.conf.5", "order"): "",
     ("lists.conf.5", "drop"): "filterctl lists check -c {}",
     ("lists.conf.5", "xx"): "filterctl lists check -c {}",
+    ("migrating.md", "xx"): "filterctl lists check -c {}",
 }
 
 #: (page, first word): what it shows that nobody can run.

@@ -13,6 +13,7 @@ from filter_api.testing.player import Player
 from filter_api.text.lines import content_lines
 from filter_lists.book import parse_list
 from filter_lists.conf import Conf, parse_conf
+from filter_lists.ctl import run
 from filter_lists.filter import build
 from filter_lists.options import parse
 from filter_lists.tool.update import Job, update
@@ -83,6 +84,42 @@ def test_a_country_goes_into_the_junk_folder(site: Site) -> None:
             assert smtpd.connect(address).mail_from("joe@example.net").verdict == "junk"
         for address in ("1.0.64.0", "1.1.7.255", "14.0.16.0", "2001:252::1"):
             assert smtpd.connect(address).mail_from("joe@example.net").verdict == "proceed"
+
+
+#: What a registry publishes: a country's networks, those of another, one that nobody has, and what is no network.
+STATISTICS = """2|ripencc|20261128|5|19830705|20261127|+0100
+ripencc|*|ipv4|*|4|summary
+ripencc|XX|ipv4|2.16.0.0|8192|20100712|allocated|a
+ripencc|XX|ipv4|5.10.0.0|768|20120101|assigned|b
+ripencc|YY|ipv4|5.20.0.0|256|20120101|assigned|c
+ripencc|XX|ipv4|5.30.0.0|256||reserved|
+ripencc|XX|ipv6|2a00:1450::|32|20091005|allocated|a
+ripencc|XX|asn|15169|1|20000330|allocated|a
+"""
+
+
+def test_a_country_is_made_of_what_the_registries_publish(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The recipe of docs/migrating.md: lists update, check and test, with a program that prints the country."""
+    (tmp_path / "delegated").write_text(STATISTICS)
+    program = ROOT / "examples/country-networks"
+    site.write(f'xx black "exec:{program} xx file://{tmp_path}/delegated" every=1d', "order xx")
+    assert update(conf(site.conf.read_text()).used, Job(str(site.directory), output_of)) == 0
+    assert run(["check", *site.options], output_of) == 0
+    assert capsys.readouterr().out == f"{site.conf}: ok: 1 black lists, 0 white ones\n"
+    listed = {"2.16.31.255": 1, "2.16.32.0": 0, "5.10.2.255": 1, "5.10.3.0": 0, "5.20.0.1": 0, "5.30.0.1": 0}
+    for address, found in {**listed, "2a00:1450::1": 1, "2a00:1451::1": 0}.items():
+        assert run(["test", *site.options, address], output_of) == found, address
+
+
+def test_a_registry_that_does_not_answer_leaves_the_list_as_it_was(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "delegated").write_text(STATISTICS)
+    program = ROOT / "examples/country-networks"
+    for urls, status in ((f"file://{tmp_path}/delegated", 0), (f"file://{tmp_path}/delegated file:///nonexistent", 1)):
+        site.write(f'xx black "exec:{program} xx {urls}" every=1m', "order xx")
+        assert update(conf(site.conf.read_text()).used, Job(str(site.directory), output_of, force=True)) == status
+    assert run(["test", *site.options, "2.16.0.1"], output_of) == 1
 
 
 def test_the_tables_of_the_examples_are_lists() -> None:
