@@ -202,7 +202,7 @@ def parse_key(pem: bytes) -> SigningKey:
     except TypeError:
         raise ValueError("the key is encrypted: store it without a passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("not a private key in PEM") from None
+        raise ValueError("not a private key in PEM: filterctl dkim keygen makes one") from None
     if not isinstance(secret, RSAPrivateKey | Ed25519PrivateKey):
         raise ValueError("the key is neither RSA nor Ed25519")  # noqa: TRY004 - the file is wrong, not a type here
     return SigningKey(secret)

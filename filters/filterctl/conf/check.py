@@ -220,7 +220,7 @@ def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) ->
     ended = dict.fromkeys(name for command in [words, *commands(words)] for name in dead_lists(command))
     yield from (("warning", f"{name} has ended: ask it no more") for name in ended)
     for path in _paths(dict.fromkeys(word for command in [words, *commands(words)] for word in command[1:])):
-        is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # opened when there is a mail
+        is_socket = os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode)  # opened when there is a mail
         if outcome.problem or not outcome.as_user or is_socket:
             why = why_not(path, who, wanted=os.W_OK if is_socket else os.R_OK)
             yield from (("error", reason) for reason in [why] if reason)
@@ -232,13 +232,11 @@ def _told(words: Sequence[str], program: str, who: Identity, outcome: DryRun) ->
 
 
 def _paths(words: Iterable[str]) -> Iterator[str]:
-    """The existing files and folders that arguments name: ``/path``, ``-f/path``, ``-f file:/path``."""
+    """The files and folders that arguments name: ``/path``, ``-f/path``, ``-f file:/path``."""
     for word in words:
         at = word.find("/")
         if at >= 0 and (at == 0 or word[:at].endswith((":", "=")) or (word[0] == "-" and at == 2)):
-            path = word[at:]
-            if os.path.exists(path):
-                yield path
+            yield word[at:]
 
 
 def _interpreter(path: str) -> list[str]:

@@ -43,7 +43,7 @@ def identity(user: str | None, group: str | None) -> Identity:
 
 
 def why_not(path: str, who: Identity, *, wanted: int = os.R_OK) -> str | None:
-    """What keeps `who` from a file (a folder or the file itself), with the remedy, or None; OSError if it is not there.
+    """What keeps `who` from a file (a folder or the file itself), with the remedy, or None; none of what is not there.
 
     `wanted`: os.R_OK, os.W_OK, os.X_OK or a sum of them.
     """
@@ -54,8 +54,12 @@ def why_not(path: str, who: Identity, *, wanted: int = os.R_OK) -> str | None:
     folder = os.sep
     for name in ("", *parents):
         folder = os.path.join(folder, name) if name else folder
+        if not os.path.isdir(folder):
+            return None
         if not _allowed(os.stat(folder), who, os.X_OK):
             return f"{folder} cannot be entered by {who.user}: chmod o+x {folder}"
+    if not os.path.exists(real):
+        return None
     status = os.stat(real)
     if not _allowed(status, who, wanted):
         verbs = [word for bit, word in ((os.R_OK, "read"), (os.W_OK, "written"), (os.X_OK, "run")) if wanted & bit]

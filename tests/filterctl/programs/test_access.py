@@ -27,6 +27,13 @@ def test_what_may_be_read_may_be_read(folder: Path) -> None:
     assert why_not(str(folder / "table"), SOMEBODY) is None
 
 
+def test_what_is_not_there_is_kept_from_nobody_but_the_folder_it_would_be_in(folder: Path) -> None:
+    assert why_not(str(folder / "none"), SOMEBODY) is None
+    assert why_not(str(folder / "none/none"), SOMEBODY) is None
+    folder.chmod(0o700)
+    assert why_not(str(folder / "none"), SOMEBODY) == f"{folder} cannot be entered by _somebody: chmod o+x {folder}"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 @pytest.mark.parametrize(
     ("owner", "mode", "wanted", "remedy"),
