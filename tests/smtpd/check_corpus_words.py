@@ -116,6 +116,11 @@ GOOD = (
 )
 
 BAD = (
+    "filter x regex",
+    "filter x perl p",
+    'filter x python "/x.py"',
+    'filter x proc_exec "y"',
+    'pki x certificate "/y"',
     'm = "a b"\nlisten on 127.0.0.1 filter $m',
     "m = { a, b }\nlisten on 127.0.0.1 filter $m",
     'm = "rdns"\nfilter $m proc-exec "/bin/x"',

@@ -17,6 +17,7 @@ from filterctl.conf.phases import phase_faults
 MIGRATING = "see docs/migrating.md, smtpd.conf"
 _OF_2015 = frozenset(("accept", "reject", "deliver", "expire", "limit", "max-message-size", "bounce-warn"))
 _BEFORE_6_6 = frozenset(("builtin", "smtp-in", "smtp-out", "on"))
+_KINDS = ("proc", "proc-exec", "chain", "phase")
 _TYPOGRAPHIC = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")
 _PROCESS_OPTIONS = ("user", "group", "chroot")
 
@@ -38,6 +39,8 @@ def faults(statement: Sequence[Token]) -> Iterator[str]:
     elif keyword == "proc":
         yield from _name(statement[1])
         yield from _process(statement[2:])
+    elif keyword in ("pki", "listen") and "certificate" in map(word_of, statement):
+        yield f"certificate is of the grammar before OpenSMTPD 6.4, which is pki NAME cert now: {MIGRATING}"
     elif keyword == "listen":
         yield from _listener(statement)
     elif keyword == "action":
@@ -52,8 +55,8 @@ def faults(statement: Sequence[Token]) -> Iterator[str]:
 
 
 def defines_nothing(statement: Sequence[Token]) -> bool:
-    """Whether a ``filter`` line is cut short or of a grammar that smtpd no longer reads: `faults` tells which."""
-    if len(statement) < 3 or statement[2].quoted or statement[2].text in _BEFORE_6_6:
+    """Whether a ``filter`` line is cut short, or of no kind that smtpd reads: `faults` tells."""
+    if len(statement) < 3 or statement[2].quoted or statement[2].text not in _KINDS:
         return True
     return len(statement) == 3 and statement[2].text in ("proc", "proc-exec", "phase")
 
@@ -97,6 +100,13 @@ def _filter(name: str, kind: Token, rest: Sequence[Token]) -> Iterator[str]:
         yield f"filter {name}: a command without proc-exec is of OpenSMTPD 5: {MIGRATING}"
     elif kind.text in _BEFORE_6_6:
         yield f"filter {name}: {kind.text} is of the grammar before OpenSMTPD 6.6, phase and proc-exec now: {MIGRATING}"
+    elif kind.text not in _KINDS:
+        near = get_close_matches(kind.text, _KINDS, 1, 0.75)
+        of_2015 = "the filters of 2015 were such: see docs/migrating.md, Filters of 2015"
+        yield (
+            f"filter {name}: {kind.text} is no kind of filter, as {', '.join(_KINDS)} are: "
+            + (f"did you mean {near[0]}?" if near else of_2015)
+        )
     elif kind.text == "proc-exec":
         yield from _process(rest)
     elif kind.text in ("proc", "phase") and not rest:

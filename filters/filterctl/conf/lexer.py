@@ -103,7 +103,7 @@ def _is_macro(statement: list[Token], macros: dict[str, str]) -> bool:
         )
     if len(value) != 1 or not is_string(value[0]):
         raise ConfigError(
-            f'{name.place}: the value of macro {name.text} is one string: put it in quotes, {name.text} = "…"'
+            f'{name.place}: the value of macro {name.text} is one string: put it in quotes, {name.text} = "..."'
         )
     macros[name.text] = value[0].text
     return True
@@ -136,5 +136,5 @@ def _tokens(text: str, path: str, macros: dict[str, str]) -> Iterator[Token]:
 
 def _value(name: str, place: Place, macros: dict[str, str]) -> str:
     if name not in macros:
-        raise ConfigError(f"{place}: macro '{name}' is not defined: a line {name} = \"…\" is wanted above")
+        raise ConfigError(f"{place}: macro '{name}' is not defined: a line {name} = \"...\" is wanted above")
     return macros[name]

@@ -228,15 +228,13 @@ def _size(token: Token) -> int:
 def _definition(statement: list[Token]) -> FilterDefinition:
     place, name, kind = statement[0].place, statement[1].text, statement[2].text
     rest = statement[3:]
-    if kind == "proc-exec" and rest:
+    if kind == "proc-exec":
         return FilterDefinition(name, place, command=_command(rest))
-    if kind == "proc" and rest:
+    if kind == "proc":
         return FilterDefinition(name, place, process=rest[0].text)
     if kind == "chain":
         return FilterDefinition(name, place, members=names(rest))
-    if kind == "phase" and rest:
-        return FilterDefinition(name, place, phase=rest[0].text, decision=_decision(rest))
-    raise ConfigError(f"{place}: filter {name}: proc, proc-exec, chain or phase is wanted")
+    return FilterDefinition(name, place, phase=rest[0].text, decision=_decision(rest))
 
 
 def _command(tokens: Sequence[Token]) -> Command:

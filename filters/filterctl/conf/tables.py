@@ -32,7 +32,7 @@ class Tables:
         if len(tokens) < 2 or word_of(tokens[1]) != ">" or not is_string(tokens[0]):
             yield "a table is named as <name>, its name in quotes if smtpd.conf has such a word"
         elif tokens[0].text not in self._defined:
-            yield f"table {tokens[0].text} is not defined: a line table {tokens[0].text} … is wanted above"
+            yield f"table {tokens[0].text} is not defined: a line table {tokens[0].text} ... is wanted above"
 
     def _define(self, tokens: Sequence[Token]) -> Iterator[str]:
         if not tokens or not is_string(tokens[0]):
@@ -44,7 +44,7 @@ class Tables:
         self._defined.setdefault(name, tokens[0].place)
         source = tokens[1] if len(tokens) > 1 else None
         if source is None or not (is_string(source) or word_of(source) == "{"):
-            yield f'table {name} wants its content behind it: file:/path, or {{ "value", … }}'
+            yield f'table {name} wants its content behind it: file:/path, or {{ "value", ... }}'
         elif is_string(source) and ":" in source.text and not source.text.partition(":")[2].startswith("/"):
             yield f"table {name}: a whole path stands behind {source.text.partition(':')[0]}:, beginning with /"
 

@@ -19,6 +19,20 @@ from tests.filterctl.conf.test_mistakes import told
         ("}", "} begins no line"),
         ("filter x proc-exec user", "user is no command: name the program in quotes"),
         ("filter x proc-exec 12", "12 is no command: name the program in quotes"),
+        (
+            "filter x regex",
+            "regex is no kind of filter, as proc, proc-exec, chain, phase are: the filters of 2015 were such",
+        ),
+        ('filter x perl "/x.pl"', "see docs/migrating.md, Filters of 2015"),
+        (
+            'filter x proc_exec "y"',
+            "proc_exec is no kind of filter, as proc, proc-exec, chain, phase are: did you mean proc-exec",
+        ),
+        (
+            'pki x certificate "/y"',
+            "certificate is of the grammar before OpenSMTPD 6.4, which is pki NAME cert now: see docs/",
+        ),
+        ("listen on lo smtps certificate x", "certificate is of the grammar before OpenSMTPD 6.4"),
         ("filter -x proc-exec y", '-x begins with -: quote it, "-x"'),
         ('filter é proc-exec "x"', 'é is more than plain letters and digits: quote it, "é"'),
         ("filter x proc-exec \u201cx\u201d", "typographic quotes, which smtpd does not know: write plain ones"),
@@ -39,8 +53,8 @@ from tests.filterctl.conf.test_mistakes import told
         ('include "/etc/none.conf"', "include /etc/none.conf: No such file: make it, or take the line out"),
         ('include "/dev/null" "y"', "include wants the path of a file and nothing behind it"),
         ("user = nobody", "user cannot name a macro: choose a word of letters that smtpd.conf has not"),
-        ('it = "a" b', 'the value of macro it is one string: put it in quotes, it = "…"'),
-        ("filter x proc-exec $it", "macro 'it' is not defined: a line it = \"…\" is wanted above"),
+        ('it = "a" b', 'the value of macro it is one string: put it in quotes, it = "..."'),
+        ("filter x proc-exec $it", "macro 'it' is not defined: a line it = \"...\" is wanted above"),
     ],
 )
 def test_the_line_and_the_remedy_are_told(line: str, message: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ TABLE = "table t file:/etc/t"
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("match from src <none> for any reject", "table none is not defined: a line table none … is wanted above"),
+        ("match from src <none> for any reject", "table none is not defined: a line table none ... is wanted above"),
         ("match from src <rdns> for any reject", "its name in quotes if smtpd.conf has such a word"),
         ("match from src <t for any reject", "a table is named as <name>"),
         ("table t file:/etc/u", "table t is defined twice"),
