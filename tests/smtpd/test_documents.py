@@ -115,8 +115,8 @@ def told(system: System) -> str:
 def test_who_is_to_be_let_in_is_let_in_with_the_configuration_of_the_examples(system: System) -> None:
     system.reset()
     assert told(system).startswith("550 5.7.1 mail from residential")
-    let_in = commands_of(section("Somebody must be let through, now"))[0]
-    assert let_in.text.startswith("echo 203.0.113.7 >>/etc/mail/exempt")
+    let_in = commands_of(section("Somebody must be let through, now"))[1]
+    assert let_in.text.startswith("filterctl allow -t 7 -c ")
     typed(system, let_in, HOME)
     wait_until(lambda: told(system).startswith("250 "), 20, "still refused")
 
@@ -124,6 +124,6 @@ def test_who_is_to_be_let_in_is_let_in_with_the_configuration_of_the_examples(sy
 def test_who_is_to_be_kept_out_is_kept_out(system: System) -> None:
     system.reset()
     keep_out = commands_of(section("Somebody must be kept out"))[0]
-    assert keep_out.text.startswith("echo 203.0.113.7 >>/etc/mail/blacklist")
+    assert keep_out.text.startswith("filterctl deny -c spam 203.0.113.7 ")
     typed(system, keep_out, HOME)
     wait_until(lambda: told(system).startswith("550 5.7.1 Your address 203.0.113.7 is black"), 20, "not kept out")

@@ -4,8 +4,9 @@
         for label, each in process.members.items():
             each.options.exempt ...            # the -W files it follows
 
-A filter is made by its own `build`, from its own words, so nothing here knows what an option means. It is not started:
-no store is opened and nobody is asked.
+A filter is made by its own `build`, from its own words, so nothing here knows what an option means. One that refuses
+files because root does not own them is made with the rights of its user. It is not started: no store is opened and nobody
+is asked.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from filterctl.conf.lexer import Place
 from filterctl.conf.members import recorded
 from filterctl.conf.shellwords import split
 from filterctl.conf.smtpdconf import Command, Configuration, FilterDefinition
+from filterctl.programs.access import identity, rights_of
 
 SUITE: Final = ("auth", "chain", "clamav", "dkimsign", "dnsbl", "dyndns", "greylist", "lists", "rdns", "spamassassin")
 """filter-NAME(8), which `build` of package filter_NAME makes."""
@@ -78,7 +80,7 @@ def processes(configuration: Configuration) -> list[Process]:
 def _process(command: Command, definitions: Sequence[FilterDefinition]) -> Process:
     names = [definition.name for definition in definitions]
     try:
-        made = build(split(command.text))
+        made = _made(command)
     except VersionWanted:
         trouble = "only prints its version"
     except (UsageError, ConfigError, ValueError) as error:
@@ -87,6 +89,21 @@ def _process(command: Command, definitions: Sequence[FilterDefinition]) -> Proce
         members = made.members if isinstance(made, Chain) else {"": made}
         return Process(definitions[0].place, names, command, members, made.options)
     return Process(definitions[0].place, names, command, {}, CommonOptions(), trouble)
+
+
+def _made(command: Command) -> Filter | Chain:
+    """Raises as `build` does."""
+    words = split(command.text)
+    try:
+        return build(words)
+    except ConfigError:
+        try:
+            who = identity(command.user, command.group)
+            with rights_of(who):
+                return build(words)
+        except (ConfigError, OSError):
+            pass  # then the first reason is the one to tell
+        raise
 
 
 def build(words: Sequence[str]) -> Filter | Chain:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filterctl.programs.access import Identity, why_not
+from filterctl.programs.access import Identity, rights_of, why_not
 
 SOMEBODY = Identity("_somebody", 4711, 4712)
 
@@ -69,3 +69,33 @@ def test_a_socket_is_opened_to_a_group(folder: Path, group: int, mode: int, reme
         os.chown(path, 0, group)
         path.chmod(mode)
         assert why_not(str(path), SOMEBODY, wanted=os.W_OK) == f"{path} cannot be written by _somebody: {remedy}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_files_are_opened_with_the_rights_of_the_user_and_then_with_ours_again(folder: Path) -> None:
+    ours, theirs, groups = folder / "ours", folder / "theirs", folder / "group"
+    for path, owner, mode in ((ours, (0, 0), 0o600), (theirs, (4711, 0), 0o600), (groups, (0, 4712), 0o640)):
+        path.touch(mode)
+        os.chown(path, *owner)
+    before = os.geteuid(), os.getegid(), os.getgroups()
+    with rights_of(SOMEBODY):
+        assert os.geteuid() == 4711
+        theirs.read_text()
+        groups.read_text()
+        with pytest.raises(PermissionError):
+            ours.read_text()
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+    ours.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_our_rights_come_back_where_something_goes_wrong() -> None:
+    with pytest.raises(ValueError, match="wrong"), rights_of(SOMEBODY):
+        raise ValueError("wrong")
+    assert os.geteuid() == 0
+
+
+def test_root_as_root_stays_as_it_is() -> None:
+    before = os.getgroups()
+    with rights_of(Identity("root", 0, 0)):
+        assert os.getgroups() == before
