@@ -131,7 +131,16 @@ async def check(
     also = [checked.chain]
     spf, verified, _ = await asyncio.gather(
         ask_spf(),
-        judge(mail.fields, mail.body, resolver, now=now, terms=terms, deadline=deadline, also=also),
+        judge(
+            mail.fields,
+            mail.body,
+            resolver,
+            now=now,
+            terms=terms,
+            deadline=deadline,
+            also=also,
+            authors=checked.authors,
+        ),
         _fetch(records, checked.authors),
     )
     _take_spf(checked, spf, session)

@@ -1,0 +1,112 @@
+"""Who the author is: From fields that break the grammar, groups, and names that two readers see in two ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from filter_api.dmarc.author import Unusable, author_domains
+
+
+@pytest.mark.parametrize(
+    ("value", "domains"),
+    [
+        ("Team: a@example.org, b@example.org;", ["example.org"]),
+        ('Team: "Doe, Jane" <jane@example.org>, Bob <bob@example.net>;', ["example.org", "example.net"]),
+        ("A: a@example.org;, B: b@example.net;", ["example.org", "example.net"]),
+        ("A: a@example.org;, b@example.net", ["example.org", "example.net"]),
+        ("b@example.net, A: ;", ["example.net"]),
+        ("Team: , a@example.org, ,;", ["example.org"]),
+        ("Team: <@relay.example:a@example.org>, b@example.org;", ["example.org"]),
+    ],
+)
+def test_the_members_of_groups_are_the_authors(value: str, domains: list[str]) -> None:
+    """RFC 6854."""
+    assert author_domains([value.encode()]) == domains
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'Team: "x@evil.example" <a@example.org>, b@example.org;',
+        '"Team @ work": a@example.org, b@example.org;',
+        "Team: a@example.org (c@evil.example), b@example.org;",
+        "=?utf-8?q?x=40evil.example?=: a@example.org, b@example.org;",
+        "J. R. (x@evil.example) Team: a@example.org, b@example.org;",
+    ],
+)
+def test_what_a_group_and_its_members_are_called_is_no_author(value: str) -> None:
+    assert author_domains([value.encode()]) == ["example.org"]
+
+
+@pytest.mark.parametrize(
+    "value", ["undisclosed:;", " undisclosed : (jane@example.org) ;", "A:;, B: ;", '"jane@example.org":;', "A: (x), ;"]
+)
+def test_groups_of_nobody_are_no_author(value: str) -> None:
+    with pytest.raises(Unusable, match="no address"):
+        author_domains([value.encode()])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Team: a@example.org, b@evil.example",
+        "Team: a@example.org; b@evil.example",
+        "Team: Other: a@example.org;, b@evil.example;",
+        ": a@example.org, b@evil.example;",
+        "a@example.org; b@evil.example",
+        "<Team: a@example.org, b@evil.example;>",
+    ],
+)
+def test_what_is_no_group_lends_nobody_a_name(value: str) -> None:
+    assert author_domains([value.encode()]) == ["example.org", "evil.example"]
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\r\n ", "\r", " \t "])
+def test_a_domain_with_a_blank_in_it_is_both_domains_that_readers_see(blank: str) -> None:
+    assert author_domains([f"jane@exam{blank}ple.org".encode()]) == ["exam", "example.org"]
+    assert "example.org" in author_domains([f"<x@evil.example> jane@exam{blank}ple.org".encode()])
+
+
+@pytest.mark.parametrize(
+    "value", ["jane@example.org Jane Doe", "jane@example.org Jane", "x@example.org jane@example.org"]
+)
+def test_words_behind_an_address_are_no_part_of_its_domain(value: str) -> None:
+    assert author_domains([value.encode()]) == ["example.org"]
+
+
+@pytest.mark.parametrize(
+    ("domain", "name"),
+    [
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        ("BU\u0308CHER.example", "xn--bcher-kva.example"),
+        ("b\u00fccher\u3002example", "xn--bcher-kva.example"),
+        ("stra\u00dfe.example", "xn--strae-oqa.example"),
+        ("l\u00b7l.example", "xn--ll-0ea.example"),
+        ("\u0915\u094d\u200d\u0937.example", "xn--11b2ezcw70k.example"),
+        ("\u4f8b\u3048.example", "xn--r8jz45g.example"),
+    ],
+)
+def test_a_u_label_is_the_a_label_it_stands_for(domain: str, name: str) -> None:
+    assert author_domains([f"Jane <jane@{domain}>".encode()]) == [name]
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "exam\u200bple.org",
+        "exam\u00adple.org",
+        "exam\u200dple.org",
+        "example\u2060.org",
+        "\ufeffexample.org",
+        "\uff45xample.org",
+        "example.o\u1d63g",
+        "exam\u00a0ple.org",
+        "example.org\u202e",
+        "example\u2024org",
+        "ex\u00e4mple.org\u0085",
+    ],
+)
+def test_a_name_that_some_readers_take_for_another_is_no_domain(domain: str) -> None:
+    """They leave out what cannot be seen, and read wide letters as plain ones (RFC 5892 §2)."""
+    with pytest.raises(Unusable, match="not in a domain"):
+        author_domains([f"jane@{domain}".encode()])
