@@ -84,6 +84,37 @@ def test_a_refusal_names_the_domain_and_no_recipient() -> None:
     assert any("dmarc" in line and "action=reject" in line and "author=example.org" in line for line in log)
 
 
+@pytest.mark.parametrize(
+    ("record", "options", "action"),
+    [
+        ("p=reject", (), "mark"),
+        ("p=quarantine", ("-p", "strict"), "mark"),
+        ("p=reject; t=y", (), "mark"),
+        ("p=none", (), "proceed"),
+        ("p=quarantine; t=y", (), "proceed"),
+        ("p=reject", ("-p", "none"), "proceed"),
+        ("p=reject", ("-p", "strict"), "reject"),
+        ("p=reject", ("-n",), "observe-mark"),
+        ("p=reject", ("-n", "-p", "strict"), "observe-reject"),
+        ("p=none", ("-n",), "observe-proceed"),
+    ],
+)
+def test_the_log_tells_what_was_marked_from_what_was_let_pass(
+    record: str, options: tuple[str, ...], action: str
+) -> None:
+    log: list[str] = []
+    sent(dmarc(record), options=options, log=log, sender="x@none.example")
+    [line] = [line for line in log if " message " in line]
+    assert f" action={action} " in line
+    assert " reason=dmarc " in line
+
+
+def test_the_log_tells_that_mail_without_an_author_was_marked() -> None:
+    log: list[str] = []
+    sent({}, PLAIN.replace(b"From", b"X-From"), log=log)
+    assert any(' author="no From field" reason=author action=mark ' in line for line in log)
+
+
 def test_what_vouches_keeps_a_message_from_being_refused() -> None:
     """L23, X06: a list's field; a signature of another domain, which `-p strict` does not care for."""
     assert marked(sent(dmarc("p=reject"), b"List-Id: <l.example>\r\n" + PLAIN, options=["-p", "reject"]))
