@@ -52,6 +52,22 @@ def test_explain_of_a_message_that_passes(tmp_path: Path, capsys: pytest.Capture
     assert "aligned    dkim:example.org" in told(capsys)
 
 
+@pytest.mark.parametrize(
+    "sender", ["<a@example.org>", "a@example.org", "<@relay.example:a@example.org>", "<a@example.org.>"]
+)
+def test_explain_takes_a_sender_as_the_log_has_it(mail: str, capsys: pytest.CaptureFixture[str], sender: str) -> None:
+    zone = {**dmarc("p=reject"), ("example.org", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}
+    assert explain(["-i", "192.0.2.1", "-f", sender, mail], Resolver(backend=FakeZone(zone))) == 0
+    assert "SPF        pass of example.org" in told(capsys)
+
+
+def test_explain_takes_the_null_sender_as_the_log_has_it(mail: str, capsys: pytest.CaptureFixture[str]) -> None:
+    zone = {**dmarc("p=reject"), ("example.org", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}
+    arguments = ["-i", "192.0.2.1", "-f", "<>", "-h", "example.org", mail]
+    assert explain(arguments, Resolver(backend=FakeZone(zone))) == 0
+    assert "\tspf=pass smtp.helo=example.org;" in told(capsys)
+
+
 def test_explain_of_a_silent_dns(mail: str, capsys: pytest.CaptureFixture[str]) -> None:
     zone = FakeZone({("_dmarc.example.org", "TXT"): Status.TEMPFAIL})
     assert explain(["-i", "192.0.2.1", mail], Resolver(backend=zone)) == 75

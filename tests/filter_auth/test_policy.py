@@ -146,6 +146,36 @@ def test_a_listed_forwarder_or_list_is_believed(tmp_path: Path, entry: str) -> N
     assert f"by {reason}" in results(outcome)[0]
 
 
+@pytest.mark.parametrize(
+    ("entry", "sender", "believed"),
+    [
+        ("from:bounces@list.example", "Bounces@list.example", True),
+        ("from:bounces@list.example", "other@list.example", False),
+        ("from:postmaster@list.example", "bounces@list.example", False),
+        ("from:bounces@", "bounces@list.example", True),
+        ("from:postmaster@", "bounces@list.example", False),
+        ("from:@list.example", "bounces@list.example", True),
+        ("from:.example", "bounces@list.example", True),
+        ("from:bounces@list.example", "bounces@example.net", False),
+    ],
+)
+def test_a_listed_sender_is_believed_where_spf_passes_for_it(
+    tmp_path: Path, entry: str, sender: str, believed: bool
+) -> None:
+    (tmp_path / "forwarders").write_text(entry + "\n")
+    zone = {**dmarc("p=reject"), ("list.example", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}
+    outcome = sent(zone, options=["-p", "strict", "-l", str(tmp_path / "forwarders")], sender=sender)
+    assert outcome.ok is believed
+
+
+@pytest.mark.parametrize(("entry", "believed"), [("from:example.org", True), ("from:postmaster@example.org", False)])
+def test_a_signature_is_of_a_domain_and_of_no_address_in_it(tmp_path: Path, entry: str, believed: bool) -> None:
+    (tmp_path / "forwarders").write_text(entry + "\n")
+    resigned = signed(header=HEADER.replace(b"alice@example.org", b"jane@example.com"))
+    zone = {**dmarc("p=reject", "example.com"), **keys()}
+    assert sent(zone, resigned, options=["-p", "strict", "-l", str(tmp_path / "forwarders")]).ok is believed
+
+
 def test_a_listed_list_whose_spf_anybody_passes_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "forwarders").write_text("from:evil.example\n")
     assert marked(sent(dmarc("p=reject"), options=["-l", str(tmp_path / "forwarders")]))

@@ -295,6 +295,10 @@ def sent_to(path: Path, zone: Zone, sink: SmtpSink, now: float = TOMORROW) -> in
     return report(arguments, Resolver(backend=FakeZone(zone)), now)
 
 
+CONFIRMS = "example.org._report._dmarc.ext.example"
+IDN = "d@xn--bcher-kva.example"
+
+
 @pytest.mark.parametrize(
     ("rua", "zone", "recipients"),
     [
@@ -312,6 +316,25 @@ def sent_to(path: Path, zone: Zone, sink: SmtpSink, now: float = TOMORROW) -> in
             [],
         ),
         ("mailto:d@example.org!10m", {}, ["d@example.org"]),
+        ("mailto:d@example.org!10m,mailto:d@Example.ORG,mailto:D@example.org", {}, ["d@example.org", "D@example.org"]),
+        (
+            "mailto:a@ext.example,mailto:b@ext.example",
+            {CONFIRMS: "v=DMARC1;rua=mailto:e@ext.example"},
+            ["e@ext.example"],
+        ),
+        ("mailto:d@ext.example", {CONFIRMS: "v=spf1 -all"}, []),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=nonsense"}, ["d@ext.example"]),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=https://other.example/"}, []),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=https://ext.example/"}, []),
+        (
+            "mailto:d@ext.example",
+            {CONFIRMS: "v=DMARC1; rua=https://EXT.example/,mailto:e@ext.example"},
+            ["e@ext.example"],
+        ),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=mailto:e@ext.example,https://[bad/"}, []),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=mailto:e@mail.ext.example"}, []),
+        ("mailto:d@b%C3%BCcher.example", {"example.org._report._dmarc.xn--bcher-kva.example": "v=DMARC1"}, [IDN]),
+        ("mailto:d@b\u00fccher.example", {"example.org._report._dmarc.xn--bcher-kva.example": "v=DMARC1"}, []),
         ("https://example.org/", {}, []),
         ("mailto:a%0d%0ab@example.org,nonsense,mailto:c@example.org", {}, ["c@example.org"]),
     ],

@@ -22,6 +22,7 @@ from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import Endpoint, parse_endpoint
 from filter_api.options import options_of
 from filter_api.text.escape import printable
+from filter_api.text.idn import a_labels
 from filter_auth.reports.destinations import Destination, destinations
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
@@ -94,11 +95,13 @@ def _wanted(options: dict[str, str], now: float) -> Wanted:
         raise UsageError(
             f"-S takes a loopback address and port like {LISTENER}: reports are sent through our own smtpd"
         )
+    if not options["-O"].strip():
+        raise UsageError("-O takes the name of the organisation that reports, such as Example")
     return Wanted(
         Reporter(options["-O"], options["-e"]),
         listener,
         now,
-        options.get("-D", "").lower().removesuffix("."),
+        a_labels(options.get("-D", "").encode("utf-8", "surrogateescape")).decode("latin-1").removesuffix("."),
         _day(options["-d"]) if "-d" in options else None,
         list_only="-n" in options,
         directory=Path(options["-o"]) if "-o" in options else None,
@@ -167,8 +170,8 @@ def _deliver(opened: Store, wanted: Wanted, day: Day, made: Report, target: Dest
             print(f"{what}: {before} before")
         return 0
     if target.why:
-        print(f"{what}: not sent, {printable(target.why)}")
-        return 0
+        print(f"{what}: {'later' if target.again else 'not sent'}, {printable(target.why)}")
+        return int(target.again and not wanted.list_only)
     if wanted.list_only:
         print(f"{what}: {day.messages} messages in {day.rows} rows")
         return 0
