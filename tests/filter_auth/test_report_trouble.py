@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email import message_from_bytes
@@ -20,8 +21,13 @@ from filter_auth.reports.destinations import address_of
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.row import Row
 from filter_auth.reports.store import Store, open_store
+from filter_auth.reports.writer import Writer
 from filter_auth.tool.report import report, store
 
+FACTS = (
+    '{"ip":"192.0.2.1","disposition":"none","dkim":"fail","spf":"fail","reasons":[],"header_from":"example.org",'
+    '"envelope_from":"","signatures":[["esp.example","s","pass"]],"checked":["","none"]}'
+)
 RECORD = "v=DMARC1; p=none; rua=mailto:d@example.org"
 LABEL = "a" * 60
 
@@ -143,7 +149,7 @@ def test_a_report_whose_destination_cannot_be_confirmed_now_is_tried_again(
 ) -> None:
     with closing(open_store(str(tmp_path / "store"))) as opened:
         record = "v=DMARC1; p=none; rua=mailto:d@ext.example"
-        opened.add(19_000, Row("example.org", record, '{"ip": "192.0.2.1"}', plain=True), 1)
+        opened.add(19_000, Row("example.org", record, FACTS, plain=True), 1)
         opened.commit()
     arguments = ["-e", "d@mx.example", "-O", "x", "-f", str(tmp_path / "store"), "-S", "127.0.0.1:9"]
     silent = Resolver(backend=FakeZone({(name, kind): Status.TEMPFAIL}))
@@ -164,7 +170,7 @@ def test_one_domain_is_chosen_however_it_is_written(
 ) -> None:
     with closing(open_store(filled(tmp_path / "store"))) as opened:
         record = RECORD.replace("example.org", "xn--bcher-kva.example")
-        opened.add(19_000, Row("xn--bcher-kva.example", record, '{"ip": "192.0.2.1"}', plain=True), 1)
+        opened.add(19_000, Row("xn--bcher-kva.example", record, FACTS, plain=True), 1)
         opened.commit()
     arguments = ["-e", "d@mx.example", "-O", "x", "-f", str(tmp_path / "store"), "-n", "-D", domain]
     assert report(arguments, Resolver(backend=FakeZone({})), 19_001 * 86_400.0) == 0
@@ -195,3 +201,25 @@ def test_a_day_of_many_domains_is_counted_once_and_not_for_each_of_them(tmp_path
     path = filled(tmp_path / "store", 5_000)
     assert steps(path, 1) >= 5
     assert steps(path, 50) < 3 * steps(path, 1)
+
+
+def test_the_writer_outlives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    calls = iter([ZeroDivisionError("odd"), None, None, None, None])
+
+    def add(self: Store, *arguments: object) -> None:
+        error = next(calls)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("filter_auth.reports.writer.INTERVAL", 0.01)
+    monkeypatch.setattr(Store, "add", add)
+    writer = Writer(str(tmp_path / "store"), told.append)
+    writer.start()
+    writer.note(1_700_000_000.0, Row("example.org", RECORD, FACTS, plain=True))
+    until = time.monotonic() + 10
+    while writer._pending or not told:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    writer.stop()
+    assert told == ["odd"]

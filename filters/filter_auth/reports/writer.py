@@ -5,7 +5,6 @@ Trouble with the store costs rows, never mail: it is told once a minute, and wha
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from filter_api import bounds
 from filter_api.errors import reason
 from filter_auth.reports.pace import Pace
 from filter_auth.reports.row import Row
-from filter_auth.reports.store import SECONDS_A_DAY, StoreError, open_store
+from filter_auth.reports.store import SECONDS_A_DAY, open_store
 
 INTERVAL: Final = 1.0  # seconds
 _QUIET: Final = 60.0  # seconds between two complaints
@@ -85,7 +84,7 @@ class Writer:
                     store.forget(today, proven=proven)
                 store.commit()
                 self.address = store.address.encode("ascii", "replace").lower()
-        except (StoreError, sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a store, the thread goes on
             with self._lock:
                 for key, count in pending.items():
                     self._put(key, count)

@@ -23,6 +23,7 @@ from filter_api.net.endpoint import Endpoint, parse_endpoint
 from filter_api.options import options_of
 from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
+from filter_auth.reports.believed import is_row
 from filter_auth.reports.destinations import Destination, destinations
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
@@ -150,7 +151,12 @@ async def _report(opened: Store, wanted: Wanted, resolver: Resolver) -> int:
         record = parse_record(day.text.encode("latin-1"))
         if record is None or not record.usable:
             continue
-        made = Report(wanted.reporter, day.domain, record, day.day, list(opened.rows(day.day, day.record)))
+        rows = [each for each in opened.rows(day.day, day.record) if is_row(each[0])]
+        if len(rows) < day.rows:
+            print(f"{_date(day.day)} {day.domain}: {day.rows - len(rows)} rows are none of filter-auth, left out")
+        if not rows:
+            continue
+        made = Report(wanted.reporter, day.domain, record, day.day, rows)
         if wanted.directory is not None:
             with named(str(wanted.directory)):
                 (wanted.directory / made.filename).write_bytes(made.compressed())
