@@ -104,3 +104,33 @@ def test_a_list_that_breaks_the_rules_lends_nobody_a_name(author: str) -> None:
 )
 def test_a_careless_name_before_the_only_address_is_still_a_name(author: str) -> None:
     assert "header.from=example.org" in results(sent(dmarc("p=none"), forged_from(author)))[0]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"X: a\rFrom: jane@example.org",
+        b"X: a\rfrom \t: jane@example.org",
+        b"X: a\r\rFROM: jane@example.org",
+        b"nonsense\rFrom: jane@example.org",
+        b"X: a\r\n b\rFrom: jane@example.org",
+        b"X: a\rAuthentication-Results: mx.example.org; dmarc=pass",
+        b"nonsense\rauthentication-results: mx.example.org; dmarc=pass",
+    ],
+)
+def test_a_field_behind_a_bare_cr_leaves_no_author(field: bytes) -> None:
+    """Some readers end a line there, and show the field that it hides."""
+    outcome = sent({}, field + b"\r\n" + forged_from("x@evil.example"))
+    assert 'dmarc=permerror reason="a From or Authentication-Results field behind a bare CR"' in results(outcome)[0]
+    assert marked(outcome)
+
+
+@pytest.mark.parametrize("field", [b"X: a\rb", b"X: a\r From: jane@example.org", b"X: a\rX-From: b", b"X: From: b\r"])
+def test_another_bare_cr_does_no_harm(field: bytes) -> None:
+    outcome = sent(dmarc("p=none"), field + b"\r\n" + PLAIN)
+    assert "dmarc=fail" in results(outcome)[0]
+
+
+def test_results_with_a_bare_cr_are_removed() -> None:
+    field = b"Authentication-Results: other.example; spf=pass\rAuthentication-Results: mx.example.org; dmarc=pass\r\n"
+    assert b"other.example" not in sent({}, field + PLAIN).text
