@@ -162,7 +162,13 @@ MAX_RESULT_VALUE: Final = 253
 
 # --- aggregate reports of DMARC ---------------------------------------------------------------------------------------
 
-#: Different rows of one domain's report of one day, 400 bytes each; with more of them messages are counted, not told.
+#: Characters of one row, most have 400: of many signatures with long names the last are left out.
+MAX_REPORT_ROW: Final = 4_096
+
+#: Characters of the reason why a row's policy was overridden: a chain of sealers can be long.
+MAX_REPORT_COMMENT: Final = 1_000
+
+#: Different rows of one domain's report of one day; with more of them messages are counted, not told.
 MAX_REPORT_ROWS: Final = 10_000
 
 #: The same of all domains.
@@ -170,6 +176,9 @@ MAX_REPORT_ROWS_A_DAY: Final = 100_000
 
 #: Different rows that wait for the store, which is written to once a second; what is more is lost, and counted.
 MAX_REPORT_PENDING: Final = 10_000
+
+#: Characters of those rows and their records, as a stranger can make each as long as it may be.
+MAX_REPORT_PENDING_TEXT: Final = 8_388_608
 
 #: Days for which rows are kept.
 REPORT_DAYS: Final = 3

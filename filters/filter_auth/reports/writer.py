@@ -37,6 +37,7 @@ class Writer:
         self._today = 0
         self._proven = False
         self._pending: dict[tuple[int, Row], int] = {}
+        self._size = 0  # characters of what is pending
         self._lost = 0
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -60,10 +61,14 @@ class Writer:
             self._put((today, row), 1)
 
     def _put(self, key: tuple[int, Row], count: int) -> None:
-        if key in self._pending or len(self._pending) < bounds.MAX_REPORT_PENDING:
-            self._pending[key] = self._pending.get(key, 0) + count
-        else:
+        if key in self._pending:
+            self._pending[key] += count
+            return
+        size = self._size + len(key[1].facts) + len(key[1].record)
+        if len(self._pending) >= bounds.MAX_REPORT_PENDING or size > bounds.MAX_REPORT_PENDING_TEXT:
             self._lost += count
+            return
+        self._pending[key], self._size = count, size
 
     def _run(self) -> None:
         self._flush()  # to learn the address
@@ -74,7 +79,7 @@ class Writer:
 
     def _flush(self) -> None:
         with self._lock:
-            pending, self._pending = self._pending, {}
+            pending, self._pending, self._size = self._pending, {}, 0
             today, proven = self._today, self._proven
         try:
             with closing(open_store(self._path)) as store:
