@@ -131,6 +131,38 @@ def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "record", "policy"),
+    [
+        (
+            "bogus.example.org",
+            "p=none; sp=quarantine; np=reject",
+            "reject (record of example.org, there is no such name)",
+        ),
+        ("a.bogus.example.org", "p=none; np=quarantine", "quarantine (record of example.org, there is no such name)"),
+        (
+            "bogus.example.org",
+            "p=none; np=reject; t=y",
+            "reject (record of example.org, in test: one step weaker, there is no such name)",
+        ),
+        ("real.example.org", "p=none; sp=quarantine; np=reject", "quarantine (record of example.org)"),
+        ("example.org", "p=none; np=reject", "none (record of example.org)"),
+    ],
+)
+def test_domain_tells_the_policy_of_names_that_do_not_exist(
+    capsys: pytest.CaptureFixture[str], name: str, record: str, policy: str
+) -> None:
+    zone = FakeZone({**dmarc(record), ("real.example.org", "MX"): [(10, "mx.example.net")]})
+    assert domain([name], Resolver(backend=zone)) == 0
+    assert f"policy           {policy}" in told(capsys)
+
+
+def test_domain_does_not_guess_whether_a_name_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    zone = FakeZone({**dmarc("p=none; np=reject"), ("x.example.org", "A"): Status.TEMPFAIL})
+    assert domain(["x.example.org"], Resolver(backend=zone)) == 75
+    assert told(capsys)[-1].startswith("unknown: DNS does not answer for x.example.org")
+
+
 def test_domain_without_a_record_and_with_a_silent_dns(capsys: pytest.CaptureFixture[str]) -> None:
     assert domain(["none.example"], Resolver(backend=FakeZone({}))) == 1
     silent = FakeZone({("_dmarc.example", "TXT"): Status.TEMPFAIL})
