@@ -375,6 +375,37 @@ def test_a_report_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
         assert len(sink.texts) == 1
 
 
+HELO = {b"EHLO": b"550 5.7.1 no", b"HELO": b"550 5.7.1 no"}
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        ({b"": b"554 5.3.2 no service"}, 1),
+        ({b"": b"421 4.3.2 busy"}, 1),
+        ({b"": b"x" * 10_000}, 1),
+        (HELO, 1),
+        ({b"MAIL": b"550 5.7.1 not you"}, 1),
+        ({b"MAIL": b"451 4.7.1 later"}, 1),
+        ({b"RCPT": b"450 4.2.0 later"}, 1),
+        ({b"DATA": b"452 4.3.1 full"}, 1),
+        ({b"RCPT": b"550 5.1.1 no such user"}, 0),
+        ({b"DATA": b"554 5.7.1 never"}, 0),
+    ],
+)
+def test_only_the_refusal_of_a_recipient_or_a_report_is_for_good(
+    tmp_path: Path, says: dict[bytes, bytes], status: int
+) -> None:
+    """What our own smtpd has against us it may take back when it is set right."""
+    zone = dmarc(f"p=none; {RUA}")
+    counted(tmp_path, zone, (PLAIN, "x@evil.example"))
+    with SmtpSink(says=says) as sink:
+        assert sent_to(tmp_path, zone, sink) == status
+    with SmtpSink() as sink:
+        assert sent_to(tmp_path, zone, sink) == 0
+        assert len(sink.texts) == status
+
+
 def test_a_day_that_is_not_over_is_not_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     counted(tmp_path, dmarc(f"p=none; {RUA}"), (PLAIN, "x@evil.example"))
     assert listed(tmp_path, {}, now=1_700_000_000.0) == 0

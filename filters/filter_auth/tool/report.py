@@ -206,9 +206,9 @@ def _replies(error: Exception) -> list[tuple[int, bytes]]:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether smtpd will never take it."""
-    replies = _replies(error)
-    return bool(replies) and all(code >= 500 for code, _ in replies)
+    """Whether smtpd will never take it: it refuses the recipient or the message, and not us."""
+    theirs = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError)
+    return theirs and all(code >= 500 for code, _ in _replies(error))
 
 
 def _said(error: Exception) -> str:
