@@ -13,6 +13,7 @@ every reader takes for the same (`filter_api.text.idn.is_plain`).
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64, a2b_qp
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -26,6 +27,10 @@ _ANGLE: Final = re.compile(rb"<([^<>]*)>[ \t\r\n]*\Z")
 _BLANKS: Final = re.compile(rb"[ \t\r\n]+")
 _COMMENT: Final = re.compile(rb"\([^()]*\)")
 _BEHIND_AT: Final = re.compile(rb"@ ?([^<>()\",:;@]*)(?=(@?))")
+
+_ENCODED: Final = re.compile(rb"=\?([^?]*)\?([bq])\?([^?]*)\?=", re.IGNORECASE)
+_AS_ASCII: Final = re.compile(rb"utf-8|us-ascii|iso-8859-\d+|windows-125\d|koi8-[ru]", re.IGNORECASE)
+_OF_ADDRESSES: Final = re.compile(rb"[@<>,:;()\"\\\x00-\x1f]")
 
 
 class Unusable(Exception):
@@ -56,14 +61,29 @@ def author_domains(values: Sequence[bytes]) -> list[str]:
 
 
 def _domains(value: bytes) -> list[bytes]:
+    """Raises Unusable."""
     addresses = parse_mailboxes(value, groups=True)
     if addresses is None and value.count(b"<") == value.count(b">") == 1:
         words, _, _ = value.partition(b"<")
         last = None if _is_list(words) else _ANGLE.search(value[len(words) :])
         addresses = None if last is None else parse_mailboxes(b"<" + last[1] + b">")
     if addresses is not None:
+        if any(map(_is_encoded, addresses)):
+            raise Unusable("an encoded word in an address of From stands for another address")
         return [domain_of(address) for address in addresses]
     return [*_all_domains(value), *_all_domains(_COMMENT.sub(b"", value))]
+
+
+def _is_encoded(address: bytes) -> bool:
+    """Whether an encoded word, which has no place in an address (RFC 2047 §5), is decoded to more than a local part."""
+    for charset, way, text in _ENCODED.findall(address):
+        try:
+            decoded = a2b_base64(text) if way in b"bB" else a2b_qp(text, header=True)
+        except ValueError:
+            return True
+        if not _AS_ASCII.fullmatch(charset.partition(b"*")[0]) or _OF_ADDRESSES.search(decoded):
+            return True
+    return False
 
 
 def _is_list(words: bytes) -> bool:

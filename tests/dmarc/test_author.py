@@ -110,3 +110,36 @@ def test_a_name_that_some_readers_take_for_another_is_no_domain(domain: str) -> 
     """They leave out what cannot be seen, and read wide letters as plain ones (RFC 5892 §2)."""
     with pytest.raises(Unusable, match="not in a domain"):
         author_domains([f"jane@{domain}".encode()])
+
+
+@pytest.mark.parametrize(
+    "local",
+    [
+        "=?utf-8?q?jane=40example=2Eorg=3E=20=3C?=",
+        "=?utf-8?Q?jane@example.org?=",
+        "=?UTF-8?b?amFuZUBleGFtcGxlLm9yZw==?=",
+        "x=?utf-8*en?q?=40example.org?=y",
+        "=?utf-7?q?jane+AEA-example.org?=",
+        "=?utf-16?b?AEAA?=",
+        "=?utf-8?q?jane=00?=",
+        "=?utf-8?q?jane=0D=0AFrom?=",
+        "=?utf-8?b?A?=",
+    ],
+)
+def test_an_encoded_word_in_an_address_that_is_decoded_to_another_leaves_no_author(local: str) -> None:
+    """Readers that decode first, and take apart then, see that one."""
+    with pytest.raises(Unusable):
+        author_domains([f"<{local}@evil.example>".encode()])
+    with pytest.raises(Unusable):
+        author_domains([f"Jane <{local}@evil.example>, b@example.net".encode()])
+
+
+@pytest.mark.parametrize(
+    "local", ["=?utf-8?q?jane?=", "=?utf-8?q?j=C3=A4ne?=", "=?iso-8859-1?b?auRuZQ==?=", "a=?b", "=?="]
+)
+def test_one_that_is_a_local_part_does_no_harm(local: str) -> None:
+    assert author_domains([f"Jane <{local}@example.org>".encode()]) == ["example.org"]
+
+
+def test_an_encoded_word_in_a_display_name_is_a_display_name() -> None:
+    assert author_domains([b"=?utf-8?q?jane=40example=2Eorg?= <x@evil.example>"]) == ["evil.example"]
