@@ -82,6 +82,9 @@ MAX_CACHE_UNITS: Final = 10_000
 #: An entry of the cache takes one unit, with a small answer in it, and one more for every 512 bytes of it.
 CACHE_UNIT: Final = 512
 
+#: Descriptors a filter wants: questions to the DNS take 384 at the most, scanners and readers of its socket the rest.
+MAX_DESCRIPTORS: Final = 4_096
+
 #: Questions that are out though no answer came soon, each with a socket; beyond, they end where others wait for a turn.
 MAX_SILENT_QUESTIONS: Final = 256
 
