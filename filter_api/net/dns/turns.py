@@ -62,7 +62,7 @@ class Turns:
             turn = queue.popleft()
             if queue:
                 self._waiting[session] = queue
-            if not turn.done():
+            if not turn.done() and not turn.get_loop().is_closed():
                 turn.set_result(None)
                 return
         self._free += 1
