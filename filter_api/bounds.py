@@ -82,6 +82,12 @@ MAX_CACHE_UNITS: Final = 10_000
 #: An entry of the cache takes one unit, with a small answer in it, and one more for every 512 bytes of it.
 CACHE_UNIT: Final = 512
 
+#: Descriptors a filter wants: questions to the DNS take 384 at the most, scanners and readers of its socket the rest.
+MAX_DESCRIPTORS: Final = 4_096
+
+#: Questions that are out though no answer came soon, each with a socket; beyond, they end where others wait for a turn.
+MAX_SILENT_QUESTIONS: Final = 256
+
 #: Bytes from which on a client's name may be the head of a longer one: smtpd keeps 64 on Linux, a zero included.
 CUT_NAME: Final = 63
 
@@ -162,7 +168,13 @@ MAX_RESULT_VALUE: Final = 253
 
 # --- aggregate reports of DMARC ---------------------------------------------------------------------------------------
 
-#: Different rows of one domain's report of one day, 400 bytes each; with more of them messages are counted, not told.
+#: Characters of one row, most have 400: of many signatures with long names the last are left out.
+MAX_REPORT_ROW: Final = 4_096
+
+#: Characters of the reason why a row's policy was overridden: a chain of sealers can be long.
+MAX_REPORT_COMMENT: Final = 1_000
+
+#: Different rows of one domain's report of one day; with more of them messages are counted, not told.
 MAX_REPORT_ROWS: Final = 10_000
 
 #: The same of all domains.
@@ -170,6 +182,9 @@ MAX_REPORT_ROWS_A_DAY: Final = 100_000
 
 #: Different rows that wait for the store, which is written to once a second; what is more is lost, and counted.
 MAX_REPORT_PENDING: Final = 10_000
+
+#: Characters of those rows and their records, as a stranger can make each as long as it may be.
+MAX_REPORT_PENDING_TEXT: Final = 8_388_608
 
 #: Days for which rows are kept.
 REPORT_DAYS: Final = 3

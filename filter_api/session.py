@@ -15,12 +15,16 @@ State of a filter's own hangs on them by `PerSession` and `PerTransaction`, clas
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar
+from contextvars import ContextVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from filter_api.bounds import MAX_RECIPIENT_BYTES, MAX_RECIPIENTS, MAX_REPORTED_ADDRESS
 from filter_api.text.addresses import Address, is_local_source, parse_source
 
 State = TypeVar("State")
+
+asking: Final = ContextVar("asking", default=b"")
+"""The id of the session for which a hook runs: whose question to the DNS this is. Empty outside of hooks that wait."""
 
 
 class Transaction:

@@ -4,6 +4,7 @@
     parse_mailboxes(b"me@example.net <me@example.net>")          -> [b"me@example.net"]
     parse_mailboxes(b"boss@example.org <me@example.net>")        -> None
     parse_mailboxes(b"Staff: a@example.org;")                    -> [b"a@example.org"]
+    parse_mailboxes(b"Staff: a@b.example, c@d.example;", groups=True)    -> [b"a@b.example", b"c@d.example"]
 
 A signature vouches for the From address, so there must be no doubt which one that is. What mail programs write against
 the grammar is taken where every reader comes to the same domain: an address of that domain as a display name, brackets
@@ -46,14 +47,15 @@ _COMMON: Final = re.compile(
 )
 _SPECIALS: Final = frozenset(b"().<>@,:;\\")
 _SPECIALS_BUT_DOT_AND_AT: Final = frozenset((b"(", b")", b"<", b">", b",", b":", b";", b"\\"))
+_OF_LISTS: Final = frozenset((b",", b":", b";"))
 _MAX_LABELS: Final = 128  # of a domain name (RFC 1035 §3.1)
 
 
-def parse_mailboxes(value: bytes) -> list[bytes] | None:
+def parse_mailboxes(value: bytes, *, groups: bool = False) -> list[bytes] | None:
     """The ``local@domain`` of every mailbox in the list, comments and blanks taken out, case kept.
 
     None if the value is no mailbox list: bad syntax, a group (RFC 6854) of several or of nobody, an address without a
-    domain, more than 64 KiB.
+    domain, more than 64 KiB. groups: take any groups, and the mailboxes in them.
     """
     if len(value) > bounds.MAX_FROM:
         return None
@@ -63,8 +65,11 @@ def parse_mailboxes(value: bytes) -> list[bytes] | None:
     tokens = tokens_of(value, _TOKEN)
     if tokens is None:
         return None
+    flat = _flattened(tokens) if groups else _ungrouped(tokens)
+    if flat is None:
+        return None
     found: list[bytes] = []
-    for mailbox in _split(_ungrouped(tokens)):
+    for mailbox in _split(flat):
         if mailbox:  # RFC 5322 §4.4 lets an element of a list be empty
             address = _mailbox(mailbox)
             if address is None:
@@ -81,6 +86,33 @@ def _ungrouped(tokens: list[bytes]) -> list[bytes]:
     if not start or not all(map(_is_word, tokens[:start])):
         return tokens
     return tokens[start + 1 : -1] or tokens
+
+
+def _flattened(tokens: list[bytes]) -> list[bytes] | None:
+    """The tokens without the names of groups, their ends made commas; None where something is no group."""
+    flat: list[bytes] = []
+    start = 0  # of the element that is being read
+    inside = group = over = False
+    for token in tokens:
+        inside = token == b"<" or (inside and token != b">")
+        if inside or token not in _OF_LISTS:
+            if over:
+                return None  # after a group there is a comma, or nothing
+            flat.append(token)
+            continue
+        if token == b":":
+            if group or start == len(flat) or not all(_is_word(word) or word == b"." for word in flat[start:]):
+                return None
+            del flat[start:]
+            group = True
+            continue
+        over = token == b";"
+        if over and not group:
+            return None
+        group = group and not over
+        flat.append(b",")
+        start = len(flat)
+    return None if group else flat
 
 
 def _split(tokens: list[bytes]) -> list[list[bytes]]:

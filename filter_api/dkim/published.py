@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from filter_api import bounds
 from filter_api.dkim.fields import Signature
-from filter_api.dkim.record import KeyRecord, parse_tags
+from filter_api.dkim.record import KeyRecord, parse_tags, without_blanks
 from filter_api.dkim.results import Result, Unfit
 from filter_api.net.dns import Resolver, Status
 from filter_api.text.escape import printable
@@ -158,7 +158,7 @@ def _check_size(key: RSAPublicKey, bits: int) -> None:
 
 def same_domain(one: bytes, other: bytes) -> bool:
     """Whether two names are one, be they written with U-labels or A-labels, in upper or lower case."""
-    return a_labels(one.strip()) == a_labels(other.strip())
+    return a_labels(without_blanks(one)) == a_labels(without_blanks(other))
 
 
 def _where(signature: Signature) -> str:

@@ -105,17 +105,18 @@ async def judge(
     terms: Terms = PLAIN,
     deadline: float | None = None,
     also: Sequence[Companion] = (),
+    authors: Iterable[str] = (),
 ) -> Verified:
     """Judge the signatures of a message.
 
     fields: the header, `(name in lower case, raw bytes with CRLF)`. body: blocks with CRLF line ends, of at most
     64 KiB; read only if a signature needs it. now: seconds since the epoch. deadline: time of the event loop by which
     the DNS must have answered; what is not known then is a temperror. also: others that want hashes of this body, such
-    as an `ArcChain`.
+    as an `ArcChain`. authors: domains of the author that a laxer reading of From has found, as A-labels.
     """
     raws = [raw for name, raw in fields if name == SIGNATURE]
     candidates = await _parse(raws[: bounds.MAX_SIGNATURE_FIELDS])
-    chosen = _nearest(candidates, _authors(fields))
+    chosen = _nearest(candidates, _authors(fields) | {name.encode("ascii") for name in authors})
     bodies = BodyHashes()
     for candidate in chosen:
         _check_syntax(candidate, bodies, time.time() if now is None else now, terms)
@@ -156,7 +157,7 @@ def _authors(fields: Sequence[RawField]) -> set[bytes]:
     found: set[bytes] = set()
     values = [raw.partition(b":")[2] for name, raw in fields if name == b"from"]
     for value in values[: bounds.MAX_SIGNATURES]:
-        addresses = parse_mailboxes(value) or []
+        addresses = parse_mailboxes(value, groups=True) or []
         found.update(a_labels(domain_of(address)) for address in addresses[: bounds.MAX_SIGNATURES])
     return found
 

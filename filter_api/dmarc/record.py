@@ -31,7 +31,8 @@ class Record:
 
     p, sp, np: policies for the domain, for those below it that exist, for those that do not; p is empty in a record
     that nobody can obey. strict_dkim, strict_spf: adkim=s, aspf=s. testing: t=y. psd: y, n or u. reports: the mailto:
-    addresses of rua=, as written, at most `bounds.MAX_REPORT_ADDRESSES`. text: the whole record.
+    addresses of rua=, as written, and otherwise: its other URIs, together at most `bounds.MAX_REPORT_ADDRESSES`. text:
+    the whole record.
     """
 
     p: str
@@ -42,6 +43,7 @@ class Record:
     testing: bool = False
     psd: str = "u"
     reports: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
     text: str = field(default="", compare=False)
 
     @property
@@ -80,6 +82,7 @@ def parse_record(text: bytes) -> Record | None:
         testing=tags.get("t", "").lower() == "y",
         psd=psd if psd in {"y", "n"} else "u",
         reports=tuple(filter(_MAILTO.match, uris)),
+        otherwise=tuple(uri for uri in uris if _URI.match(uri) and uri.partition(":")[0].lower() != "mailto"),
         text=text.decode("latin-1"),
     )
 

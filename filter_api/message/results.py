@@ -13,13 +13,12 @@ Of what the writer is given nothing can become another result: values are tokens
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from filter_api import bounds
-from filter_api.text.idn import a_labels
+from filter_api.text.idn import a_labels, is_plain
 from filter_api.text.tokens import tokens_of
 
 FIELD_NAME: Final = "Authentication-Results"
@@ -94,22 +93,8 @@ def parse_results(value: bytes) -> Results | None:
 
 
 def _is_id(text: bytes) -> bool:
-    """Whether this is a token, in UTF-8 of letters and figures too (RFC 8616 §3).
-
-    What it rules out is what one reader leaves away, stops at or takes for another letter, and another does not: NUL,
-    other controls, blanks of Unicode, invisible characters, wide letters.
-    """
-    if text.isascii():
-        return _PLAIN.match(text.decode("ascii")) is not None
-    try:
-        shown = unicodedata.normalize("NFC", text.decode("utf-8").lower())
-    except UnicodeError:
-        return False
-    return unicodedata.normalize("NFKC", shown) == shown and all(map(_is_of_name, shown))
-
-
-def _is_of_name(char: str) -> bool:
-    return char in ".-_" or char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"}
+    """Whether this is a token, in UTF-8 of letters and figures too (RFC 8616 §3)."""
+    return _PLAIN.match(text.decode("ascii")) is not None if text.isascii() else is_plain(text)
 
 
 def _split(tokens: Sequence[bytes]) -> Iterator[list[bytes]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TypeAlias
 
-from filter_api.decision import Decision, Disconnect, Facts, Reject, Rewrite, Verdict
+from filter_api.decision import Decision, Disconnect, Facts, Proceed, Reject, Rewrite, Verdict
 from filter_api.log import Logger
 from filter_api.message.message import Message
 from filter_api.protocol.events import Request
@@ -50,6 +50,9 @@ def of_message(session: Session, held: Message, verdict: Verdict, *, delay: floa
         "size": held.wire_size,
         "delay": f"{delay:.1f}",
     }
+    word = verdict.facts.get("action")
+    if isinstance(decided, Proceed) and isinstance(word, str):  # the filter's own word for what it has let pass
+        values["action"] = _word(word, observe)
     for key, value in header.items():
         values.pop(key, None)  # at the end, wherever it came from
         values[key] = value
@@ -73,12 +76,16 @@ def _header(held: Message, facts: Facts) -> Facts:
 
 
 def _action(decided: Decision, observe: bool) -> dict[str, object]:
-    values: dict[str, object] = {"action": f"observe-{decided.word}" if observe else decided.word}
+    values: dict[str, object] = {"action": _word(decided.word, observe)}
     if isinstance(decided, Reject | Disconnect):
         values["reply"] = decided.reply
     elif isinstance(decided, Rewrite):
         values["argument"] = decided.argument
     return values
+
+
+def _word(word: str, observe: bool) -> str:
+    return f"observe-{word}" if observe else word
 
 
 def _client(session: Session) -> dict[str, object]:

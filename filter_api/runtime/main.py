@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias
 
+from filter_api.bounds import MAX_DESCRIPTORS
 from filter_api.context import Context
 from filter_api.control.place import candidates, check_place
 from filter_api.errors import ConfigError, HelpWanted, UsageError
@@ -130,6 +132,7 @@ def serve(chain: Chain) -> NoReturn:
     """Speak with smtpd on fd 0 and fd 1 until it is gone; exits with status 0. One that is alone has an empty label."""
     options = chain.options
     os.umask(0o077)
+    _allow_descriptors()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Few cycles are made, and many objects live long: collect rarely (measured: 6 to 10 % of the data path).
@@ -154,6 +157,15 @@ def serve(chain: Chain) -> NoReturn:
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
+
+
+def _allow_descriptors() -> None:
+    """Let the process have as many as it may (getrlimit(2)), within reason: by default some systems give it 128."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run(

@@ -12,7 +12,7 @@ from filter_api.runtime.deadline import Deadlines, Entry
 from filter_api.runtime.guard import Guarded, awaited
 from filter_api.runtime.refusals import DEADLINE, Failed
 from filter_api.runtime.stall import timed
-from filter_api.session import Session
+from filter_api.session import Session, asking
 
 Settle: TypeAlias = Callable[[object], None]
 
@@ -96,6 +96,7 @@ class Ledger:
 
     async def _run(self, pending: Pending) -> None:
         result: object
+        asking.set(pending.session.id)
         try:
             member, what, awaitable = pending.asked
             stalled = partial(member.stalled, pending.session, what)

@@ -6,6 +6,7 @@ What the DNS has not said by then is a temperror; what is known by then is used.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,6 +31,7 @@ from filter_api.text.escape import printable
 from filter_api.text.idn import a_labels
 
 _IPREV: Final = {"pass": "pass", "fail": "fail", "error": "temperror"}
+_HIDDEN: Final = re.compile(rb"\r(?!\n)(?:from|authentication-results)[ \t]*:", re.IGNORECASE)
 _LIST_FIELDS: Final = frozenset((b"list-id", b"list-post"))
 
 AskSpf = Callable[[], Awaitable[SpfResult | None]]
@@ -46,6 +48,11 @@ class Mail:
     def authors(self) -> list[bytes]:
         """The values of its From fields."""
         return [raw.partition(b":")[2] for name, raw in self.fields if name == b"from"]
+
+    @property
+    def hides(self) -> bool:
+        """Whether there is a field behind a bare CR, which is the end of a line to some readers, that must not be."""
+        return any(_HIDDEN.search(raw) for _, raw in self.fields)
 
     @property
     def listed(self) -> bool:
@@ -124,14 +131,23 @@ async def check(
     """Look at a message. now: seconds since 1970; bits: of the shortest RSA key; deadline: the event loop's time."""
     checked = _begin(session, ArcChain(mail.fields, bits))
     try:
-        checked.authors = author_domains(mail.authors)
+        checked.authors = _authors_of(mail)
     except Unusable as problem:
         checked.no_author = str(problem)
     terms = Terms(bits=bits, ahead=SIGNED_AHEAD, partial=False)
     also = [checked.chain]
     spf, verified, _ = await asyncio.gather(
         ask_spf(),
-        judge(mail.fields, mail.body, resolver, now=now, terms=terms, deadline=deadline, also=also),
+        judge(
+            mail.fields,
+            mail.body,
+            resolver,
+            now=now,
+            terms=terms,
+            deadline=deadline,
+            also=also,
+            authors=checked.authors,
+        ),
         _fetch(records, checked.authors),
     )
     _take_spf(checked, spf, session)
@@ -141,6 +157,13 @@ async def check(
         known = records.asked.get(checked.found.record_at)
         checked.record = known if isinstance(known, Record) else None
     return checked
+
+
+def _authors_of(mail: Mail) -> list[str]:
+    """Raises Unusable."""
+    if mail.hides:
+        raise Unusable("a From or Authentication-Results field behind a bare CR")
+    return author_domains(mail.authors)
 
 
 def _begin(session: Session, chain: ArcChain) -> Checked:

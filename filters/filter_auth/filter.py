@@ -225,12 +225,12 @@ def _log(checked: Checked, ruling: Ruling, removed: int) -> dict[str, object]:
     }
     if found is not None and found.record_at:
         facts |= {"policy": found.policy, "record": found.record_at}
-    facts["action"] = ruling.action.value
     facts |= {"reason": ruling.reason} if ruling.reason else {}
     facts |= {"override": ruling.override} if ruling.override else {}
     facts |= {"why": found.reason} if found is not None and found.reason else {}
     facts |= {"forged": removed} if removed else {}
     facts |= {"unjudged": checked.left_out} if checked.left_out else {}
+    facts |= {"action": ruling.action.value} if ruling.action is Action.MARK else {}
     return facts
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from filter_api.files.exempt import ExemptTable
 from filter_api.files.tables import DomainTable
 from filter_api.message.results import parse_results
 from filter_api.session import Session
+from filter_api.text.addresses import split_address, strip_source_route
 from filter_api.text.idn import a_labels
 from filter_auth.checks import Checked
 
@@ -15,12 +18,18 @@ def trusted(session: Session, checked: Checked, forwarders: ExemptTable | None, 
     if forwarders is not None:
         if session.address is not None and forwarders.client(session):
             return "forwarder"
-        proven = set(checked.signers)
-        if checked.spf == "pass" and checked.strong:
-            proven.add(checked.spf_domain)
-        if any(forwarders.sender_if_spf_passes(b"postmaster@" + name.encode("ascii")) for name in sorted(proven)):
+        if any(map(forwarders.sender_if_spf_passes, _proven(session, checked))):
             return "list"
     return "arc" if sealers is not None and overrides(checked, sealers) else ""
+
+
+def _proven(session: Session, checked: Checked) -> Iterator[bytes]:
+    """Who has sent the message beyond doubt: an address by SPF; nobody in particular at a domain by its signature."""
+    for name in sorted(checked.signers):
+        yield b"@" + name.encode("ascii")
+    if checked.spf == "pass" and checked.strong:
+        local, _ = split_address(strip_source_route(session.sender or b""))
+        yield local + b"@" + checked.spf_domain.encode("ascii")
 
 
 def overrides(checked: Checked, sealers: DomainTable) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dkim import sign as dkim_sign
 
 from filter_api import bounds
 from filter_api.dkim.results import PLAIN, RECEIVER, Result, Terms
@@ -168,6 +169,46 @@ def test_each_key_record_of_a_selector_is_tried() -> None:
     assert judged(message, {NAME: [*many, right]})[0].result is Result.PERMERROR
     spf = [b"v=spf1 exists:%d.example -all" % number for number in range(20)]
     assert judged(message, {NAME: [*spf, right]})[0].passed
+
+
+RIGHT = {"rsa": record(rsa_key()), "ed25519": record(ed25519_key())}
+BESIDE = {
+    "the other algorithm": [record(ed25519_key()), record(rsa_key())],
+    "others of both": [record(rsa_key(2048, 1)), record(ed25519_key(1))],
+    "a short one": [record(rsa_key(1024))],
+    "a revoked one": [b"v=DKIM1; p=", b"v=DKIM1; k=ed25519; p="],
+    "a broken one": [b"v=DKIM1; k=rsa; p=AAAA", b"v=DKIM1; k=ed25519; p=AAAA", b"v=DKIM1; p=%%%"],
+    "one of a future kind": [b"v=DKIM1; k=mldsa44; p=AAAA", b"v=DKIM2; k=rsa; p=AAAA"],
+    "one for another use": [b"v=DKIM1; s=tlsrpt; " + record(rsa_key(2048, 1))[9:]],
+    "no key at all": [b"v=spf1 -all", b"", b"google-site-verification=x"],
+}
+
+
+def by_ed25519() -> bytes:
+    """A message with one signature, by `ed25519_key()`."""
+    made = dkim_sign(
+        HEADER + b"\r\n" + BODY,
+        b"rsa",
+        b"example.org",
+        base64.b64encode(ed25519_key().private_bytes_raw()),
+        signature_algorithm=b"ed25519-sha256",
+        linesep=b"\r\n",
+    )
+    return bytes(made) + HEADER + b"\r\n" + BODY
+
+
+@pytest.mark.parametrize("algorithm", RIGHT)
+@pytest.mark.parametrize("others", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_key_beside_the_right_one_does_no_harm(algorithm: str, others: list[bytes], first: bool) -> None:
+    """Of a domain that publishes one for each algorithm, or has more than one at a time, in whatever order."""
+    message = crafted() if algorithm == "rsa" else by_ed25519()
+    texts = [RIGHT[algorithm], *others] if first else [*others, RIGHT[algorithm]]
+    [outcome] = judged(message, {NAME: texts}, now=time.time() + 60)
+    assert outcome.passed, outcome
+    assert outcome.algorithm == f"{algorithm}-sha256"
+    rest = [text for text in others if text != RIGHT[algorithm]]
+    assert judged(message, {NAME: rest}, now=time.time() + 60)[0].passed is False
 
 
 @pytest.mark.parametrize("change", [b"h=sha1; ", b"s=tlsrpt; ", b"h=sha1:sha512; ", b"v=DKIM2; "])

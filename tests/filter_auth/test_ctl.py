@@ -52,6 +52,22 @@ def test_explain_of_a_message_that_passes(tmp_path: Path, capsys: pytest.Capture
     assert "aligned    dkim:example.org" in told(capsys)
 
 
+@pytest.mark.parametrize(
+    "sender", ["<a@example.org>", "a@example.org", "<@relay.example:a@example.org>", "<a@example.org.>"]
+)
+def test_explain_takes_a_sender_as_the_log_has_it(mail: str, capsys: pytest.CaptureFixture[str], sender: str) -> None:
+    zone = {**dmarc("p=reject"), ("example.org", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}
+    assert explain(["-i", "192.0.2.1", "-f", sender, mail], Resolver(backend=FakeZone(zone))) == 0
+    assert "SPF        pass of example.org" in told(capsys)
+
+
+def test_explain_takes_the_null_sender_as_the_log_has_it(mail: str, capsys: pytest.CaptureFixture[str]) -> None:
+    zone = {**dmarc("p=reject"), ("example.org", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}
+    arguments = ["-i", "192.0.2.1", "-f", "<>", "-h", "example.org", mail]
+    assert explain(arguments, Resolver(backend=FakeZone(zone))) == 0
+    assert "\tspf=pass smtp.helo=example.org;" in told(capsys)
+
+
 def test_explain_of_a_silent_dns(mail: str, capsys: pytest.CaptureFixture[str]) -> None:
     zone = FakeZone({("_dmarc.example.org", "TXT"): Status.TEMPFAIL})
     assert explain(["-i", "192.0.2.1", mail], Resolver(backend=zone)) == 75
@@ -113,6 +129,38 @@ def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]
         "SPF              v=spf1 mx -all",
         "SPF questions    1 of 10",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "policy"),
+    [
+        (
+            "bogus.example.org",
+            "p=none; sp=quarantine; np=reject",
+            "reject (record of example.org, there is no such name)",
+        ),
+        ("a.bogus.example.org", "p=none; np=quarantine", "quarantine (record of example.org, there is no such name)"),
+        (
+            "bogus.example.org",
+            "p=none; np=reject; t=y",
+            "reject (record of example.org, in test: one step weaker, there is no such name)",
+        ),
+        ("real.example.org", "p=none; sp=quarantine; np=reject", "quarantine (record of example.org)"),
+        ("example.org", "p=none; np=reject", "none (record of example.org)"),
+    ],
+)
+def test_domain_tells_the_policy_of_names_that_do_not_exist(
+    capsys: pytest.CaptureFixture[str], name: str, record: str, policy: str
+) -> None:
+    zone = FakeZone({**dmarc(record), ("real.example.org", "MX"): [(10, "mx.example.net")]})
+    assert domain([name], Resolver(backend=zone)) == 0
+    assert f"policy           {policy}" in told(capsys)
+
+
+def test_domain_does_not_guess_whether_a_name_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    zone = FakeZone({**dmarc("p=none; np=reject"), ("x.example.org", "A"): Status.TEMPFAIL})
+    assert domain(["x.example.org"], Resolver(backend=zone)) == 75
+    assert told(capsys)[-1].startswith("unknown: DNS does not answer for x.example.org")
 
 
 def test_domain_without_a_record_and_with_a_silent_dns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from ipaddress import ip_address
+
 import pytest
 
-from filter_api.net.dns import Status
-from filter_api.testing.dns import Slow
-from tests.filter_auth.mail import PLAIN, dmarc, marked, results, sent
+from filter_api.message.message import Message
+from filter_api.net.dns import Resolver, Status
+from filter_api.session import Transaction, asking
+from filter_api.testing.dns import Content, FakeZone, Slow
+from filter_api.trust import client_at
+from filter_auth.filter import Authenticate, build
+from tests.filter_auth.mail import PLAIN, STRANGER, dmarc, marked, results, sent
 
 SILENT = Slow(5.0, [b"v=spf1 -all"])
 """A name server that takes longer than the filter has with SHORT."""
@@ -104,3 +111,71 @@ def test_a_list_that_breaks_the_rules_lends_nobody_a_name(author: str) -> None:
 )
 def test_a_careless_name_before_the_only_address_is_still_a_name(author: str) -> None:
     assert "header.from=example.org" in results(sent(dmarc("p=none"), forged_from(author)))[0]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"X: a\rFrom: jane@example.org",
+        b"X: a\rfrom \t: jane@example.org",
+        b"X: a\r\rFROM: jane@example.org",
+        b"nonsense\rFrom: jane@example.org",
+        b"X: a\r\n b\rFrom: jane@example.org",
+        b"X: a\rAuthentication-Results: mx.example.org; dmarc=pass",
+        b"nonsense\rauthentication-results: mx.example.org; dmarc=pass",
+    ],
+)
+def test_a_field_behind_a_bare_cr_leaves_no_author(field: bytes) -> None:
+    """Some readers end a line there, and show the field that it hides."""
+    outcome = sent({}, field + b"\r\n" + forged_from("x@evil.example"))
+    assert 'dmarc=permerror reason="a From or Authentication-Results field behind a bare CR"' in results(outcome)[0]
+    assert marked(outcome)
+
+
+@pytest.mark.parametrize("field", [b"X: a\rb", b"X: a\r From: jane@example.org", b"X: a\rX-From: b", b"X: From: b\r"])
+def test_another_bare_cr_does_no_harm(field: bytes) -> None:
+    outcome = sent(dmarc("p=none"), field + b"\r\n" + PLAIN)
+    assert "dmarc=fail" in results(outcome)[0]
+
+
+def test_results_with_a_bare_cr_are_removed() -> None:
+    field = b"Authentication-Results: other.example; spf=pass\rAuthentication-Results: mx.example.org; dmarc=pass\r\n"
+    assert b"other.example" not in sent({}, field + PLAIN).text
+
+
+def test_many_messages_whose_name_servers_are_silent_hide_no_forgery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each asks more than a dozen questions that nobody answers, as many as are asked at a time and more."""
+    monkeypatch.setattr("filter_api.net.dns.turns.SOON", 0.02)
+    tags = "v=1; a=rsa-sha256; s=s; h=from; bh=j56ZMyqhS+L9jm5wUsCkLs7fdxAgoykxcN/vo0TaWaw=; b=VGVzdA=="
+    zone: dict[tuple[str, str], Content | Slow] = {**STRANGER, **dmarc("p=reject")}
+
+    async def judged(filter_: Authenticate, session_id: bytes, text: bytes, sender: bytes) -> dict[str, object]:
+        asking.set(session_id)
+        session = client_at(ip_address("192.0.2.1"))
+        session.transaction = Transaction()
+        session.transaction.sender = sender
+        message = Message()
+        for line in text.split(b"\r\n")[:-1]:
+            message.append(line)
+        verdict = await filter_.on_message(session, message)
+        return {**verdict.facts}
+
+    async def inside() -> dict[str, object]:
+        names = {number: [f"{letter}{number}.silent.example" for letter in "abcdefghij"] for number in range(20)}
+        zone.update({(f"s._domainkey.{name}", "TXT"): Slow(60.0) for each in names.values() for name in each})
+        zone.update({(f"_dmarc.{number}.silent.example", "TXT"): Slow(60.0) for number in names})
+        filter_ = build([], Resolver(backend=FakeZone(zone), parallel=8, timeout=3.0))
+        flood = []
+        for number, signers in names.items():
+            fields = "".join(f"DKIM-Signature: {tags}; d={name}\r\n" for name in signers).encode()
+            text = fields + forged_from(f"x@{number}.silent.example")
+            flood.append(asyncio.create_task(judged(filter_, b"%d" % number, text, b"x@evil.example")))
+        await asyncio.sleep(0.05)
+        found = await asyncio.create_task(judged(filter_, b"forged", PLAIN, b"x@evil.example"))
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+        return found
+
+    found = asyncio.run(inside())
+    assert (found["result"], found["action"]) == ("fail", "mark")

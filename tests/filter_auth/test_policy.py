@@ -84,6 +84,37 @@ def test_a_refusal_names_the_domain_and_no_recipient() -> None:
     assert any("dmarc" in line and "action=reject" in line and "author=example.org" in line for line in log)
 
 
+@pytest.mark.parametrize(
+    ("record", "options", "action"),
+    [
+        ("p=reject", (), "mark"),
+        ("p=quarantine", ("-p", "strict"), "mark"),
+        ("p=reject; t=y", (), "mark"),
+        ("p=none", (), "proceed"),
+        ("p=quarantine; t=y", (), "proceed"),
+        ("p=reject", ("-p", "none"), "proceed"),
+        ("p=reject", ("-p", "strict"), "reject"),
+        ("p=reject", ("-n",), "observe-mark"),
+        ("p=reject", ("-n", "-p", "strict"), "observe-reject"),
+        ("p=none", ("-n",), "observe-proceed"),
+    ],
+)
+def test_the_log_tells_what_was_marked_from_what_was_let_pass(
+    record: str, options: tuple[str, ...], action: str
+) -> None:
+    log: list[str] = []
+    sent(dmarc(record), options=options, log=log, sender="x@none.example")
+    [line] = [line for line in log if " message " in line]
+    assert f" action={action} " in line
+    assert " reason=dmarc " in line
+
+
+def test_the_log_tells_that_mail_without_an_author_was_marked() -> None:
+    log: list[str] = []
+    sent({}, PLAIN.replace(b"From", b"X-From"), log=log)
+    assert any(' author="no From field" reason=author action=mark ' in line for line in log)
+
+
 def test_what_vouches_keeps_a_message_from_being_refused() -> None:
     """L23, X06: a list's field; a signature of another domain, which `-p strict` does not care for."""
     assert marked(sent(dmarc("p=reject"), b"List-Id: <l.example>\r\n" + PLAIN, options=["-p", "reject"]))
@@ -113,6 +144,36 @@ def test_a_listed_forwarder_or_list_is_believed(tmp_path: Path, entry: str) -> N
     assert not marked(outcome)
     reason = "list" if entry.startswith("from") else "forwarder"
     assert f"by {reason}" in results(outcome)[0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "sender", "believed"),
+    [
+        ("from:bounces@list.example", "Bounces@list.example", True),
+        ("from:bounces@list.example", "other@list.example", False),
+        ("from:postmaster@list.example", "bounces@list.example", False),
+        ("from:bounces@", "bounces@list.example", True),
+        ("from:postmaster@", "bounces@list.example", False),
+        ("from:@list.example", "bounces@list.example", True),
+        ("from:.example", "bounces@list.example", True),
+        ("from:bounces@list.example", "bounces@example.net", False),
+    ],
+)
+def test_a_listed_sender_is_believed_where_spf_passes_for_it(
+    tmp_path: Path, entry: str, sender: str, believed: bool
+) -> None:
+    (tmp_path / "forwarders").write_text(entry + "\n")
+    zone = {**dmarc("p=reject"), ("list.example", "TXT"): [b"v=spf1 ip4:192.0.2.1 -all"]}
+    outcome = sent(zone, options=["-p", "strict", "-l", str(tmp_path / "forwarders")], sender=sender)
+    assert outcome.ok is believed
+
+
+@pytest.mark.parametrize(("entry", "believed"), [("from:example.org", True), ("from:postmaster@example.org", False)])
+def test_a_signature_is_of_a_domain_and_of_no_address_in_it(tmp_path: Path, entry: str, believed: bool) -> None:
+    (tmp_path / "forwarders").write_text(entry + "\n")
+    resigned = signed(header=HEADER.replace(b"alice@example.org", b"jane@example.com"))
+    zone = {**dmarc("p=reject", "example.com"), **keys()}
+    assert sent(zone, resigned, options=["-p", "strict", "-l", str(tmp_path / "forwarders")]).ok is believed
 
 
 def test_a_listed_list_whose_spf_anybody_passes_is_not_believed(tmp_path: Path) -> None:

@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from filter_api import bounds
 from filter_api.dmarc.record import parse_record
 from filter_api.net.dns import Resolver
 from filter_api.testing.dns import FakeZone
 from filter_api.testing.player import Player
 from filter_auth.filter import build
 from filter_auth.reports.document import Report, Reporter
+from filter_auth.reports.row import Row
+from filter_auth.reports.writer import Writer
 from filter_dkimsign.filter import build as build_dkimsign
 from tests.dkim.crafted import GOOD, HEADER, crafted
 from tests.filter_auth.mail import PLAIN, connected, dmarc, keys, marked, results
@@ -34,6 +37,38 @@ def test_p11_of_120_signatures_those_that_were_judged_are_told_the_authors_first
     assert len(facts["signatures"]) == 10
     assert facts["signatures"][0] == ["example.org", "rsa", "pass"]
     assert {tuple(each) for each in facts["signatures"][1:]} == {("other.example", "rsa", "permerror")}
+
+
+def test_of_signatures_with_long_names_only_some_are_told_the_authors_first(tmp_path: Path) -> None:
+    """A row has no more than `bounds.MAX_REPORT_ROW` characters, so a stranger fills neither memory nor disk."""
+    long = [".".join([letter * 60] * 4) for letter in "abcdefghi"]
+    others = b"".join(
+        crafted(GOOD.replace("d=example.org", f"d={name}").replace("s=rsa", f"s={name}")).partition(HEADER)[0]
+        for name in long
+    )
+    zone = {**dmarc("p=reject; rua=mailto:d@example.org"), **keys()}
+    [(_, [(facts, _)])] = counted(tmp_path, zone, (others + crafted(), "x@evil.example"))
+    assert facts["signatures"][0] == ["example.org", "rsa", "pass"]
+    assert [name for name, _, _ in facts["signatures"][1:]] == long[:7]
+    assert len(json.dumps(facts, separators=(",", ":"))) <= bounds.MAX_REPORT_ROW
+
+
+@pytest.mark.parametrize("size", [100, 1_000, 4_000])
+def test_rows_that_wait_for_the_store_are_bounded_by_their_text_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(bounds, "MAX_REPORT_PENDING_TEXT", 100_000)
+    told: list[str] = []
+    writer = Writer(str(tmp_path), told.append)  # a directory is no store
+    for number in range(2_000):
+        writer.note(1_700_000_000.0, Row("example.org", "v=DMARC1", f"{number:0{size}}", plain=True))
+        writer.note(1_700_000_000.0, Row("example.org", "v=DMARC1", f"{0:0{size}}", plain=True))
+    kept = 100_000 // (size + len("v=DMARC1"))
+    assert len(writer._pending) == kept
+    writer.start()
+    writer.stop()
+    assert told == [f"{tmp_path}: Is a directory; {2_000 - kept} messages are in no report"]
+    assert len(writer._pending) == kept
 
 
 TEXT = st.text(max_size=12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from email import message_from_bytes
@@ -13,13 +14,20 @@ from pathlib import Path
 import pytest
 
 from filter_api.dmarc.record import parse_record
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, UsageError
+from filter_api.net.dns import Resolver, Status
+from filter_api.testing.dns import FakeZone
 from filter_auth.reports.destinations import address_of
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.row import Row
 from filter_auth.reports.store import Store, open_store
+from filter_auth.reports.writer import Writer
 from filter_auth.tool.report import report, store
 
+FACTS = (
+    '{"ip":"192.0.2.1","disposition":"none","dkim":"fail","spf":"fail","reasons":[],"header_from":"example.org",'
+    '"envelope_from":"","signatures":[["esp.example","s","pass"]],"checked":["","none"]}'
+)
 RECORD = "v=DMARC1; p=none; rua=mailto:d@example.org"
 LABEL = "a" * 60
 
@@ -127,6 +135,50 @@ def test_several_processes_that_begin_with_the_same_store_at_once_wait_for_each_
             assert [(day.messages, day.rows) for day in opened.days() if day.domain == "example.com"] == [(12, 3)]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("example.org._report._dmarc.ext.example", "TXT"),
+        ("_dmarc.ext.example", "TXT"),
+        ("_dmarc.example", "TXT"),
+        ("_dmarc.org", "TXT"),
+    ],
+)
+def test_a_report_whose_destination_cannot_be_confirmed_now_is_tried_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, kind: str
+) -> None:
+    with closing(open_store(str(tmp_path / "store"))) as opened:
+        record = "v=DMARC1; p=none; rua=mailto:d@ext.example"
+        opened.add(19_000, Row("example.org", record, FACTS, plain=True), 1)
+        opened.commit()
+    arguments = ["-e", "d@mx.example", "-O", "x", "-f", str(tmp_path / "store"), "-S", "127.0.0.1:9"]
+    silent = Resolver(backend=FakeZone({(name, kind): Status.TEMPFAIL}))
+    assert report(arguments, silent, 19_001 * 86_400.0 + 3_600) == 1
+    assert "to d@ext.example: later, DNS does not answer for " in capsys.readouterr().out
+    assert report([*arguments, "-n"], silent, 19_001 * 86_400.0 + 3_600) == 0
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+def test_who_reports_has_a_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="-O takes the name"):
+        report(["-e", "d@mx.example", "-O", name, "-f", filled(tmp_path / "store")])
+
+
+@pytest.mark.parametrize("domain", ["b\u00fccher.example", "B\u00dcCHER.example.", "XN--bcher-kva.example"])
+def test_one_domain_is_chosen_however_it_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], domain: str
+) -> None:
+    with closing(open_store(filled(tmp_path / "store"))) as opened:
+        record = RECORD.replace("example.org", "xn--bcher-kva.example")
+        opened.add(19_000, Row("xn--bcher-kva.example", record, FACTS, plain=True), 1)
+        opened.commit()
+    arguments = ["-e", "d@mx.example", "-O", "x", "-f", str(tmp_path / "store"), "-n", "-D", domain]
+    assert report(arguments, Resolver(backend=FakeZone({})), 19_001 * 86_400.0) == 0
+    assert capsys.readouterr().out == (
+        "2022-01-08 xn--bcher-kva.example to d@xn--bcher-kva.example: 1 messages in 1 rows\n"
+    )
+
+
 def steps(path: str, domains: int) -> int:
     """Steps of SQLite, in thousands, for one row each of so many new domains."""
     taken = 0
@@ -149,3 +201,25 @@ def test_a_day_of_many_domains_is_counted_once_and_not_for_each_of_them(tmp_path
     path = filled(tmp_path / "store", 5_000)
     assert steps(path, 1) >= 5
     assert steps(path, 50) < 3 * steps(path, 1)
+
+
+def test_the_writer_outlives_what_nobody_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    calls = iter([ZeroDivisionError("odd"), None, None, None, None])
+
+    def add(self: Store, *arguments: object) -> None:
+        error = next(calls)
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr("filter_auth.reports.writer.INTERVAL", 0.01)
+    monkeypatch.setattr(Store, "add", add)
+    writer = Writer(str(tmp_path / "store"), told.append)
+    writer.start()
+    writer.note(1_700_000_000.0, Row("example.org", RECORD, FACTS, plain=True))
+    until = time.monotonic() + 10
+    while writer._pending or not told:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    writer.stop()
+    assert told == ["odd"]

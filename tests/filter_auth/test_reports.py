@@ -295,6 +295,10 @@ def sent_to(path: Path, zone: Zone, sink: SmtpSink, now: float = TOMORROW) -> in
     return report(arguments, Resolver(backend=FakeZone(zone)), now)
 
 
+CONFIRMS = "example.org._report._dmarc.ext.example"
+IDN = "d@xn--bcher-kva.example"
+
+
 @pytest.mark.parametrize(
     ("rua", "zone", "recipients"),
     [
@@ -312,6 +316,25 @@ def sent_to(path: Path, zone: Zone, sink: SmtpSink, now: float = TOMORROW) -> in
             [],
         ),
         ("mailto:d@example.org!10m", {}, ["d@example.org"]),
+        ("mailto:d@example.org!10m,mailto:d@Example.ORG,mailto:D@example.org", {}, ["d@example.org", "D@example.org"]),
+        (
+            "mailto:a@ext.example,mailto:b@ext.example",
+            {CONFIRMS: "v=DMARC1;rua=mailto:e@ext.example"},
+            ["e@ext.example"],
+        ),
+        ("mailto:d@ext.example", {CONFIRMS: "v=spf1 -all"}, []),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=nonsense"}, ["d@ext.example"]),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=https://other.example/"}, []),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=https://ext.example/"}, []),
+        (
+            "mailto:d@ext.example",
+            {CONFIRMS: "v=DMARC1; rua=https://EXT.example/,mailto:e@ext.example"},
+            ["e@ext.example"],
+        ),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=mailto:e@ext.example,https://[bad/"}, []),
+        ("mailto:d@ext.example", {CONFIRMS: "v=DMARC1; rua=mailto:e@mail.ext.example"}, []),
+        ("mailto:d@b%C3%BCcher.example", {"example.org._report._dmarc.xn--bcher-kva.example": "v=DMARC1"}, [IDN]),
+        ("mailto:d@b\u00fccher.example", {"example.org._report._dmarc.xn--bcher-kva.example": "v=DMARC1"}, []),
         ("https://example.org/", {}, []),
         ("mailto:a%0d%0ab@example.org,nonsense,mailto:c@example.org", {}, ["c@example.org"]),
     ],
@@ -350,6 +373,37 @@ def test_a_report_that_is_refused_is_not_tried_again(tmp_path: Path) -> None:
         assert sent_to(tmp_path, zone, sink) == 0
         assert sent_to(tmp_path, zone, sink) == 0
         assert len(sink.texts) == 1
+
+
+HELO = {b"EHLO": b"550 5.7.1 no", b"HELO": b"550 5.7.1 no"}
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        ({b"": b"554 5.3.2 no service"}, 1),
+        ({b"": b"421 4.3.2 busy"}, 1),
+        ({b"": b"x" * 10_000}, 1),
+        (HELO, 1),
+        ({b"MAIL": b"550 5.7.1 not you"}, 1),
+        ({b"MAIL": b"451 4.7.1 later"}, 1),
+        ({b"RCPT": b"450 4.2.0 later"}, 1),
+        ({b"DATA": b"452 4.3.1 full"}, 1),
+        ({b"RCPT": b"550 5.1.1 no such user"}, 0),
+        ({b"DATA": b"554 5.7.1 never"}, 0),
+    ],
+)
+def test_only_the_refusal_of_a_recipient_or_a_report_is_for_good(
+    tmp_path: Path, says: dict[bytes, bytes], status: int
+) -> None:
+    """What our own smtpd has against us it may take back when it is set right."""
+    zone = dmarc(f"p=none; {RUA}")
+    counted(tmp_path, zone, (PLAIN, "x@evil.example"))
+    with SmtpSink(says=says) as sink:
+        assert sent_to(tmp_path, zone, sink) == status
+    with SmtpSink() as sink:
+        assert sent_to(tmp_path, zone, sink) == 0
+        assert len(sink.texts) == status
 
 
 def test_a_day_that_is_not_over_is_not_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,36 @@ def test_k18_of_a_hundred_signatures_that_of_the_author_is_judged() -> None:
     assert written.endswith("dmarc=pass header.from=example.org")
 
 
+@pytest.mark.parametrize(
+    "author",
+    [
+        b"Doe, Alice <alice@example.org>",
+        b"Team: alice@example.org, bob@example.org;",
+        b"alice@mail.example.org",
+        b"x@nobody.example> <alice@example.org>",
+        b"=?utf-8?q?A?= alice@example.org",
+    ],
+)
+def test_k18_so_is_it_where_from_is_a_group_or_breaks_the_rules(author: bytes) -> None:
+    header = HEADER.replace(b"Alice <alice@example.org>", author)
+    other = crafted(GOOD.replace("d=example.org", "d=other.example"), header=header).partition(header)[0]
+    written = results(sent({**dmarc("p=reject"), (NAME, "TXT"): [KEY]}, other * 99 + crafted(header=header)))[0]
+    assert written.count("dkim=") == 10
+    assert "dkim=pass header.d=example.org" in written
+
+
+@pytest.mark.parametrize("identity", ["a@example\r\n .org", "a@exam\r\n\tple.org", "a @ Example.ORG", "@ example.org"])
+def test_k14_blanks_in_i_mean_nothing_to_a_key_that_allows_no_name_below(identity: str) -> None:
+    message = crafted(GOOD.replace("v=1;", f"v=1; i={identity};"))
+    assert said(message, [KEY.replace(b"k=rsa", b"k=rsa; t=s")]) == ("pass", "pass")
+
+
+@pytest.mark.parametrize("identity", ["a@mail.example.org", "@a.example\r\n .org"])
+def test_k14_such_a_key_makes_a_name_below_a_permerror(identity: str) -> None:
+    message = crafted(GOOD.replace("v=1;", f"v=1; i={identity};"))
+    assert said(message, [KEY.replace(b"k=rsa", b"k=rsa; t=s")]) == ("permerror", "fail")
+
+
 def test_k19_a_signature_of_200_kb_is_neutral() -> None:
     names = "\r\n ".join(":".join(["from"] * 150) + ":" for _ in range(250)) + "\r\n from"
     field = f"DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=rsa; h={names};\r\n bh=AAAA; b=AAAA\r\n".encode()

@@ -44,6 +44,8 @@ def booted(wall: float) -> Hands:
 
 
 WRONG = {"1970": 100.0, "2000": 946_684_800.0, "8 h behind": STORE - 8 * 3600.0, "50 days behind": STORE - 50.0 * DAY}
+WRONG |= {"the first second": 0.0, "2012": 1_330_500_000.0, "before Python was": 1_600_000_000.0}
+WRONG |= {"an hour and a second behind": STORE - 3601.0, "five years behind": STORE - 5 * 365.0 * DAY}
 
 
 @pytest.mark.parametrize("wall", WRONG.values(), ids=WRONG)

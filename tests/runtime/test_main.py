@@ -414,3 +414,30 @@ def test_a_missing_library_is_told_at_the_start_with_its_package(module: str, pa
         assert done.returncode == 1
         assert f"apt install {package}" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+LIMIT = """
+import resource
+from filter_api import *
+class Limit(Filter):
+    name = "filter-limit"
+    async def started(self): self.log.info(None, "limit", files=resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+main(Limit())
+"""
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "files"),
+    [(64, 512, 512), (128, 1_024, 1_024), (200, 4_096, 4_096), (256, 256, 256), (100, 8_192, 4_096)],
+)
+def test_it_has_as_many_descriptors_as_it_may(soft: int, hard: int, files: int) -> None:
+    limits = f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$0" "$@"'
+    command = ["sh", "-c", limits, sys.executable, "-c", LIMIT]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as smtpd:
+        assert smtpd.stdin is not None
+        assert smtpd.stderr is not None
+        smtpd.stdin.write(HANDSHAKE)
+        smtpd.stdin.flush()
+        assert smtpd.stderr.readline() == f"limit files={files}\n".encode()
+        smtpd.stdin.close()

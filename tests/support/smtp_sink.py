@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 
@@ -13,9 +14,12 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         sink: SmtpSink = self.server.sink  # type: ignore[attr-defined]
-        self.wfile.write(b"220 sink\r\n")
+        self.wfile.write(sink.says.get(b"", b"220 sink") + b"\r\n")
         for line in self.rfile:
             word = line[:4].upper()
+            if word in sink.says:
+                self.wfile.write(sink.says[word] + b"\r\n")
+                continue
             if word == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
                 text = b""
@@ -34,10 +38,14 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 class SmtpSink:
-    """texts, recipients: what came, in its order. reply: what each message is answered with."""
+    """texts, recipients: what came, in its order. reply: what each message is answered with.
 
-    def __init__(self, reply: str = "250 2.0.0 ok") -> None:
+    says: what else is answered to a command, by its first four letters; to nothing, the greeting.
+    """
+
+    def __init__(self, reply: str = "250 2.0.0 ok", says: Mapping[bytes, bytes] = MappingProxyType({})) -> None:
         self.reply = reply
+        self.says = says
         self.texts: list[bytes] = []
         self.recipients: list[str] = []
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler)

@@ -10,7 +10,8 @@ What it promises:
 - `resolve` never raises for DNS trouble, whatever a server sends, and returns within `timeout` seconds (or at
   `deadline`, if that is earlier). It is the caller's own cancellation only that goes through it.
 - Answers are cached for their TTL, positive and negative; equal questions in flight are asked once; no more than
-  `parallel` questions are with the name servers at a time.
+  `parallel` questions are with the name servers at a time, and some more that get no answer: silent name servers keep
+  nobody else waiting (`filter_api.net.dns.turns`).
 - Of an answer no more records are used than `filter_api.bounds` says, whatever a zone holds; the answer is then `cut`.
   What a name server sends is cut before it is parsed: no message keeps the loop for more than 50 ms.
 - A name that cannot be a domain name is never sent anywhere: it is NXDOMAIN at once.
@@ -29,6 +30,7 @@ from typing import Protocol
 from filter_api.bounds import MAX_CACHE_UNITS
 from filter_api.net.dns.answer import KINDS, Answer, Record, Status, bounded, canonical_name, reverse_name
 from filter_api.net.dns.cache import AnswerCache, Question
+from filter_api.net.dns.turns import Turns
 
 __all__ = [
     "Answer",
@@ -76,7 +78,7 @@ class Resolver:
         self._nameservers = tuple(nameservers)
         self._backend = backend
         self._timeout = timeout
-        self._turn = asyncio.Semaphore(parallel)
+        self._turns = Turns(parallel)
         self._cache = AnswerCache(capacity, clock or _loop_time)
         self._flying: dict[Question, asyncio.Task[Answer]] = {}
 
@@ -129,10 +131,15 @@ class Resolver:
     async def _ask(self, question: Question) -> Answer:
         """Ask the backend once, inside the total deadline; never raises, except when it is cancelled."""
         asked = False
+
+        async def query() -> Answer:
+            nonlocal asked
+            asked = True
+            return await self._ready_backend().query(*question, self._timeout)
+
         try:
-            async with asyncio.timeout(self._timeout), self._turn:
-                asked = True
-                answer = bounded(await self._ready_backend().query(*question, self._timeout), question[1])
+            async with asyncio.timeout(self._timeout) as limit:
+                answer = bounded(await self._turns.ask(limit, query), question[1])
         except TimeoutError:
             answer = Answer(Status.TEMPFAIL, why=f"no answer in {self._timeout:g} s")
         except Exception as error:  # noqa: BLE001 - whatever a hostile answer provokes below is doubt, not our end

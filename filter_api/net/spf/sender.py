@@ -33,6 +33,7 @@ from filter_api.net.spf.check import Check, Found, TempError
 from filter_api.net.spf.macro import SpfSyntaxError
 from filter_api.net.spf.result import Result, SpfResult, Weakness
 from filter_api.text.addresses import Address, plain_address, split_address
+from filter_api.text.idn import a_labels
 
 __all__ = ["Result", "SpfResult", "Weakness", "check_host", "check_sender"]
 
@@ -66,9 +67,10 @@ async def check_host(
     """
     if deadline is None:
         deadline = asyncio.get_running_loop().time() + MAX_SECONDS
-    domain = sender_domain.decode("latin-1") if isinstance(sender_domain, bytes) else sender_domain
-    local, _, of = _text(sender).rpartition("@")
-    facts = {"l": local or "postmaster", "o": of or domain.removesuffix("."), "h": _text(helo), "r": _text(receiver)}
+    domain = _name(sender_domain) if isinstance(sender_domain, bytes) else sender_domain
+    local, of = split_address(sender) if b"@" in sender else (b"", b"")
+    facts = {"l": _text(local) or "postmaster", "o": _name(of) or domain.removesuffix(".")}
+    facts |= {"h": _name(helo), "r": _text(receiver)}
     facts["s"] = f"{facts['l']}@{facts['o']}"
     facts["t"] = str(int(wall()))
     check = Check(resolver, plain_address(address), facts, deadline)
@@ -81,6 +83,11 @@ async def check_host(
     strong = found.weakness is Weakness.NONE and found.result is Result.PASS
     ttl = 0 if found.result is Result.TEMPERROR else min(check.ttl, MAX_TTL)
     return SpfResult(found.result, found.mechanism, found.domain, strong, ttl, found.why, found.weakness)
+
+
+def _name(value: bytes) -> str:
+    """A name whose U-labels are the A-labels that stand for them (RFC 8616 §4)."""
+    return _text(value if value.isascii() else a_labels(value))
 
 
 def _text(value: bytes) -> str:

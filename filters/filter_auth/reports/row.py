@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from filter_api import bounds
 from filter_api.dmarc.evaluate import Dmarc, Found
 from filter_auth.checks import Checked, Mail
 from filter_auth.policy import Action, Ruling
@@ -40,7 +41,7 @@ def row_of(checked: Checked, ruling: Ruling, mail: Mail) -> Row | None:
     passed = found.result is Dmarc.PASS
     disposition = "pass" if passed else _DISPOSITIONS[ruling.action]
     aligned = {each.partition(":")[0] for each in found.aligned}
-    facts = {
+    facts: dict[str, Any] = {
         "ip": checked.client,
         "disposition": disposition,
         "dkim": "pass" if "dkim" in aligned else "fail",
@@ -52,7 +53,16 @@ def row_of(checked: Checked, ruling: Ruling, mail: Mail) -> Row | None:
         "checked": [checked.spf_domain, checked.spf],
     }
     plain = ruling.action is not Action.REJECT and not _is_report(mail)
-    return Row(found.record_at, record.text, json.dumps(facts, separators=(",", ":")), plain)
+    return Row(found.record_at, record.text, _text(facts), plain)
+
+
+def _text(facts: dict[str, Any]) -> str:
+    """As JSON, without the signatures for which there is no room."""
+    text = json.dumps(facts, separators=(",", ":"))
+    while len(text) > bounds.MAX_REPORT_ROW and facts["signatures"]:
+        facts["signatures"].pop()
+        text = json.dumps(facts, separators=(",", ":"))
+    return text
 
 
 def _is_report(mail: Mail) -> bool:
@@ -77,7 +87,7 @@ def _reasons(found: Found, checked: Checked, ruling: Ruling, disposition: str) -
     elif ruling.override == "arc":
         seals = checked.chain.sets[-_SEALS_TOLD:]
         told = [f"as[{one.instance}].{tag}={one.seal.text(tag.encode())}" for one in seals for tag in "ds"]
-        yield ["local_policy", f"arc=pass {' '.join(told)}"]  # RFC 8617 §7.2.2
+        yield ["local_policy", f"arc=pass {' '.join(told)}"[: bounds.MAX_REPORT_COMMENT]]  # RFC 8617 §7.2.2
     elif disposition != found.policy:
         yield ["local_policy", ruling.override if ruling.override != "test" else ""]
     if found.testing:

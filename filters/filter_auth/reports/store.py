@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 from filter_api import bounds
 from filter_api.errors import reason
+from filter_auth.reports.believed import is_domain, is_record
 from filter_auth.reports.row import Row
 
 SECONDS_A_DAY: Final = 86_400
@@ -36,6 +37,17 @@ CREATE TABLE IF NOT EXISTS row (day INTEGER NOT NULL, record INTEGER NOT NULL, k
 CREATE TABLE IF NOT EXISTS sent (day INTEGER NOT NULL, record INTEGER NOT NULL, uri TEXT NOT NULL,
     state TEXT NOT NULL, PRIMARY KEY (day, record, uri)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_DAYS: Final = """\
+SELECT day, record, domain, text, sum(count), sum(count * (plain != 0)), sum(key != '') FROM row
+    JOIN record ON record.id = row.record
+    WHERE typeof(day) = 'integer' AND day BETWEEN 0 AND 99999 AND count > 0 AND count < 1 << 40
+    GROUP BY day, record ORDER BY day, domain, record
+"""
+_ROWS: Final = """\
+SELECT facts, count FROM row
+    WHERE day = ? AND record = ? AND key != '' AND count > 0 AND count < 1 << 40 ORDER BY key
 """
 
 
@@ -123,7 +135,8 @@ class Store:
         A clock that has stepped knows no day. So a day that does not follow the last one is believed only if the clock
         is `proven`, or has been through the whole day before; till then nothing is removed.
         """
-        last = int(self._setting("today") or self._first_day(today))
+        known = self._setting("today")
+        last = int(known) if known.isdecimal() and len(known) < 6 else self._first_day(today)
         if abs(today - last) > 1 and not proven and self._count_days(today - 2, today - 1) < 2:
             return
         self._set("today", str(today))
@@ -133,7 +146,7 @@ class Store:
         self._database.execute("DELETE FROM record WHERE id NOT IN (SELECT record FROM row)")
 
     def _first_day(self, default: int) -> int:
-        found = self._database.execute("SELECT min(day) FROM row").fetchone()
+        found = self._database.execute("SELECT min(day) FROM row WHERE typeof(day) = 'integer'").fetchone()
         return default if found[0] is None else int(found[0])
 
     def _count_days(self, first: int, last: int) -> int:
@@ -141,18 +154,12 @@ class Store:
         return int(found.fetchone()[0])
 
     def days(self) -> list[Day]:
-        """What there is, the oldest day first."""
-        found = self._database.execute(
-            "SELECT day, record, domain, text, sum(count), sum(count * plain), sum(key != '') FROM row"
-            " JOIN record ON record.id = row.record GROUP BY day, record ORDER BY day, domain, record"
-        )
-        return [Day(*each) for each in found]
+        """What there is, the oldest day first; without what none of our filters can have written."""
+        return [Day(*each) for each in self._database.execute(_DAYS) if is_domain(each[2]) and is_record(each[3])]
 
     def rows(self, day: int, record: int) -> Iterator[tuple[str, int]]:
         """Facts and number of messages of each row of a report."""
-        yield from self._database.execute(
-            "SELECT facts, count FROM row WHERE day = ? AND record = ? AND key != '' ORDER BY key", (day, record)
-        )
+        yield from self._database.execute(_ROWS, (day, record))
 
     def state(self, day: int, record: int, uri: str) -> str:
         """What became of a report on its way to one address: ``sent``, ``refused``, or nothing yet."""

@@ -5,7 +5,6 @@ Trouble with the store costs rows, never mail: it is told once a minute, and wha
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from filter_api import bounds
 from filter_api.errors import reason
 from filter_auth.reports.pace import Pace
 from filter_auth.reports.row import Row
-from filter_auth.reports.store import SECONDS_A_DAY, StoreError, open_store
+from filter_auth.reports.store import SECONDS_A_DAY, open_store
 
 INTERVAL: Final = 1.0  # seconds
 _QUIET: Final = 60.0  # seconds between two complaints
@@ -38,6 +37,7 @@ class Writer:
         self._today = 0
         self._proven = False
         self._pending: dict[tuple[int, Row], int] = {}
+        self._size = 0  # characters of what is pending
         self._lost = 0
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -61,10 +61,14 @@ class Writer:
             self._put((today, row), 1)
 
     def _put(self, key: tuple[int, Row], count: int) -> None:
-        if key in self._pending or len(self._pending) < bounds.MAX_REPORT_PENDING:
-            self._pending[key] = self._pending.get(key, 0) + count
-        else:
+        if key in self._pending:
+            self._pending[key] += count
+            return
+        size = self._size + len(key[1].facts) + len(key[1].record)
+        if len(self._pending) >= bounds.MAX_REPORT_PENDING or size > bounds.MAX_REPORT_PENDING_TEXT:
             self._lost += count
+            return
+        self._pending[key], self._size = count, size
 
     def _run(self) -> None:
         self._flush()  # to learn the address
@@ -75,7 +79,7 @@ class Writer:
 
     def _flush(self) -> None:
         with self._lock:
-            pending, self._pending = self._pending, {}
+            pending, self._pending, self._size = self._pending, {}, 0
             today, proven = self._today, self._proven
         try:
             with closing(open_store(self._path)) as store:
@@ -85,7 +89,7 @@ class Writer:
                     store.forget(today, proven=proven)
                 store.commit()
                 self.address = store.address.encode("ascii", "replace").lower()
-        except (StoreError, sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a store, the thread goes on
             with self._lock:
                 for key, count in pending.items():
                     self._put(key, count)

@@ -42,13 +42,15 @@ async def _domain(name: str, resolver: Resolver) -> int:
     records = Records(resolver, asyncio.get_running_loop().time() + SECONDS)
     try:
         found = await walk(records, name)
+        place = name if name in found.records else found.above
+        exists = place in {"", name} or await records.exists(name)
     except Doubt as doubt:
         show_records(records)
         print(f"unknown: {doubt}")
         return TEMPFAIL
     show_records(records)
     print(f"organisation     {found.organization}")
-    status = await _policy(found, resolver)
+    status = await _policy(found, place, resolver, exists=exists)
     answer = await resolver.resolve(name, "TXT")
     spf = [text for text in answer.texts() if text.lower() == b"v=spf1" or text[:7].lower() == b"v=spf1 "]
     unknown = answer.status is Status.TEMPFAIL
@@ -67,8 +69,8 @@ async def _cost(name: str, resolver: Resolver) -> str:
     return "none" if found is None else f"{found.questions} of {MAX_TERMS}"
 
 
-async def _policy(found: Walk, resolver: Resolver) -> int:
-    place = found.domain if found.domain in found.records else found.above
+async def _policy(found: Walk, place: str, resolver: Resolver, *, exists: bool) -> int:
+    """place: where the record is, or empty. exists: whether the name does, where that matters."""
     if not place:
         print("policy           none: there is no DMARC record, anybody may write in its name")
         return 1
@@ -77,8 +79,10 @@ async def _policy(found: Walk, resolver: Resolver) -> int:
         print(f"policy           none: the record of {place} has no valid policy")
         return 1
     own = place == found.domain
-    asked = record.policy(own=own, exists=True)
-    print(f"policy           {asked} (record of {place}{', in test: one step weaker' if record.testing else ''})")
+    asked = record.policy(own=own, exists=exists)
+    notes = ["in test: one step weaker"] if record.testing else []
+    notes += [] if exists else ["there is no such name"]
+    print(f"policy           {asked} ({', '.join([f'record of {place}', *notes])})")
     if own:
         print(f"names below      {record.sp}; those that do not exist {record.np}")
     await _reports(record, place, resolver)

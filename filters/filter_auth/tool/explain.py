@@ -64,7 +64,8 @@ def _session(options: dict[str, str]) -> Session:
     session = trust.client_at(address)
     session.identity = options.get("-h", "").encode("utf-8", "surrogateescape")
     session.transaction = Transaction()
-    session.transaction.sender = options.get("-f", "").encode("utf-8", "surrogateescape")
+    sender = options.get("-f", "").removeprefix("<").removesuffix(">")  # as the log has it, too
+    session.transaction.sender = sender.encode("utf-8", "surrogateescape")
     return session
 
 

@@ -22,6 +22,8 @@ from filter_api.net.dns import Resolver
 from filter_api.net.endpoint import Endpoint, parse_endpoint
 from filter_api.options import options_of
 from filter_api.text.escape import printable
+from filter_api.text.idn import a_labels
+from filter_auth.reports.believed import is_row
 from filter_auth.reports.destinations import Destination, destinations
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
@@ -94,11 +96,13 @@ def _wanted(options: dict[str, str], now: float) -> Wanted:
         raise UsageError(
             f"-S takes a loopback address and port like {LISTENER}: reports are sent through our own smtpd"
         )
+    if not options["-O"].strip():
+        raise UsageError("-O takes the name of the organisation that reports, such as Example")
     return Wanted(
         Reporter(options["-O"], options["-e"]),
         listener,
         now,
-        options.get("-D", "").lower().removesuffix("."),
+        a_labels(options.get("-D", "").encode("utf-8", "surrogateescape")).decode("latin-1").removesuffix("."),
         _day(options["-d"]) if "-d" in options else None,
         list_only="-n" in options,
         directory=Path(options["-o"]) if "-o" in options else None,
@@ -147,7 +151,12 @@ async def _report(opened: Store, wanted: Wanted, resolver: Resolver) -> int:
         record = parse_record(day.text.encode("latin-1"))
         if record is None or not record.usable:
             continue
-        made = Report(wanted.reporter, day.domain, record, day.day, list(opened.rows(day.day, day.record)))
+        rows = [each for each in opened.rows(day.day, day.record) if is_row(each[0])]
+        if len(rows) < day.rows:
+            print(f"{_date(day.day)} {day.domain}: {day.rows - len(rows)} rows are none of filter-auth, left out")
+        if not rows:
+            continue
+        made = Report(wanted.reporter, day.domain, record, day.day, rows)
         if wanted.directory is not None:
             with named(str(wanted.directory)):
                 (wanted.directory / made.filename).write_bytes(made.compressed())
@@ -167,8 +176,8 @@ def _deliver(opened: Store, wanted: Wanted, day: Day, made: Report, target: Dest
             print(f"{what}: {before} before")
         return 0
     if target.why:
-        print(f"{what}: not sent, {printable(target.why)}")
-        return 0
+        print(f"{what}: {'later' if target.again else 'not sent'}, {printable(target.why)}")
+        return int(target.again and not wanted.list_only)
     if wanted.list_only:
         print(f"{what}: {day.messages} messages in {day.rows} rows")
         return 0
@@ -197,9 +206,9 @@ def _replies(error: Exception) -> list[tuple[int, bytes]]:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether smtpd will never take it."""
-    replies = _replies(error)
-    return bool(replies) and all(code >= 500 for code, _ in replies)
+    """Whether smtpd will never take it: it refuses the recipient or the message, and not us."""
+    theirs = isinstance(error, smtplib.SMTPRecipientsRefused | smtplib.SMTPDataError)
+    return theirs and all(code >= 500 for code, _ in _replies(error))
 
 
 def _said(error: Exception) -> str:

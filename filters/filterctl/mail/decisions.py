@@ -199,7 +199,7 @@ def _verdict(pairs: dict[str, str]) -> str | None:
         return "put off" if reply.startswith("4") else "refused"
     if pairs.get("result") == "failed":
         return "unchecked"
-    if action == "junk" or (action == "proceed" and pairs.get("result") in _MARKED):
+    if action in {"junk", "mark"} or (action == "proceed" and pairs.get("result") in _MARKED):
         return "marked"
     return None
 

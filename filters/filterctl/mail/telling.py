@@ -109,7 +109,7 @@ def _step(step: Step) -> str:
     if action.startswith("observe-"):
         found = f"{shown(step.pairs['result'], 40)}, " if "result" in step.pairs else ""
         what = f"{found}would have said {shown(action[8:], 40)} (-n), did nothing"
-    elif action == "junk":
+    elif action in {"junk", "mark"}:
         what = "marked it (X-Spam)"
     elif what == "spam":
         what = "spam, marked and let pass"

@@ -1,5 +1,7 @@
 """A wall clock that jumps does not make the greylist jump."""
 
+import pytest
+
 from filter_greylist.deciding.clock import JUMP, SUSPENSION, SteadyClock
 
 
@@ -96,6 +98,33 @@ def test_a_clock_that_cannot_be_right_gives_way_to_the_store() -> None:
         assert move.by == 540
         assert hands.clock.jump == 540
         assert hands.clock.moves() == []
+
+
+@pytest.mark.parametrize("boot", [0, 315_532_800, 1_000_000_000, 1_665_999_999, STORE - 90 * 86_400, STORE - 5_000])
+@pytest.mark.parametrize("past", [0, 1, 3_599, 3_601, 86_400, 400 * 86_400])
+def test_a_step_to_the_time_of_the_store_or_past_it_is_followed_at_once(boot: int, past: int) -> None:
+    hands = Booted(boot)
+    hands.clock.distrust(STORE)
+    hands.passes(30)
+    hands.wall = STORE + past
+    assert hands.passes(0) == STORE + past
+    assert not hands.clock.suspended
+    assert hands.passes(26 * 3_600) == STORE + past + 26 * 3_600
+    assert not hands.clock.suspended
+
+
+@pytest.mark.parametrize(
+    "steps", [[STORE - 90 * 86_400, STORE], [1_000_000_000, STORE + 60], [STORE - 7_200, STORE + 1]]
+)
+def test_a_clock_that_is_set_in_two_steps_is_followed_at_the_second(steps: list[int]) -> None:
+    hands = Booted(100)
+    hands.clock.distrust(STORE)
+    hands.passes(10)
+    for wall in steps:
+        hands.wall = wall
+        hands.passes(5)
+    assert hands.passes(0) == steps[-1] + 5
+    assert not hands.clock.suspended
 
 
 def test_a_clock_that_may_be_right_keeps_its_time_until_it_is_set() -> None:

@@ -265,3 +265,15 @@ def test_nothing_a_stranger_wrote_is_code_on_the_page_or_the_terminal(one: str, 
 
 def test_a_script_as_a_domain_is_text() -> None:
     assert "<script>alert(1)</script>" in seen(hostile("<script>alert(1)</script>", "b")).text
+
+
+def test_what_filter_auth_has_marked_is_counted_and_what_it_let_pass_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = "message result=fail spf=none policy={} reason=dmarc action={} client=192.0.2.11 from=<x@bad.example>"
+    told = [("reject", "mark"), ("none", "proceed"), ("reject", "observe-mark"), ("none", "observe-proceed")]
+    lines = [f"Nov 20 10:30:0{n} mx smtpd[8]: auth: {S[n]} {found.format(*each)}\n" for n, each in enumerate(told, 1)]
+    path = tmp_path / "maillog"
+    path.write_text("".join(lines))
+    totals = json.loads(decisions(capsys, "-j", str(path)))["totals"]
+    assert {verdict: count for verdict, count in totals.items() if count} == {"marked": 1, "observed": 1}

@@ -181,3 +181,33 @@ def test_any_record_made_of_true_pieces_gives_a_result(pieces: list[str]) -> Non
 def test_any_domain_and_sender_gives_a_result(sender: bytes) -> None:
     found = asyncio.run(check_sender(Resolver(backend=FakeZone({})), ip_address("::1"), sender, sender))
     assert found.result in (Result.NONE, Result.PERMERROR)
+
+
+@pytest.mark.parametrize(
+    ("sender", "helo"),
+    [
+        ("joe@b\u00fccher.example", b"mx.example"),
+        ("joe@B\u00dcCHER.Example", b"mx.example"),
+        ("joe@bu\u0308cher.example", b"mx.example"),
+        ("joe@b\u00fccher\u3002example", b"mx.example"),
+        ("", "b\u00fccher.example".encode()),
+    ],
+)
+@pytest.mark.parametrize("record", ["v=spf1 ip4:192.0.2.1 -all", "v=spf1 exists:%{o}.%{d}.a.example -all"])
+def test_u_labels_are_asked_for_as_a_labels(sender: str, helo: bytes, record: str) -> None:
+    """RFC 8616 section 4: of the sender, of HELO, and in macros."""
+    name = "xn--bcher-kva.example"
+    zone: Zone = {(name, "TXT"): [record.encode()], (f"{name}.{name}.a.example", "A"): ["192.0.2.9"]}
+
+    async def run() -> SpfResult:
+        return await check_sender(Resolver(backend=FakeZone(zone)), ip_address("192.0.2.1"), sender.encode(), helo)
+
+    assert asyncio.run(run()).result is Result.PASS
+
+
+@pytest.mark.parametrize("domain", [b"b\xfccher.example", b"\xff\xfe.example", b"\xc3.example"])
+def test_bytes_that_are_no_utf_8_are_no_domain(domain: bytes) -> None:
+    async def run() -> SpfResult:
+        return await check_sender(Resolver(backend=FakeZone({})), ip_address("192.0.2.1"), b"joe@" + domain, b"mx")
+
+    assert asyncio.run(run()).result is Result.NONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -130,10 +130,33 @@ async def _load(smtpd: FilterProcess, master: RedisServer) -> tuple[Tally, Wire]
     return tally, wire
 
 
+def nothing_else(sentinels: list[SentinelServer]) -> None:
+    """A failover, and no more."""
+
+
+def subscriptions_closed(sentinels: list[SentinelServer]) -> None:
+    """Who listens for the switch has to come again."""
+    for sentinel in sentinels:
+        sentinel.ask("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+def first_gone(sentinels: list[SentinelServer]) -> None:
+    """The Sentinel that is asked first is not there; two others are."""
+    sentinels[1].kill()
+
+
+def one_is_silent(sentinels: list[SentinelServer]) -> None:
+    """It takes connections, and says nothing."""
+    sentinels[2].freeze()
+
+
 @pytest.mark.timed
 @pytest.mark.slow
+@pytest.mark.parametrize("beside", [nothing_else, subscriptions_closed, first_gone, one_is_silent])
 def test_a_master_that_is_replaced_while_it_is_alive_is_left_and_nothing_is_lost(
-    cluster: tuple[RedisServer, RedisServer, list[SentinelServer]], tmp_path: Path
+    cluster: tuple[RedisServer, RedisServer, list[SentinelServer]],
+    tmp_path: Path,
+    beside: Callable[[list[SentinelServer]], None],
 ) -> None:
     """A failover by hand: the old master takes writes for ten more seconds, which the new one never hears of."""
     _, replica, sentinels = cluster
@@ -148,7 +171,7 @@ def test_a_master_that_is_replaced_while_it_is_alive_is_left_and_nothing_is_lost
         whites.add(white)
 
     async def inside() -> None:
-        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in [*sentinels[1:], sentinels[0]])
         spec = parse_spec(f"redis+sentinel://{hosts}/mx?fallback={tmp_path / 'fallback.db'}")
         store = open_spec(spec, said.append)
         assert isinstance(store, FallbackStore)
@@ -161,6 +184,7 @@ def test_a_master_that_is_replaced_while_it_is_alive_is_left_and_nothing_is_lost
             number += 1
             if not asked and time.monotonic() - begun > 1.5:
                 asked = time.monotonic()
+                beside(sentinels)
                 assert sentinels[0].ask("SENTINEL", "FAILOVER", "mx") == b"+OK"
             if not left and any("the master is" in line for line in said):
                 left = time.monotonic()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
+import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -97,14 +100,33 @@ def test_reading_keys_of_a_wrong_type_finds_nothing(server: RedisServer, tmp_pat
     with_fallback(server, tmp_path, use, said)
 
 
+CLOSED = [
+    "idle",
+    "idle again",
+    "kill",
+    "kill again and again",
+    "kill by address",
+    "forget",
+    "flush the script",
+    "restart",
+]
+
+
 @pytest.mark.timed
-@pytest.mark.parametrize("how", ["idle", "kill", "kill again and again", "flush the script", "restart"])
+@pytest.mark.parametrize("how", CLOSED)
 def test_a_closed_connection_is_made_anew_within_the_decision(server: RedisServer, tmp_path: Path, how: str) -> None:
     said: list[str] = []
 
     async def close() -> None:
         if how == "idle":
             await asyncio.sleep(2.5)
+        elif how == "kill by address":
+            for address in re.findall(rb" addr=(\S+)", server.talk("CLIENT", "LIST")):
+                with contextlib.suppress(ConnectionError):
+                    server.ask("CLIENT", "KILL", address.decode())
+        elif how == "forget":  # the script, and then the connection
+            server.ask("SCRIPT", "FLUSH")
+            server.ask("CLIENT", "KILL", "TYPE", "normal")
         elif how.startswith("kill"):
             server.ask("CLIENT", "KILL", "TYPE", "normal")
         elif how == "restart":
@@ -231,12 +253,37 @@ def open_to_all(file: Path) -> None:
     file.chmod(0o666)
 
 
+def pipe_there(file: Path) -> None:
+    os.mkfifo(file, 0o600)
+
+
+def socket_there(file: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(file))
+
+
+def link_to_nowhere(file: Path) -> None:
+    file.symlink_to(file.parent / "nowhere")
+
+
 def directory_gone(file: Path) -> None:
     file.parent.rmdir()
 
 
 @pytest.mark.parametrize("when", ["at start", "later"])
-@pytest.mark.parametrize("trouble", [directory_there, link_there, foreign_database, open_to_all, directory_gone])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        directory_there,
+        link_there,
+        link_to_nowhere,
+        foreign_database,
+        pipe_there,
+        socket_there,
+        open_to_all,
+        directory_gone,
+    ],
+)
 def test_trouble_with_the_local_file_leaves_redis_in_use(
     server: RedisServer, tmp_path: Path, when: str, trouble: Callable[[Path], None]
 ) -> None:
