@@ -5,8 +5,8 @@
             each.options.exempt ...            # the -W files it follows
 
 A filter is made by its own `build`, from its own words, so nothing here knows what an option means. One that refuses
-files because root does not own them is made with the rights of its user. It is not started: no store is opened, nobody is
-asked.
+files because root does not own them is made with the rights of its user. It is not started: nobody is asked, and no
+store is opened.
 """
 
 from __future__ import annotations
