@@ -286,6 +286,7 @@ def test_a_store_is_not_made_where_no_filter_could_use_it(of_the_filter: Path) -
         f"TRAPPED|192.0.2.4|{NOW - 60}\n",
         f"WHITE|2001:db8::1|||{NOW - 9}|{NOW - 8}|{NOW}|1|7\n",
     ],
+    ids=["white", "grey", "trapped", "white, just now"],
 )
 def test_an_import_of_nothing_but_the_past_says_so(
     where: str, tmp_path: Path, old: str, capsys: pytest.CaptureFixture[str]
