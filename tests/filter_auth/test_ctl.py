@@ -8,12 +8,12 @@ import pytest
 
 from filter_api.errors import ConfigError, UsageError
 from filter_api.net.dns import Resolver, Status
-from filter_api.testing.dns import FakeZone
+from filter_api.testing.dns import Content, FakeZone, Slow
 from filter_auth.ctl import run
 from filter_auth.tool.domain import domain
 from filter_auth.tool.explain import explain
 from tests.filter_auth.mail import PLAIN, dmarc, keys, signed
-from tests.filter_dkimsign.keyring import record, rsa_key
+from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
 
 
 @pytest.fixture
@@ -129,6 +129,29 @@ def test_domain_tells_walk_policy_and_reports(capsys: pytest.CaptureFixture[str]
         "SPF              v=spf1 mx -all",
         "SPF questions    1 of 10",
     ]
+
+
+def test_domain_tells_the_keys_of_selectors(capsys: pytest.CaptureFixture[str]) -> None:
+    content: dict[tuple[str, str], Content | Slow] = {
+        **dmarc("p=reject"),
+        ("a._domainkey.example.org", "TXT"): [record(rsa_key())],
+        ("b._domainkey.example.org", "TXT"): [record(ed25519_key()) + b"; t=y"],
+        ("old._domainkey.example.org", "TXT"): [b"v=DKIM1; p="],
+        ("silent._domainkey.example.org", "TXT"): Status.TEMPFAIL,
+    }
+    assert domain(["-s", "a,b,old, none,silent", "example.org"], Resolver(backend=FakeZone(content))) == 0
+    assert told(capsys)[-5:] == [
+        "DKIM key         a: rsa, 2048 bits",
+        "DKIM key         b: ed25519, in test: a failure counts for nothing",
+        "DKIM key         old: the key was revoked: its p= is empty",
+        "DKIM key         none: no key is published at none._domainkey.example.org",
+        "DKIM key         silent: DNS does not answer for silent._domainkey.example.org: as the test says",
+    ]
+
+
+def test_domain_wants_selectors_that_are_names() -> None:
+    with pytest.raises(UsageError, match=r"-s: not a selector: 'a\.\.b'"):
+        domain(["-s", "a..b", "example.org"], Resolver(backend=FakeZone({})))
 
 
 @pytest.mark.parametrize(

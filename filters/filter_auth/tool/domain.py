@@ -1,10 +1,12 @@
-"""``filterctl auth domain``: what the world would do with mail of a domain, by its DMARC and SPF records."""
+"""``filterctl auth domain``: what the world would do with mail of a domain, by its DMARC, SPF and DKIM records."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
+from filter_api.dkim.results import Unfit
 from filter_api.dkim.syntax import is_name
 from filter_api.dmarc.record import Record
 from filter_api.dmarc.walk import Doubt, Records, Walk, walk
@@ -23,6 +25,7 @@ SECONDS: Final = 30.0
 
 OPTIONS: Final = """\
 -n server   ask this name server, address or address@port
+-s names    look at the DKIM keys of these selectors, a comma between two
 -v          show every question to the DNS
 """
 
@@ -35,10 +38,14 @@ def domain(arguments: list[str], resolver: Resolver | None = None) -> int:
     name = a_labels(names[0].encode("utf-8", "surrogateescape")).removesuffix(b".")
     if not is_name(name):
         raise UsageError(f"not a domain name: '{printable(names[0], 40)}'")
-    return asyncio.run(_domain(name.decode("ascii"), resolver or resolver_of(options)))
+    selectors = [each.strip().encode("utf-8", "surrogateescape") for each in options.get("-s", "").split(",") if each]
+    for selector in selectors:
+        if not is_name(selector):
+            raise UsageError(f"-s: not a selector: '{printable(selector, 40)}'")
+    return asyncio.run(_domain(name.decode("ascii"), selectors, resolver or resolver_of(options)))
 
 
-async def _domain(name: str, resolver: Resolver) -> int:
+async def _domain(name: str, selectors: Sequence[bytes], resolver: Resolver) -> int:
     records = Records(resolver, asyncio.get_running_loop().time() + SECONDS)
     try:
         found = await walk(records, name)
@@ -57,7 +64,34 @@ async def _domain(name: str, resolver: Resolver) -> int:
     print(f"SPF              {'unknown: ' + answer.why if unknown else '; '.join(map(printable, spf)) or 'no record'}")
     if spf:
         print(f"SPF questions    {await _cost(name, resolver)}")
+    for selector in selectors:
+        print(f"DKIM key         {printable(selector)}: {await _key(selector, name, resolver)}")
     return status
+
+
+async def _key(selector: bytes, name: str, resolver: Resolver) -> str:
+    """What verifiers find for a selector: they try each record there is."""
+    from filter_api.dkim.published import key_texts  # cryptography takes longer to load than all else
+
+    try:
+        texts = await key_texts(resolver, selector, name.encode("ascii"))
+    except Unfit as problem:
+        return str(problem)
+    return "; ".join(map(_shown, texts))
+
+
+def _shown(text: bytes) -> str:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    from filter_api.dkim.record import KeyRecord
+
+    try:
+        record = KeyRecord.parse(text)
+    except ValueError as error:
+        return str(error)
+    kind = record.algorithm.removesuffix("-sha256")
+    size = f", {record.key.key_size} bits" if isinstance(record.key, RSAPublicKey) else ""
+    return f"{kind}{size}{', in test: a failure counts for nothing' if record.testing else ''}"
 
 
 async def _cost(name: str, resolver: Resolver) -> str:
