@@ -126,8 +126,8 @@ def test_it_would_be_seen(text: str, tmp_path: Path) -> None:
 
 
 def elsewhere(*words: str, **environment: str) -> str:
-    """What a module prints that runs where Linux is not; it must end with 0."""
-    command = [sys.executable, "-m", "tests.support.elsewhere", *words]
+    """What a module prints that runs where Linux is not; it must end with 0, and no warning is given."""
+    command = [sys.executable, "-W", "error", "-m", "tests.support.elsewhere", *words]
     variables = {**os.environ, **environment}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
