@@ -61,9 +61,9 @@ soak: venv daemons
 	$(BIN)/python -m tools.soak
 	$(BIN)/python -m tools.soak.mta
 
-# What a release consists of, in build/release.
+# What a release consists of, in build/release; UNAUDITED=yes where pypi.org cannot be asked, see tools/release.
 release:
-	PYTHON='$(PYTHON)' tools/release
+	PYTHON='$(PYTHON)' UNAUDITED='$(UNAUDITED)' tools/release
 
 man:
 	for page in man/*.[1-9]; do mandoc -T lint -W warning "$$page" || exit 1; done

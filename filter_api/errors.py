@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from filter_api.text.escape import printable
 
@@ -42,17 +41,27 @@ def reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-@contextmanager
-def named(path: str) -> Iterator[None]:
-    """What the system says of a file in this block becomes a ConfigError that names the file."""
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(f"{printable(path)}: {reason(error)}") from None
-    except ValueError:
-        if "\0" not in path:
-            raise
-        raise ConfigError(f"{printable(path)}: no file has a NUL in its name") from None
+class named:
+    """What the system says of a file in this block becomes a ConfigError that names the file.
+
+    Not a generator: from Python 3.13 on the error of one is kept in a circle with all that its callers held, until the
+    collector runs.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Nothing is to be had."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise ConfigError for OSError, and for a name with a NUL."""
+        if isinstance(error, OSError):
+            raise ConfigError(f"{printable(self._path)}: {reason(error)}") from None
+        if isinstance(error, ValueError) and "\0" in self._path:
+            raise ConfigError(f"{printable(self._path)}: no file has a NUL in its name") from None
 
 
 class CannotCheck(Exception):

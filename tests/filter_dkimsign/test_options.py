@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cryptography
 import pytest
 
 from filter_api.dkim.signature import DEFAULT_NAMES, OVERSIGNED
@@ -132,7 +133,11 @@ def _choose(filter_: DkimSign, name: bytes) -> tuple[Entry, ...]:
 
 
 def test_ten_thousand_domains_start_quickly(folder: Path) -> None:
-    """One key file each. The figure itself, one second, is measured on a quiet machine by bench/dkimsign.py."""
+    """One key file each. The figure itself, one second, is measured on a quiet machine by bench/dkimsign.py.
+
+    OpenSSL 3.0, which cryptography 38 has, takes a third of a millisecond to read a key, others a twentieth of
+    that. Proofs that the numbers are primes would take minutes with any.
+    """
     pem = (folder / "rsa").read_bytes()
     (folder / "many").mkdir()
     with (folder / "table").open("w") as table:
@@ -145,4 +150,5 @@ def test_ten_thousand_domains_start_quickly(folder: Path) -> None:
     done = start(folder, "-K", "table")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 0
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.0
+    most = 10.0 if cryptography.__version__.startswith("38.") else 2.0
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < most

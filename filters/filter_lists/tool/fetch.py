@@ -44,6 +44,15 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = MAX_REDIRECTS
     max_repeats = 2
 
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> IO[bytes] | None:
+        """Follow it, its own text unread: urllib would read all of it, and leave it open where the address is bad."""
+        fp.close()
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(  # noqa: PLR0917 - as urllib calls it
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
@@ -65,7 +74,7 @@ def open_url(url: str, etag: str = "", modified: str = "") -> Answer | None:
     try:
         response = _opener().open(request, timeout=_READ_SECONDS)
     except HTTPError as error:
-        with error:
+        with contextlib.closing(error):
             if error.code == 304 and (etag or modified):  # unasked, it says nothing of what we have
                 return None
             raise ListRefused(f"the server says {error.code} {printable(str(error.reason), 60)}") from None

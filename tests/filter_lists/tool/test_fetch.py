@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,22 @@ def test_redirects_are_followed(lists: Lists, server: Web) -> None:
     server.answers["/5"] = redirect("/6")
     server.answers["/6"] = text(LIST)
     assert lists.update(server.url("/0")) == 1
+
+
+def test_what_is_said_beside_a_redirect_is_not_read(lists: Lists, server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be without an end."""
+
+    def endless(request: Request) -> None:
+        request.send_response(302)
+        request.send_header("Location", "/list")
+        request.end_headers()
+        with suppress(ConnectionError):
+            while not request.server.stopped.is_set():
+                request.wfile.write(b"x" * 100_000)
+
+    server.answers["/endless"], server.answers["/list"] = endless, text(LIST)
+    monkeypatch.setattr("filter_lists.tool.update.LIST_SECONDS", 20)
+    assert lists.update(server.url("/endless")) == 0
 
 
 def test_tls_is_verified(lists: Lists, server: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
