@@ -82,5 +82,5 @@ def test_the_page_names_every_label_but_that_of_the_classes() -> None:
 
 def test_the_panels_of_the_dashboard_do_not_overlap_and_have_a_title() -> None:
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels()]
-    assert len(set(places)) == len(places) == 10
+    assert len(set(places)) == len(places) == 16
     assert all(panel["title"] for panel in panels())
