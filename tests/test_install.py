@@ -57,8 +57,8 @@ def test_bash_and_zsh_complete_filterctl_until_it_is_uninstalled(tmp_path: Path)
     words = (f"PREFIX={tmp_path}", f"LIBEXECDIR={tmp_path}/smtpd")
     make("make", *words)
     for path, shell in zip(files, ("bash", "zsh"), strict=True):
-        words_of = [tmp_path / "sbin/filterctl", "completion", shell]
-        done = subprocess.run(words_of, capture_output=True, text=True, timeout=60, check=True)
+        asked = [f"{tmp_path}/sbin/filterctl", "completion", shell]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
         assert path.read_text() == done.stdout
         assert "quarantine" in done.stdout
         assert path.stat().st_mode & 0o777 == 0o644
