@@ -1,12 +1,13 @@
-"""What an operator asks about: an address, a domain, a client, a session, a message's id, an id of the quarantine."""
+"""What an operator asks about: an address, a domain, a client or its network, a session, ids of messages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Final
 
+from filter_api.text.addresses import Network, plain_address
 from filter_api.text.escape import printable
 from filterctl.mail.records import Mail
 
@@ -22,23 +23,33 @@ class What:
     def __init__(self, given: str) -> None:
         text = given.strip().lower()
         self.text = text[1:-1] if text.startswith("<") and text.endswith(">") and len(text) > 2 else text
+        self._network: Network | None = None
         self.kind = self._kind()
-        self._logged = printable(self.text).replace('"', '\\"')
+        as_logged = printable(self.text).replace('"', '\\"')
+        self._logged = as_logged if self._network is None else _start_of(self._network)
         self._domain = self.text.removeprefix("@")
 
     def _kind(self) -> str:
         try:
-            self.text = str(ip_address(self.text.strip("[]")))
+            self._network = ip_network(self.text.strip("[]").removeprefix("ipv6:"), strict=False)
         except ValueError:
             pass
         else:
-            return "client"
+            return self._kind_of(self._network)
         for kind, pattern in (("session", _SESSION), ("msgid", _MSGID), ("quarantine id", _QUARANTINED)):
             if pattern.fullmatch(self.text):
                 return kind
         if _DOMAIN.fullmatch(self.text):
             return "domain"
         return "address" if "@" in self.text or self.text == "<>" else "user"
+
+    def _kind_of(self, network: Network) -> str:
+        """A network is looked for as one where it is more than an address."""
+        if network.num_addresses > 1:
+            self.text = str(network)
+            return "network"
+        self._network, self.text = None, str(plain_address(network.network_address))
+        return "client"
 
     def in_line(self, line: str) -> bool:
         """Whether a line, in lower case, may be about it: a quick look, `fits` decides."""
@@ -57,12 +68,35 @@ class What:
             return self.text in mail.facts("id")
         if self.kind == "client":
             return mail.client.address == self.text
+        if self._network is not None:
+            return _is_in(mail.client.address, self._network)
         if self.kind == "domain":
             return any(_within(name, self._domain) for name in (*_domains(mail), *_names(mail)))
         if self.kind == "user":
             return self.text in {mail.client.user.lower(), *(each.where.lower() for each in mail.deliveries)}
         ids = {name.lower().strip("<>") for name in mail.facts("msgid")}
         return self.text in set(_addresses(mail)) or self._logged in ids
+
+
+def _start_of(network: Network) -> str:
+    """How each address of a network begins, as it is written: the groups before the first that may differ."""
+    parts, bits, sign = (
+        (str(network.network_address).split("."), 8, ".")
+        if isinstance(network, IPv4Network)
+        else (network.network_address.exploded.split(":"), 16, ":")
+    )
+    fixed = parts[: network.prefixlen // bits]
+    if sign == ":":
+        fixed = [part.lstrip("0") for part in fixed]
+        fixed = fixed[: fixed.index("")] if "" in fixed else fixed  # a run of zeros may be ::
+    return "".join(part + sign for part in fixed)
+
+
+def _is_in(address: str, network: Network) -> bool:
+    try:
+        return ip_address(address) in network
+    except ValueError:  # of a client that was not reported, or is on the unix socket
+        return False
 
 
 def _addresses(mail: Mail) -> Iterator[str]:
