@@ -73,9 +73,13 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
 def _member(member: Member) -> str:
     observes = " (observes only)" if member["observe"] else ""
     return (
-        f"{member['name']}{observes}: {decided(member)} decisions, {refused(member)} refused,"
-        f" {member['failed']} failed, {member['timed_out']} of them too late, {member['exceptions']} mistakes"
+        f"{member['name']}{observes}: {_many(decided(member), 'decision')}, {refused(member)} refused,"
+        f" {member['failed']} failed, {member['timed_out']} of them too late, {_many(member['exceptions'], 'mistake')}"
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def duration(seconds: float) -> str:

@@ -23,33 +23,23 @@ class What:
     def __init__(self, given: str) -> None:
         text = given.strip().lower()
         self.text = text[1:-1] if text.startswith("<") and text.endswith(">") and len(text) > 2 else text
-        self._network: Network | None = None
-        self.kind = self._kind()
+        network = _network_of(self.text)
+        is_address = network is not None and network.num_addresses == 1
+        self._network = None if is_address else network
+        if network is not None:
+            self.text = str(plain_address(network.network_address) if is_address else network)
+        self.kind = "client" if is_address else "network" if network is not None else self._kind()
         as_logged = printable(self.text).replace('"', '\\"')
         self._logged = as_logged if self._network is None else _start_of(self._network)
         self._domain = self.text.removeprefix("@")
 
     def _kind(self) -> str:
-        try:
-            self._network = ip_network(self.text.strip("[]").removeprefix("ipv6:"), strict=False)
-        except ValueError:
-            pass
-        else:
-            return self._kind_of(self._network)
         for kind, pattern in (("session", _SESSION), ("msgid", _MSGID), ("quarantine id", _QUARANTINED)):
             if pattern.fullmatch(self.text):
                 return kind
         if _DOMAIN.fullmatch(self.text):
             return "domain"
         return "address" if "@" in self.text or self.text == "<>" else "user"
-
-    def _kind_of(self, network: Network) -> str:
-        """A network is looked for as one where it is more than an address."""
-        if network.num_addresses > 1:
-            self.text = str(network)
-            return "network"
-        self._network, self.text = None, str(plain_address(network.network_address))
-        return "client"
 
     def in_line(self, line: str) -> bool:
         """Whether a line, in lower case, may be about it: a quick look, `fits` decides."""
@@ -76,6 +66,14 @@ class What:
             return self.text in {mail.client.user.lower(), *(each.where.lower() for each in mail.deliveries)}
         ids = {name.lower().strip("<>") for name in mail.facts("msgid")}
         return self.text in set(_addresses(mail)) or self._logged in ids
+
+
+def _network_of(text: str) -> Network | None:
+    """An address, as smtpd or a client writes it, is a network of one."""
+    try:
+        return ip_network(text.strip("[]").removeprefix("ipv6:"), strict=False)
+    except ValueError:
+        return None
 
 
 def _start_of(network: Network) -> str:
