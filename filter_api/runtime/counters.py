@@ -53,7 +53,8 @@ class Counts:
     def decided(self, phase: str, decision: Decision, facts: Facts = NO_FACTS, *, observe: bool) -> None:
         """One decision on a command, or with further facts on a message."""
         word = decision.word
-        reason = self._reason({**facts, **decision.facts})
+        own = decision.facts
+        reason = NO_REASON if own is NO_FACTS and facts is NO_FACTS else self._reason(own, facts)
         key = (phase, word if word == "proceed" or not observe else f"observe-{word}", reason)
         self.decisions[key] = self.decisions.get(key, 0) + 1
         if isinstance(decision, _REFUSALS):
@@ -62,15 +63,19 @@ class Counts:
                 code = OTHER
             self.replies[code] = self.replies.get(code, 0) + 1
 
-    def _reason(self, facts: Facts) -> str:
-        """The word that a decision is counted by: its reason, else its result, if these are the filter's own words."""
-        result = facts.get("result")
-        if result == FAILED:
+    def _reason(self, own: Facts, more: Facts) -> str:
+        """The word that a decision is counted by: its reason, else its result, if these are the filter's own words.
+
+        They are compared only where they are plain strings: what else a filter may put there can throw at it.
+        """
+        result = own["result"] if "result" in own else more.get("result")
+        if type(result) is str and result == FAILED:
             return FAILED
-        for word in (facts.get("reason"), result):
-            if isinstance(word, str) and word in self._reasons:
+        reason = own["reason"] if "reason" in own else more.get("reason")
+        for word in (reason, result):
+            if type(word) is str and word in self._reasons:
                 return word
-        return "other" if "reason" in facts or result is not None else NO_REASON
+        return NO_REASON if reason is None and result is None else "other"
 
 
 class Durations:

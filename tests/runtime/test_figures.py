@@ -101,6 +101,18 @@ def test_parts_of_a_process_announce_themselves_and_are_added_up() -> None:
     assert told == expected
 
 
+class Throwing:
+    """Cannot be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("not with me")
+
+    __hash__ = None  # type: ignore[assignment]  # nor be a key
+
+    def __str__(self) -> str:
+        return "throwing"
+
+
 class Reasoning(Filter):
     """Decides by the sender, and says why."""
 
@@ -113,7 +125,7 @@ class Reasoning(Filter):
         if name.startswith("free"):
             return Reject(550, "5.7.1", "no", facts={"reason": f"said {name}"})
         if name.startswith("list"):
-            return Reject(550, "5.7.1", "no", facts={"reason": ["odd"]})
+            return Reject(550, "5.7.1", "no", facts={"reason": ["odd"], "result": Throwing()})
         if name.startswith("mark"):
             return Junk(facts={"result": "spam"})
         if name.startswith("fail"):
