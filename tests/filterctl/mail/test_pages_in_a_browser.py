@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -130,6 +133,18 @@ def test_on_paper_it_is_black_on_white(browser: Chromium, report: Path, scheme: 
     assert {tuple(each["front"]) for each in found["seen"]} == {(0, 0, 0), (85, 85, 85)}
     assert (found["wide"], found["cut"]) == ([], [])
     assert browser.printed().startswith(b"%PDF-")
+
+
+def test_xmllint_reads_the_charts(report: Path, tmp_path: Path) -> None:
+    if shutil.which("xmllint") is None:
+        pytest.skip("xmllint is not installed")
+    charts = re.findall(r"<svg.*?</svg>", report.read_text(), re.DOTALL)
+    assert len(charts) > 10
+    for number, chart in enumerate(charts):
+        path = tmp_path / f"{number}.svg"
+        path.write_text(chart)
+        done = subprocess.run(["xmllint", "--noout", str(path)], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_fetched_and_nothing_of_a_stranger_runs(browser: Chromium, report: Path) -> None:
