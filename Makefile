@@ -74,7 +74,8 @@ man:
 # For packagers, see tools/install: make install DESTDIR=... PREFIX=/usr LIBEXECDIR=/usr/libexec/opensmtpd
 install uninstall:
 	PYTHON='$(PYTHON)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBEXECDIR='$(LIBEXECDIR)' LIBDIR='$(LIBDIR)' \
-	    SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' DOCDIR='$(DOCDIR)' tools/install $@
+	    SBINDIR='$(SBINDIR)' MANDIR='$(MANDIR)' EXAMPLEDIR='$(EXAMPLEDIR)' DOCDIR='$(DOCDIR)' \
+	    BASHDIR='$(BASHDIR)' ZSHDIR='$(ZSHDIR)' tools/install $@
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -371,7 +371,7 @@ CONTROL_PAUSE: Final = 0.02
 #: Bytes of a request: a web server in between adds some fields.
 MAX_CONTROL_REQUEST: Final = 8_192
 
-#: Bytes of an answer: nine filters with a hundred files have 60 KB of metrics. A longer one is not given.
+#: Bytes of an answer: nine filters with a hundred files and 64 lists have 100 KB of metrics. A longer one is not given.
 MAX_CONTROL_ANSWER: Final = 262_144
 
 #: Bytes of it that are written at a time.
@@ -379,6 +379,10 @@ CONTROL_PIECE: Final = 16_384
 
 #: Files, daemons and queues that a status names, by their names; with more of them the last are left out.
 MAX_CONTROL_NAMES: Final = 200
+
+#: Figures that one filter tells of itself, and the process beside its filters; with more of them the last are left out.
+#: 64 lists in the DNS have 256.
+MAX_FIGURES: Final = 512
 
 #: Different reply codes that one filter's are counted by; further ones are counted together. Ours have a dozen.
 MAX_REPLY_CODES: Final = 32

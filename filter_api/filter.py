@@ -15,6 +15,7 @@ from filter_api import trust
 from filter_api.confinement.needs import Needs
 from filter_api.context import Context
 from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
+from filter_api.figures import Figure
 from filter_api.log import Logger
 from filter_api.message.message import Message
 from filter_api.options import CommonOptions
@@ -29,6 +30,7 @@ _SETTINGS: Final[dict[str, type | tuple[type, ...]]] = {
     "tempfail": Reject,
     "permfail": Reject,
     "later": tuple,
+    "reasons": tuple,
 }
 """Of which type the attributes of a class are that would be looked at when it is too late."""
 
@@ -60,6 +62,10 @@ class Filter:
 
     #: Modules this filter imports late, to register fast: they are loaded as soon as smtpd goes on (`preload`).
     later: ClassVar[tuple[str, ...]] = ()
+
+    #: What may stand in `facts` as reason, or as result of a message, for decisions to be counted by: a word each, from
+    #: the code. Anything else is counted as ``other``.
+    reasons: ClassVar[tuple[str, ...]] = ()
 
     #: Set from the command line by whoever builds the filter.
     options: CommonOptions
@@ -115,6 +121,13 @@ class Filter:
         Files that are followed (-N, -W, `ReloadingFile`), the spool and the log need not be named.
         """
         return None
+
+    def figures(self) -> Sequence[Figure]:
+        """What this filter counts and measures beside its decisions: asked for when somebody reads the metrics.
+
+        Made from what is there, at once: nothing is read from a disk that may be slow, and nobody is asked.
+        """
+        return ()
 
     # --- what a policy asks --------------------------------------------------------------------------------------
 

@@ -17,19 +17,24 @@ from weakref import WeakSet
 class FileState:
     """A file as it is in use. size: bytes. modified: seconds since 1970, 0 where there never was a good version.
 
-    error: why a newer version is not in use, or why there is none; empty if all is well.
+    loaded: when that version was read, likewise. error: why a newer version is not in use, or why there is none; empty
+    if all is well.
     """
 
-    __slots__ = ("error", "modified", "path", "size")
+    __slots__ = ("error", "loaded", "modified", "path", "size")
 
-    def __init__(self, path: str, size: int, modified: float, error: str) -> None:
+    def __init__(self, path: str, size: int, modified: float, loaded: float, error: str) -> None:
         self.path = path
         self.size = size
         self.modified = modified
+        self.loaded = loaded
         self.error = error
 
 
-if TYPE_CHECKING:  # three protocols take longer to make than all else of a small module
+if TYPE_CHECKING:  # four protocols take longer to make than all else of a small module
+    from collections.abc import Iterable
+
+    from filter_api.figures import Figure
 
     class Followed(Protocol):
         """A file that is read again when it changes."""
@@ -57,6 +62,11 @@ if TYPE_CHECKING:  # three protocols take longer to make than all else of a smal
 
         @property
         def asking(self) -> int: ...
+
+    class Counting(Protocol):
+        """Something that counts, and belongs to no filter of the process."""
+
+        def figures(self) -> Iterable[Figure]: ...
 
 
 Kind = TypeVar("Kind")
@@ -88,3 +98,6 @@ BREAKERS: Final[Used[Guard]] = Used()
 
 #: Queues before daemons.
 QUEUES: Final[Used[Queue]] = Used()
+
+#: What has figures of the process: resolvers, daemons. Equal ones are added up.
+FIGURES: Final[Used[Counting]] = Used()

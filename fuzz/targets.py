@@ -36,7 +36,7 @@ from filter_api.files.networks import parse_networks
 from filter_api.files.ranges import RangeBuilder
 from filter_api.message.header import edit_header, parse_header
 from filter_api.message.results import Said, parse_results, write_results
-from filter_api.net.backend import BadAnswer, Question
+from filter_api.net.conversation import BadAnswer, Question
 from filter_api.net.dns.wire import cut_answer
 from filter_api.net.spf.macro import ALL_LETTERS, SpfSyntaxError
 from filter_api.net.spf.record import parse_record as parse_spf

@@ -52,6 +52,33 @@ def test_packagers_get_everything_below_destdir(tmp_path: Path) -> None:
         assert not path.is_file() or str(tmp_path).encode() not in path.read_bytes(), path
 
 
+def test_bash_and_zsh_complete_filterctl_until_it_is_uninstalled(tmp_path: Path) -> None:
+    files = [tmp_path / "share/bash-completion/completions/filterctl", tmp_path / "share/zsh/site-functions/_filterctl"]
+    words = (f"PREFIX={tmp_path}", f"LIBEXECDIR={tmp_path}/smtpd")
+    make("make", *words)
+    for path, shell in zip(files, ("bash", "zsh"), strict=True):
+        asked = [f"{tmp_path}/sbin/filterctl", "completion", shell]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True)
+        assert path.read_text() == done.stdout
+        assert "quarantine" in done.stdout
+        assert path.stat().st_mode & 0o777 == 0o644
+    again = ["make", "uninstall", f"PYTHON={sys.executable}", *words]
+    subprocess.run(again, cwd=ROOT, capture_output=True, timeout=100, check=True)
+    assert not [path for path in files if path.exists()]
+
+
+def test_without_the_libraries_a_packager_is_told_that_nothing_completes_filterctl(tmp_path: Path) -> None:
+    python = tmp_path / "python3"
+    python.write_text(f'#!/bin/sh\ncase "$*" in *"import dns"*) exit 1;; esac\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    words = ["make", "install", f"PYTHON={python}", f"DESTDIR={tmp_path}/root", "PREFIX=/usr"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "without dnspython filterctl cannot tell what completes it: nothing for bash and zsh\n" in done.stderr
+    assert (tmp_path / "root/usr/sbin/filterctl").is_file()
+    assert not (tmp_path / "root/usr/share/zsh").exists()
+
+
 def test_compiled_files_are_there(tmp_path: Path) -> None:
     """smtpd's users may not write below the prefix: without these every start would compile."""
     make("make", f"DESTDIR={tmp_path}", "PREFIX=/usr")

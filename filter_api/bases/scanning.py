@@ -23,9 +23,11 @@ from filter_api.bounds import SPOOL_ABOVE
 from filter_api.confinement.needs import Needs
 from filter_api.decision import Facts, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck, UsageError
+from filter_api.figures import Figure
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
-from filter_api.net.backend import Backend, Backends, Question
+from filter_api.net.backend import Backend, Backends
+from filter_api.net.conversation import Question
 from filter_api.net.endpoint import endpoint_needs, parse_endpoint
 from filter_api.quarantine.directory import QuarantineDirectory, as_text
 from filter_api.quarantine.keeper import Keeper, Limits, NotKept, parse_limits
@@ -130,11 +132,13 @@ class ScanningFilter(TrustingFilter):
         return self.options.exempt is not None
 
     async def started(self) -> None:
-        """Say so where -W has entries that nobody can prove."""
+        """Say so where -W has entries that nobody can prove; count what the quarantine holds."""
         table = self.options.exempt
         if table is not None and table.has_authors and not self.context.shared(Authentications).asked:
             note = "dkim: entries of -W match nothing: filter-auth must be before this filter in one filter-chain(8)"
             self.log.warning(None, "start", note=note)
+        if self.settings.keeper is not None:
+            await self.settings.keeper.look()
 
     def needs(self) -> Needs:
         """The daemons, and the quarantine."""
@@ -142,6 +146,11 @@ class ScanningFilter(TrustingFilter):
         kept = frozenset[str]() if keeper is None else frozenset({keeper.directory.path})
         daemons = endpoint_needs(each.endpoint for each in self.settings.backends.backends)
         return super().needs() | daemons | Needs(keeps=kept)
+
+    def figures(self) -> Sequence[Figure]:
+        """Those of the quarantine."""
+        keeper = self.settings.keeper
+        return [*super().figures(), *(() if keeper is None else keeper.figures())]
 
     async def examine(self, session: Session, message: Message, deadline: float) -> Verdict:
         """Judge a message until `deadline` (the event loop's clock). May raise CannotCheck, which -F answers."""

@@ -12,10 +12,14 @@ from filter_api.control.classes import CLASSES
 
 
 class Decided(TypedDict):
-    """How often a filter decided so. verdict: ``proceed``, ``reject`` and so on; with -n ``observe-reject``."""
+    """How often a filter decided so. verdict: ``proceed``, ``reject`` and so on; with -n ``observe-reject``.
+
+    reason: one of `Filter.reasons`; ``failed`` where -F decided, ``other``, or ``-`` where there is none.
+    """
 
     phase: str
     verdict: str
+    reason: str
     count: int
 
 
@@ -27,10 +31,20 @@ class Replied(TypedDict):
     count: int
 
 
+class Figured(TypedDict):
+    """What something counts or measures; see `filter_api.figures`."""
+
+    name: str
+    kind: str
+    help: str
+    labels: dict[str, str]
+    value: float
+
+
 class Member(TypedDict):
     """One filter of the process. failed: decisions that its -F made; timed_out: of them those that came too late.
 
-    exceptions: mistakes of the filter's own, which are in the log with their tracebacks.
+    exceptions: mistakes of the filter's own, which are in the log with their tracebacks. figures: what it alone has.
     """
 
     name: str
@@ -42,6 +56,7 @@ class Member(TypedDict):
     failed: int
     timed_out: int
     exceptions: int
+    figures: list[Figured]
 
 
 class Answers(TypedDict):
@@ -57,6 +72,7 @@ class File(TypedDict):
     path: str
     size: int
     modified: float
+    loaded: float
     error: str
 
 
@@ -76,7 +92,7 @@ class Waiting(TypedDict):
 
 
 class Status(TypedDict):
-    """Everything."""
+    """Everything. figures: those of the process that are no filter's."""
 
     process: str
     program: str
@@ -106,6 +122,7 @@ class Status(TypedDict):
     files: list[File]
     backends: list[Backend]
     queues: list[Waiting]
+    figures: list[Figured]
 
 
 def quantile(answers: Answers, share: float) -> float:

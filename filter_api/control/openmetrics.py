@@ -1,17 +1,17 @@
 """A `Status` as OpenMetrics text, which Prometheus reads. Names and labels are listed in opensmtpd-filters(7).
 
-Label values are names of programs, members, files and daemons that the operator chose, phases and verdicts of the
-protocol, and reply codes: nothing of a client.
+Label values are names of programs, members, files, lists and daemons that the operator chose, phases and verdicts of
+the protocol, reply codes, and words of the code: nothing of a client.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from filter_api.control.classes import CLASSES
-from filter_api.control.document import Answers, Status
+from filter_api.control.document import Answers, Figured, Status
 
 END: Final = "# EOF\n"
 
@@ -70,7 +70,21 @@ def families_of(status: Status) -> list[Family]:
         *_of_members(status, process),
         *_of_answers(status, process),
         *_of_others(status, process),
+        *_figures(status["figures"], process),
+        *(
+            family
+            for member in status["members"]
+            for family in _figures(member["figures"], {**process, "filter": member["name"]})
+        ),
     ]
+
+
+def _figures(figures: Iterable[Figured], own: Labels) -> Iterator[Family]:
+    """What the parts of a process count and measure themselves."""
+    for each in figures:
+        counts = each["kind"] == "counter"
+        sample = Sample("_total" if counts else "", {**own, **each["labels"]}, each["value"])
+        yield Family(f"filter_{each['name']}", "counter" if counts else "gauge", each["help"], [sample])
 
 
 def _of_members(status: Status, process: Labels) -> list[Family]:
@@ -78,7 +92,7 @@ def _of_members(status: Status, process: Labels) -> list[Family]:
     for member in status["members"]:
         own = {**process, "filter": member["name"]}
         for each in member["decisions"]:
-            labels = {**own, "phase": each["phase"], "verdict": each["verdict"]}
+            labels = {**own, "phase": each["phase"], "verdict": each["verdict"], "reason": each["reason"]}
             decisions.append(Sample("_total", labels, each["count"]))
         for reply in member["replies"]:
             labels = {**own, "code": reply["code"], "enhanced": reply["enhanced"]}
@@ -109,16 +123,18 @@ def _histogram(labels: Labels, answers: Answers) -> list[Sample]:
 
 
 def _of_others(status: Status, process: Labels) -> list[Family]:
-    good, modified = [], []
+    good, modified, loaded = [], [], []
     for file in status["files"]:
         labels = {**process, "path": file["path"]}
         good.append(Sample("", labels, not file["error"]))
         modified.append(Sample("", labels, file["modified"]))
+        loaded.append(Sample("", labels, file["loaded"]))
     up = [Sample("", {**process, "backend": each["name"]}, each["up"]) for each in status["backends"]]
     queues = [({**process, "backend": each["name"]}, each) for each in status["queues"]]
     return [
         Family("filter_file_good", "gauge", "Whether the newest version of a file is in use.", good),
         Family("filter_file_modified_seconds", "gauge", "When the version in use was written.", modified),
+        Family("filter_file_loaded_seconds", "gauge", "When the version in use was read.", loaded),
         Family("filter_backend_up", "gauge", "Whether a daemon is not held to be down.", up),
         Family(
             "filter_backend_waiting",

@@ -137,6 +137,7 @@ class CompiledFile:
         #: Seconds since 1970 at which it was last known to be what is published; 0 where there is no file.
         self.confirmed = 0.0
         self._clock = clock
+        self._loaded = 0.0
         self._version: tuple[int, ...] = ()
         self._header = b""
         self._complaint = ""
@@ -155,7 +156,7 @@ class CompiledFile:
     def state(self) -> in_use.FileState:
         """What is in use, and what is wrong with what is not."""
         size = self._version[2] if self._version else 0
-        return in_use.FileState(self.path, size, self.confirmed, self._complaint)
+        return in_use.FileState(self.path, size, self.confirmed, self._loaded, self._complaint)
 
     def look(self) -> None:
         """Look whether there is a new version, now. Never raises."""
@@ -171,7 +172,7 @@ class CompiledFile:
             # What was only confirmed has another time stamp, and the same header.
             if header != self._header or self._complaint:
                 self._ranges = read_compiled(self.path)
-            self.confirmed = status.st_mtime
+            self.confirmed, self._loaded = status.st_mtime, time.time()
             self._version, self._header, self._complaint = version, header, ""
         except ConfigError as error:
             if str(error) != self._complaint:

@@ -74,7 +74,7 @@ class ReloadingFile(Generic[Value]):
         self._wall = wall
         self._complaint = ""
         self._version, data = self._read()
-        self._used = self._version
+        self._used, self._loaded = self._version, wall()
         self._digest = hash(data)
         self._size = len(data)
         self._now = self._parsed(data)
@@ -95,7 +95,7 @@ class ReloadingFile(Generic[Value]):
     def state(self) -> in_use.FileState:
         """What is in use, and what is wrong with what is not."""
         _, _, size, modified, *_ = self._used
-        return in_use.FileState(self.path, size, modified / 1e9, self._complaint)
+        return in_use.FileState(self.path, size, modified / 1e9, self._loaded, self._complaint)
 
     def look(self) -> None:
         """Look whether there is a new version, and whether something has expired, now."""
@@ -158,7 +158,7 @@ class ReloadingFile(Generic[Value]):
             what = "entries count again, as the clock was set back" if back else "entries have expired"
             _LOG.info("%s: %s", printable(self.path), what)
             return
-        self._used = self._version
+        self._used, self._loaded = self._version, self._wall()
         if found.parsed:
             (self._now,) = found.parsed
             self._digest, self._size = found.digest, found.size

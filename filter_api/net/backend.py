@@ -22,62 +22,26 @@ could not be asked is neither "clean" nor "found". A message that cannot be read
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Generic, TypeAlias, TypeVar
+import time
+from collections.abc import Sequence
+from typing import TypeVar
 
 from filter_api import in_use
-from filter_api.bounds import MAX_SCANNER_ANSWER, MAX_WAITING
+from filter_api.bounds import MAX_WAITING
 from filter_api.errors import CannotCheck
-from filter_api.message.spool import SpoolError
+from filter_api.figures import Figure, counter
 from filter_api.net.breaker import Breaker
+from filter_api.net.conversation import BadAnswer, Question, converse
 from filter_api.net.endpoint import Endpoint, connect
 
 Answer = TypeVar("Answer")
-Arrived: TypeAlias = bytes | bytearray
-"""What has arrived of an answer; it grows, and is not to be kept."""
-
 PING_SECONDS = 10.0
 """Seconds a daemon has to answer a ping; one whose children are all busy needs some."""
-
-_READ_SIZE = 16_384
-_AT_ONCE = 65_536  # bytes of a question sent before anything is waited for
-_LARGE = 4096  # bytes of a block after which others get a turn
-_JOINED = 16_384  # bytes up to which small blocks are joined
 
 
 class BackendError(CannotCheck):
     """The daemon could not be asked or answered nonsense; its text says which one and why, for the log."""
-
-
-class BadAnswer(Exception):
-    """Raised by `Question.finished` and `Question.read`: this is not an answer in the daemon's protocol."""
-
-
-def _at_end_only(_reply: Arrived) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Question(Generic[Answer]):
-    """What to send, how to know that the answer is whole, and what it means.
-
-    blocks: gives the bytes to send, from the start at each call (every daemon tried gets them anew). read: makes the
-    result of the whole answer, or raises BadAnswer. finished: is given what has arrived so far and says whether that is
-    all; without it the answer ends where the daemon closes. It too may raise BadAnswer, at the first wrong byte. It is
-    asked after every piece that arrives, so it must not go through all of a long answer each time.
-    half_close: shut down our side after the last block. limit: bytes of an answer.
-    """
-
-    blocks: Callable[[], Iterable[bytes]]
-    read: Callable[[bytes], Answer]
-    finished: Callable[[Arrived], bool] = field(default=_at_end_only)
-    half_close: bool = False
-    limit: int = MAX_SCANNER_ANSWER
 
 
 class Backend:
@@ -91,17 +55,22 @@ class Backend:
         self._ping = ping
         self._doubts = 0  # questions that went wrong since the daemon was last seen to live
         self._pinging: asyncio.Task[None] | None = None
+        self._answers = self._failures = 0
+        self._seconds = 0.0
+        in_use.FIGURES.add(self)
 
     async def ask(self, question: Question[Answer], deadline: float) -> Answer:
         """The answer, before `deadline` (the event loop's clock). Raises BackendError; asks once, never again."""
         if not self.breaker.admits():
+            self._failures += 1
             raise BackendError(f"{self.endpoint}: held to be down")
         connected = certain = False
+        began = time.monotonic()
         try:
             async with asyncio.timeout_at(deadline):
                 with await connect(self.endpoint) as sock:
                     connected = True
-                    answer = question.read(await _converse(sock, question))
+                    answer = question.read(await converse(sock, question))
         except TimeoutError:  # while connecting, too: a question that waited for its turn has little time left
             why = "no answer within the deadline"
         except OSError as error:
@@ -110,12 +79,26 @@ class Backend:
             why = str(error)
         else:
             self.breaker.succeeded()
+            self._answers += 1
+            self._seconds += time.monotonic() - began
             return answer
+        self._failures += 1
         if certain or (not connected and self._ping is None):
             self.breaker.failed(why)
         else:
             self._doubt()
         raise BackendError(f"{self.endpoint}: {why}")
+
+    def figures(self) -> list[Figure]:
+        """How it answers. Whether it is held to be down, its breaker says."""
+        labels = {"backend": str(self.endpoint)}
+        return [
+            counter("backend_answers", "Answers of a daemon.", self._answers, **labels),
+            counter("backend_seconds", "How long these took, in all.", self._seconds, **labels),
+            counter(
+                "backend_failures", "Questions that it did not answer, or was not asked.", self._failures, **labels
+            ),
+        ]
 
     def _doubt(self) -> None:
         """A question went wrong, perhaps by its own fault: ask whether the daemon lives, one ping at a time."""
@@ -128,7 +111,7 @@ class Backend:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 with await connect(self.endpoint) as sock:
-                    ping.read(await _converse(sock, ping))
+                    ping.read(await converse(sock, ping))
         except (TimeoutError, OSError, BadAnswer, CannotCheck) as error:
             why = _reason(error) if isinstance(error, OSError) and error.errno else str(error) or "no answer to a ping"
             for _ in range(self._doubts):
@@ -194,106 +177,3 @@ class Backends:
 def _reason(error: OSError) -> str:
     """In words; asyncio's own text repeats the address, and the resolver's errors (below zero) are not errno's."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
-
-
-async def _converse(sock: socket.socket, question: Question[Answer]) -> bytes:
-    """Send and receive at the same time; over when the answer is there, sent or not."""
-    blocks = _own_blocks(question)
-    left = _send_at_once(sock, blocks)
-    if left is None:
-        _end_of_question(sock, question)
-        return await _receive(sock, question)
-    reader = asyncio.create_task(_receive(sock, question))
-    sender = asyncio.create_task(_send(sock, chain((left,), blocks), question))
-    try:
-        await asyncio.wait({reader, sender}, return_when=asyncio.FIRST_COMPLETED)
-        if sender.done() and (not reader.done() or isinstance(sender.exception(), SpoolError)):
-            sender.result()  # what cannot be read to its end is not judged by its beginning
-        return await reader
-    finally:
-        reader.cancel()
-        sender.cancel()
-        await asyncio.gather(reader, sender, return_exceptions=True)
-
-
-def _send_at_once(sock: socket.socket, blocks: Iterator[bytes]) -> bytes | None:
-    """Send what the socket takes without waiting, which is all of most messages; what is left of a block, or None.
-
-    It spares these two tasks, a third of what a question costs.
-    """
-    sent = 0
-    for block in blocks:
-        if sent + len(block) > _AT_ONCE:
-            return block
-        try:
-            count = sock.send(block)
-        except BlockingIOError:
-            return block
-        except (BrokenPipeError, ConnectionResetError):
-            return None  # closed already: it has answered, and the reader knows what
-        if count < len(block):
-            return block[count:]
-        sent += count
-    return None
-
-
-async def _send(sock: socket.socket, blocks: Iterable[bytes], question: Question[Answer]) -> None:
-    """Send every block; a daemon that has closed has answered early, and the reader knows what."""
-    loop = asyncio.get_running_loop()
-    try:
-        for block in blocks:
-            await loop.sock_sendall(sock, block)
-            if len(block) >= _LARGE:
-                await asyncio.sleep(0)  # a large message to a fast daemon would hold the loop
-    except (BrokenPipeError, ConnectionResetError):
-        return
-    _end_of_question(sock, question)
-
-
-def _end_of_question(sock: socket.socket, question: Question[Answer]) -> None:
-    """Shut our side down where the daemon waits for that."""
-    if question.half_close:
-        try:
-            sock.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            if error.errno not in {errno.ENOTCONN, errno.EPIPE}:  # the daemon reset the connection
-                raise
-
-
-def _own_blocks(question: Question[Answer]) -> Iterator[bytes]:
-    """The blocks to send, small ones joined: each goes out by a system call of its own.
-
-    A message that cannot be read is our trouble: no daemon, and no policy, answers for it.
-    """
-    small: list[bytes] = []
-    size = 0
-    try:
-        for block in question.blocks():
-            small.append(block)
-            size += len(block)
-            if size >= _JOINED:
-                yield b"".join(small)
-                small, size = [], 0
-    except OSError as error:
-        raise SpoolError(f"message not readable: {os.strerror(error.errno or errno.EIO)}") from None
-    if small:
-        yield b"".join(small)
-
-
-async def _receive(sock: socket.socket, question: Question[Answer]) -> bytes:
-    loop = asyncio.get_running_loop()
-    reply = bytearray()
-    while True:
-        try:
-            data = await loop.sock_recv(sock, _READ_SIZE)
-        except ConnectionResetError:
-            if not reply:
-                raise
-            data = b""  # whether what came before is whole is judged by who reads it
-        if not data:
-            return bytes(reply)
-        reply += data
-        if len(reply) > question.limit:
-            raise BadAnswer(f"an answer of more than {question.limit} bytes")
-        if question.finished(reply):
-            return bytes(reply)

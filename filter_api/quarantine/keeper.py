@@ -21,6 +21,7 @@ from typing import Final
 
 from filter_api.bounds import MAX_FACTS
 from filter_api.errors import ConfigError, UsageError, reason
+from filter_api.figures import Figure, gauge
 from filter_api.quarantine.account import Account, Kept, whole_blocks
 from filter_api.quarantine.directory import (
     FACTS,
@@ -40,6 +41,9 @@ _LEAST: Final = _SHARE * 2 * 4096
 
 _MORE_FACTS: Final = 512
 """Bytes by which the facts may grow later: when it was released, and to whom it was meant to be."""
+
+_LOOK_SECONDS: Final = 10.0
+"""How long a directory is looked at for its figures alone."""
 
 _EXPIRE_EVERY: Final = 3600.0
 _JUMP: Final = 3600.0
@@ -96,6 +100,7 @@ class Keeper:
         self._writing: set[str] = set()
         self._looked_at = -1
         self._next_expiry = float("-inf")
+        self._looked: asyncio.Task[None] | None = None
 
     async def keep(self, blocks: Iterable[bytes], size: int, facts: Mapping[str, object], *, network: str) -> str:
         """Keep a message of `size` bytes; its id. `network` is whose share it counts against. Raises NotKept."""
@@ -120,12 +125,32 @@ class Keeper:
                 self._give_up(name)
         return name
 
+    def figures(self) -> list[Figure]:
+        """What it holds, as it was when it was last looked at; that it is looked at again is begun."""
+        if self._looked is None or self._looked.done():
+            self._looked = asyncio.get_running_loop().create_task(self.look())
+        return [
+            gauge("quarantine_messages", "Messages in quarantine.", len(self._account.kept)),
+            gauge("quarantine_bytes", "Bytes of the disk that they take.", self._account.total),
+            gauge("quarantine_limit_bytes", "Bytes that they may take.", self.limits.size),
+        ]
+
+    async def look(self) -> None:
+        """Learn what is there; nothing expires by it. Gives up after some seconds, and where it cannot be read."""
+        with suppress(OSError, ConfigError, TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS), self._looking:
+                self.directory.follow()
+                await self._learn()
+
     async def _look_around(self) -> None:
         """Expire once an hour, and read anew what is there when somebody else changed the directory."""
         self.directory.follow()
         if self._expiry_is_due():
             self._looked_at = -1
             await asyncio.to_thread(self.directory.expire, self.limits.days, self._wall())
+        await self._learn()
+
+    async def _learn(self) -> None:
         stamp = os.fstat(self.directory.descriptor).st_mtime_ns
         if stamp != self._looked_at:
             self._looked_at = stamp

@@ -102,7 +102,7 @@ class Examining:
                 if verdict is None:
                     return
                 line, decision = None, verdict.decision
-                member.counts.examined(decision, observe=member.observe)
+                member.counts.examined(verdict, observe=member.observe)
                 if verdict.facts is not NO_FACTS or decision.facts is not NO_FACTS or not isinstance(decision, Proceed):
                     line = member.line_of(held.session, message, verdict, self._watch.last - message.queued_at)
                 given = Verdict() if member.observe else verdict

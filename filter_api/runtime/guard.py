@@ -11,11 +11,14 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from itertools import islice
 from typing import Final, TypeAlias, TypeGuard
 
+from filter_api.bounds import MAX_FIGURES
 from filter_api.context import Context
 from filter_api.decision import DECISIONS, Decision, Disconnect, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
+from filter_api.figures import Figure
 from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.protocol.events import Request
@@ -44,7 +47,7 @@ class Guarded:
         self.filter = filter_
         self.label = label
         self._observe = observe
-        self.counts = Counts()
+        self.counts = Counts(filter_.reasons)
         self.watch = watch
         filter_.bind(context.named(label, verbose=filter_.options.verbose) if label else context)
         self.wanted = filter_.wanted()
@@ -213,6 +216,14 @@ class Guarded:
             self.filter.log.failure(session, what, error)
         except BaseException:  # noqa: BLE001 - there is nobody left to tell
             return
+
+    def figures(self) -> list[Figure]:
+        """What the filter counts and measures itself."""
+        try:
+            return list(islice(self.filter.figures(), MAX_FIGURES))
+        except BaseException as error:  # noqa: BLE001 - the barrier: nobody else's figures are lost by it
+            self.broke(None, error, "figures")
+        return []
 
     # --- life ----------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 from filter_api import in_use
-from filter_api.bounds import LOG_LINE, MAX_CONTROL_NAMES
-from filter_api.control.document import Answers, Backend, Decided, File, Member, Status, Waiting
+from filter_api.bounds import LOG_LINE, MAX_CONTROL_NAMES, MAX_FIGURES
+from filter_api.control.document import Answers, Backend, Decided, Figured, File, Member, Status, Waiting
+from filter_api.figures import Figure
+from filter_api.runtime.counters import NO_REASON
 from filter_api.runtime.dispatch import Dispatcher
 from filter_api.runtime.guard import Guarded
 from filter_api.session import Session, client_of
@@ -67,6 +70,7 @@ def status_of(dispatcher: Dispatcher, process: Process, *, ready: bool, unwritte
         "files": files(),
         "backends": _backends(),
         "queues": _queues(),
+        "figures": _figured(figure for each in in_use.FIGURES.now() for figure in each.figures()),
     }
 
 
@@ -77,8 +81,13 @@ def files() -> list[File]:
         state = each.state
         path = printable(state.path)
         if path not in found or state.error:
-            error = printable(state.error, LOG_LINE)
-            found[path] = {"path": path, "size": state.size, "modified": round(state.modified, 3), "error": error}
+            found[path] = {
+                "path": path,
+                "size": state.size,
+                "modified": round(state.modified, 3),
+                "loaded": round(state.loaded, 3),
+                "error": printable(state.error, LOG_LINE),
+            }
     return _some([found[path] for path in sorted(found)])
 
 
@@ -132,10 +141,10 @@ def _member(dispatcher: Dispatcher, member: Guarded, program: str) -> Member:
     counts = member.counts
     decisions = dict(counts.decisions)
     if counts.passed:
-        decisions["message", "proceed"] = counts.passed
+        decisions["message", "proceed", NO_REASON] = counts.passed
     for phase, calls in dispatcher.calls.items():
         if calls.plain and member in calls.members:
-            key = (phase.decode("ascii"), "proceed")
+            key = (phase.decode("ascii"), "proceed", NO_REASON)
             decisions[key] = decisions.get(key, 0) + calls.plain
     return {
         "name": printable(member.label or program),
@@ -150,13 +159,28 @@ def _member(dispatcher: Dispatcher, member: Guarded, program: str) -> Member:
         "failed": counts.failed,
         "timed_out": counts.timed_out,
         "exceptions": counts.exceptions,
+        "figures": _figured(member.figures()),
     }
 
 
-def _decided(decisions: Mapping[tuple[str, str], int]) -> list[Decided]:
+def _decided(decisions: Mapping[tuple[str, str, str], int]) -> list[Decided]:
     return [
-        {"phase": phase, "verdict": verdict, "count": count} for (phase, verdict), count in sorted(decisions.items())
+        {"phase": phase, "verdict": verdict, "reason": reason, "count": count}
+        for (phase, verdict, reason), count in sorted(decisions.items())
     ]
+
+
+def _figured(figures: Iterable[Figure]) -> list[Figured]:
+    """Figures as they are told; those of the same name and labels, as two resolvers have them, are added up."""
+    found: dict[tuple[str, ...], Figured] = {}
+    for figure in islice(figures, MAX_FIGURES):
+        labels = {key: printable(value) for key, value in figure.labels.items()}
+        key = (figure.name, *labels.values())
+        if key in found:
+            found[key]["value"] += figure.value
+        else:
+            found[key] = {**figure._asdict(), "labels": labels, "value": float(figure.value)}  # type: ignore[typeddict-item]  # the fields of both are the same
+    return [found[key] for key in sorted(found)]
 
 
 def _backends() -> list[Backend]:

@@ -16,7 +16,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeAlias
 
-from filter_api.net.backend import Answer, BackendError, Backends, BadAnswer, Question
+from filter_api.net.backend import Answer, BackendError, Backends
+from filter_api.net.conversation import BadAnswer, Question
 
 Reply: TypeAlias = bytes | BaseException | None
 """Bytes of the daemon; an exception to raise, such as `BackendError`; None for no answer at all."""

@@ -55,6 +55,7 @@ class Authenticate(TrustingFilter):
     default_failure: ClassVar[Failure] = Failure.ACCEPT
     tempfail: ClassVar[Reject] = policy.NO_DNS_NOW
     permfail: ClassVar[Reject] = policy.NO_DNS
+    reasons: ClassVar[tuple[str, ...]] = policy.REASONS
     later: ClassVar[tuple[str, ...]] = (
         "filter_auth.checks",  # with cryptography, which takes longer to load than all else
         "cryptography.hazmat.backends.openssl.backend",  # what it loads at the first key

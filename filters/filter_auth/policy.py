@@ -20,6 +20,10 @@ NO_DNS_NOW: Final = Reject(451, "4.7.1", "the author's domain cannot be checked 
 NO_DNS: Final = Reject(550, "5.7.1", "the author's domain cannot be checked")
 
 
+REASONS: Final = ("dmarc", "spf", "author", "dns", "ours", *(result.value for result in Dmarc))
+"""Of rulings, and results of DMARC."""
+
+
 class Action(enum.Enum):
     """What becomes of a message, as the log has it."""
 

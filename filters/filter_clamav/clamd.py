@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from filter_api.bounds import MAX_CLAMD_ANSWER, MAX_SIGNATURE_NAME
-from filter_api.net.backend import Arrived, BadAnswer, Question
+from filter_api.net.conversation import Arrived, BadAnswer, Question
 from filter_api.text.escape import raw_text
 
 DEFAULT_PORT: Final = 3310

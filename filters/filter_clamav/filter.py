@@ -37,6 +37,7 @@ class ClamAv(ScanningFilter):
     default_failure: ClassVar[Failure] = Failure.TEMPFAIL
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "message cannot be scanned for viruses now, try again later")
     permfail: ClassVar[Reject] = Reject(554, "5.7.1", "message cannot be scanned for viruses")
+    reasons: ClassVar[tuple[str, ...]] = ("clean", "virus", "toolarge", "exempt")
 
     def __init__(self, own: Options, resolver: Resolver | None = None) -> None:
         super().__init__(own.scan, resolver)

@@ -32,7 +32,7 @@ from filter_api.trust import Origin, origin_of
 from filter_dkimsign.in_use import InUse, in_use
 from filter_dkimsign.keytable import SHOWN, Entries, Entry, KeyStore, KeyTable, SharedKey
 from filter_dkimsign.options import LETTERS, Settings
-from filter_dkimsign.policy import Rules, Unsigned, parse_users
+from filter_dkimsign.policy import UNSIGNED, Rules, Unsigned, parse_users
 from filter_dkimsign.prepare import Outgoing, open_message
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class DkimSign(Filter):
 
     name: ClassVar[str] = "filter-dkimsign"
     later: ClassVar[tuple[str, ...]] = ("encodings.punycode",)
+    reasons: ClassVar[tuple[str, ...]] = ("signed", "sealed", *UNSIGNED)
 
     def __init__(
         self,

@@ -30,6 +30,15 @@ from filter_api.text.lines import Line, LineError
 from filter_api.trust import Origin, is_sent_from_here
 from filter_dkimsign.keytable import Entries, Entry, is_domain
 
+UNSIGNED: Final = (
+    *("no-from", "no-from-address", "several-from-fields", "several-from-addresses"),
+    *("malformed-from", "malformed-header", "header-too-long", "bare-cr", "unsettled-addresses"),
+    *("no-key-for-domain", "domain-not-allowed-for-login", "re-injected"),
+    *("loopback-sender-not-in-domain", "sender-not-in-domain"),
+    *("no-results", "failed-before", "too-many-sets"),
+)
+"""Why a message is not signed, or not sealed."""
+
 
 class Unsigned(Exception):
     """This message passes unsigned; the text is the reason as the log shows it."""

@@ -15,6 +15,7 @@ from filter_api.bases.phase import Phase
 from filter_api.bounds import CUT_NAME
 from filter_api.decision import AddHeader, Decision, Failure, Junk, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
+from filter_api.figures import Figure
 from filter_api.message.message import Message
 from filter_api.net.dns import Resolver
 from filter_api.net.dnsbl import (
@@ -56,6 +57,7 @@ class DnsLists(JudgingFilter):
     later: ClassVar[tuple[str, ...]] = (*JudgingFilter.later, "filter_api.dkim.mailboxes")
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "no list of senders can be asked, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.1", "no list of senders can be asked")
+    reasons: ClassVar[tuple[str, ...]] = ("dnsbl",)
 
     clients = PerSession(Asked)
     mails = PerTransaction(Asked)
@@ -83,6 +85,10 @@ class DnsLists(JudgingFilter):
         """SIGHUP: a list or our resolver may have been mended, so lists that are off are tested again."""
         super().reload()
         self.lists.retest()
+
+    def figures(self) -> Sequence[Figure]:
+        """Those of the lists."""
+        return [*super().figures(), *self.lists.figures()]
 
     def _trouble(self, shown: str, why: str) -> None:
         self.log.warning(None, "list", list=shown, why=why)
@@ -148,10 +154,8 @@ class DnsLists(JudgingFilter):
         self._ask_about_client(session)
         self._ask_about_sender(session, sender)
         tally = self._tally(session)
-        if (
-            policy.is_settled(tally, self.own.thresholds)
-            and policy.level(tally.points, self.own.thresholds) < Action.MARK
-        ):
+        settled = policy.is_settled(tally, self.own.thresholds)
+        if settled and policy.level(tally.points, self.own.thresholds) < Action.MARK:
             return self._decide(session, phase, tally)
         return self._look_up(session, phase, sender)
 

@@ -40,6 +40,7 @@ class DynamicNames(JudgingFilter):
     name: ClassVar[str] = "filter-dyndns"
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "the DNS does not answer, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.1", "the DNS does not answer")
+    reasons: ClassVar[tuple[str, ...]] = ("dynamic",)
 
     judgements = PerSession(Judgement)
 

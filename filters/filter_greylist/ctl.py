@@ -13,6 +13,8 @@ root's beside the database would shut the filter out.
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
@@ -32,7 +34,7 @@ from filter_greylist.rules.records import (
 )
 from filter_greylist.store.base import Store, StoreError
 from filter_greylist.store.spec import DEFAULT_PATH
-from filter_greylist.tool.listing import HEADING, to_line, to_row, trap_name, typed, white_name
+from filter_greylist.tool.listing import heading, to_line, to_row, trap_name, typed, white_name
 from filter_greylist.tool.opening import complain, open_as_owner, settings_of
 from filter_greylist.tool.transfer import Lines, lines_of, open_listings, take_over
 
@@ -132,10 +134,11 @@ def _is_shown(record: Record) -> bool:
 
 async def _list(store: Store, *, table: bool) -> int:
     now = int(time.time())
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     if table:
-        print(HEADING)
+        print(heading(width))
     async for record in _living(store, *Kind):
-        print(to_row(record, now) if table else to_line(record))
+        print(to_row(record, now, width) if table else to_line(record))
     return 0
 
 

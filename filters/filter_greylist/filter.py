@@ -20,6 +20,7 @@ from filter_api.bases.trusting import TrustingFilter
 from filter_api.confinement.needs import Needs
 from filter_api.decision import AddHeader, Decision, Failure, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
+from filter_api.figures import Figure
 from filter_api.message.message import Message
 from filter_api.net.breaker import Breaker
 from filter_api.net.dns import Resolver
@@ -78,6 +79,7 @@ class Greylist(TrustingFilter):
 
     name: ClassVar[str] = "filter-greylist"
     default_failure: ClassVar[Failure] = Failure.ACCEPT
+    reasons: ClassVar[tuple[str, ...]] = policy.REASONS
 
     deliveries = PerTransaction(Delivery)
 
@@ -132,6 +134,11 @@ class Greylist(TrustingFilter):
     def needs(self) -> Needs:
         """Name servers, and the store."""
         return super().needs() | store_needs(self.own.store)
+
+    def figures(self) -> Sequence[Figure]:
+        """Those of the store, of what has expired in it, and of the lists of -l."""
+        listed = self.listed.figures() if self.own.lists else ()
+        return [*super().figures(), *self.store.figures(), *self.upkeep.figures(), *listed]
 
     def preload(self) -> None:
         """What the store and -u will need, too."""

@@ -19,6 +19,7 @@ from typing import Final
 
 from filter_api.bounds import MAX_LIST_BY_HAND
 from filter_api.errors import ConfigError
+from filter_api.figures import Figure, gauge
 from filter_api.files.compiled import CompiledFile
 from filter_api.files.networks import items_of
 from filter_api.files.ranges import RangeBuilder, Ranges
@@ -79,6 +80,21 @@ class OpenList:
             else:
                 _LOG.info("%s: confirmed, and used again", self.source.name)
         return None if stale else found
+
+    def figures(self, now: float) -> list[Figure]:
+        """How old it is and whether it counts, at a time (seconds since 1970)."""
+        own = {"list": self.source.name}
+        known = self.known(now)
+        return [
+            gauge("list_in_use", "Whether a list counts: it is known, and not too old.", known is not None, **own),
+            gauge("list_ranges", "Ranges and addresses of a list that counts.", len(known or ()), **own),
+            gauge("list_confirmed_seconds", "When it was last known to be what is published.", self.confirmed, **own),
+        ]
+
+    @property
+    def confirmed(self) -> float:
+        """When it was last known to be what is published, or written by hand: seconds since 1970, 0 for never."""
+        return self._file.state.modified
 
     def text(self, address: object) -> str:
         """What a client is told."""

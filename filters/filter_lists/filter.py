@@ -12,6 +12,7 @@ from filter_api.bases import judging
 from filter_api.bases.phase import Phase
 from filter_api.confinement.needs import Needs
 from filter_api.decision import Decision, Proceed, Reject
+from filter_api.figures import Figure
 from filter_api.files.reloading import ReloadingFile
 from filter_api.session import Session
 from filter_lists import policy
@@ -28,6 +29,7 @@ class Lists(judging.JudgingFilter):
     name: ClassVar[str] = "filter-lists"
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "the client cannot be checked, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.1", "the client cannot be checked")
+    reasons: ClassVar[tuple[str, ...]] = ("listed",)
 
     def __init__(self, own: Options, book: ReloadingFile[Book], resolver: Resolver | None = None) -> None:
         """`resolver` is for tests; by default the name servers of resolv.conf(5) are asked."""
@@ -42,6 +44,11 @@ class Lists(judging.JudgingFilter):
     def needs(self) -> Needs:
         """What SPF asks, and the directory of -d: lists.conf may name other lists in it later."""
         return super().needs() | Needs(trees=frozenset({self.own.directory}))
+
+    def figures(self) -> Sequence[Figure]:
+        """Those of each list."""
+        lists, now = self.book.current().lists.values(), self.wall()
+        return [*super().figures(), *(figure for each in lists for figure in each.figures(now))]
 
     def decides_at(self) -> Collection[Phase]:
         """At the phase of -p."""

@@ -52,6 +52,7 @@ class ReverseDns(JudgingFilter):
     name: ClassVar[str] = "filter-rdns"
     tempfail: ClassVar[Reject] = Reject(451, "4.7.25", "reverse DNS cannot be looked up, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.25", "reverse DNS cannot be looked up")
+    reasons: ClassVar[tuple[str, ...]] = policy.REASONS
 
     reverse = PerSession(Known)
     doubt = PerTransaction(Known)

@@ -10,6 +10,7 @@ import enum
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from filter_api.bases.phase import Phase
 from filter_api.decision import Disconnect, Failure, Junk, Proceed, Reject
@@ -25,6 +26,13 @@ class Mailbox(enum.Enum):
     NO_DOMAIN = "no-such-domain"
     NO_MAIL = "no-mx-no-address"
     DOUBT = "doubt"  # the DNS did not answer
+
+
+REASONS: Final = (
+    *("no-ptr", "ptr-is-address", "mismatch", "dns", "helo-address", "helo-bare-word", "helo-ours"),
+    *("sender-null-mx", "sender-no-domain", "sender-no-mail", "sender-dns", "spf"),
+)
+"""Of objections."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class SpamAssassin(ScanningFilter):
     default_failure: ClassVar[Failure] = Failure.ACCEPT
     tempfail: ClassVar[Reject] = Reject(451, "4.7.1", "message cannot be checked for spam now, try again later")
     permfail: ClassVar[Reject] = Reject(550, "5.7.1", "message cannot be checked for spam")
+    reasons: ClassVar[tuple[str, ...]] = ("ham", "spam", "toolarge", "exempt", "ours", "other-user")
 
     #: Points that -s gives the sender, where SPF could not be asked whether they count.
     unproven = PerTransaction(float)

@@ -19,7 +19,7 @@ from typing import Final
 
 from filter_api.bounds import MAX_HEADER_LINES, MAX_SCANNER_ANSWER, MAX_SPAMD_HEAD, MAX_TESTS
 from filter_api.message.header import Field, parse_header
-from filter_api.net.backend import Arrived, BadAnswer, Question
+from filter_api.net.conversation import Arrived, BadAnswer, Question
 from filter_api.text.escape import raw_text
 
 DEFAULT_PORT: Final = 783

@@ -46,16 +46,43 @@ def status(**changes: object) -> Status:
                 "options": "-n",
                 "failure": "tempfail",
                 "observe": False,
-                "decisions": [{"phase": "mail-from", "verdict": "reject", "count": 5}],
+                "decisions": [{"phase": "mail-from", "verdict": "reject", "reason": "no-ptr", "count": 5}],
                 "replies": [{"code": "550", "enhanced": "5.7.1", "count": 5}],
                 "failed": 2,
                 "timed_out": 1,
                 "exceptions": 0,
+                "figures": [
+                    {
+                        "name": "dnsbl_answers",
+                        "kind": "counter",
+                        "help": "Answers of lists.",
+                        "labels": {"list": "zen.example", "answer": answer},
+                        "value": value,
+                    }
+                    for answer, value in (("listed", 3), ("clear", 9))
+                ],
             }
         ],
-        "files": [{"path": "/etc/mail/exempt", "size": 9, "modified": 1_700_000_001.5, "error": "line 3: bad"}],
+        "files": [
+            {
+                "path": "/etc/mail/exempt",
+                "size": 9,
+                "modified": 1_700_000_001.5,
+                "loaded": 1_700_000_002.25,
+                "error": "x",
+            }
+        ],
         "backends": [{"name": "127.0.0.1:783", "up": False}],
         "queues": [{"name": "127.0.0.1:783", "waiting": 8, "asking": 16}],
+        "figures": [
+            {
+                "name": "dns_open",
+                "kind": "gauge",
+                "help": "Questions without an answer yet.",
+                "labels": {},
+                "value": 2.5,
+            }
+        ],
     }
     return {**whole, **changes}  # type: ignore[typeddict-item]  # what a test changes fits
 
@@ -86,7 +113,7 @@ def test_prometheus_reads_what_was_counted() -> None:
         "filter_unwritten_bytes{}": 10,
         "filter_library_refusals_total{}": 4,
         "filter_log_dropped{}": 0,
-        "filter_decisions_total{filter=test,phase=mail-from,verdict=reject}": 5,
+        "filter_decisions_total{filter=test,phase=mail-from,verdict=reject,reason=no-ptr}": 5,
         "filter_replies_total{filter=test,code=550,enhanced=5.7.1}": 5,
         "filter_failures_total{filter=test}": 2,
         "filter_timeouts_total{filter=test}": 1,
@@ -99,9 +126,13 @@ def test_prometheus_reads_what_was_counted() -> None:
         "filter_answer_seconds_count{of=message}": 0,
         "filter_file_good{path=/etc/mail/exempt}": 0,
         "filter_file_modified_seconds{path=/etc/mail/exempt}": 1_700_000_001.5,
+        "filter_file_loaded_seconds{path=/etc/mail/exempt}": 1_700_000_002.25,
         "filter_backend_up{backend=127.0.0.1:783}": 0,
         "filter_backend_waiting{backend=127.0.0.1:783}": 8,
         "filter_backend_asking{backend=127.0.0.1:783}": 16,
+        "filter_dns_open{}": 2.5,
+        "filter_dnsbl_answers_total{filter=test,list=zen.example,answer=listed}": 3,
+        "filter_dnsbl_answers_total{filter=test,list=zen.example,answer=clear}": 9,
     }.items():
         assert found[name] == value, name
 
@@ -117,7 +148,7 @@ def test_several_processes_are_one_text_with_each_family_once() -> None:
 
 @given(st.text(max_size=40))
 def test_a_name_of_any_characters_comes_through_the_parser(name: str) -> None:
-    text = exposition([status(files=[{"path": name, "size": 0, "modified": 0.0, "error": ""}])])
+    text = exposition([status(files=[{"path": name, "size": 0, "modified": 0.0, "loaded": 0.0, "error": ""}])])
     found = {sample.labels["path"] for sample in samples(text) if sample.name == "filter_file_good"}
     assert found == {name}
 

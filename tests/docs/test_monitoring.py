@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -12,19 +14,28 @@ import yaml
 
 from filter_api.control.openmetrics import exposition
 from tests.control.test_openmetrics import status
+from tests.support.figures import figures_of_filters, figures_of_process
 from tests.support.metrics import Sample, samples
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "monitoring"
 PAGE = (ROOT / "man" / "opensmtpd-filters.7").read_text(encoding="utf-8")
 
+MEMBER = status()["members"][0]
+
 _NAME = re.compile(r"\bfilter_[a-z_]+\b")
 _LABELS = re.compile(r"by \(([a-z, ]+)\)|\{\{ ?(?:\$labels\.)?([a-z]+) ?\}\}")
 
 
+@cache
 def given() -> list[Sample]:
-    """Every metric that a filter has."""
-    return samples(exposition([status()]))
+    """Every metric that there is: those of any filter, and the figures of those that have some."""
+    with TemporaryDirectory() as directory:
+        own = figures_of_filters(Path(directory))
+    process, member = ([each._asdict() for each in figures] for figures in (figures_of_process(), own))
+    return samples(
+        exposition([status(), status(process="x/all", figures=process, members=[{**MEMBER, "figures": member}])])
+    )
 
 
 def rules() -> list[dict[str, Any]]:
@@ -71,5 +82,5 @@ def test_the_page_names_every_label_but_that_of_the_classes() -> None:
 
 def test_the_panels_of_the_dashboard_do_not_overlap_and_have_a_title() -> None:
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels()]
-    assert len(set(places)) == len(places) == 10
+    assert len(set(places)) == len(places) == 16
     assert all(panel["title"] for panel in panels())

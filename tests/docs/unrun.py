@@ -11,8 +11,8 @@ UNRUN: Final[dict[str, str]] = {
     r"apt-get build-dep|python3 -m venv": "tests/packaging/test_installing.py plays it in fresh systems",
     r"(?:[A-Z_]+=\S+ )?\.venv/bin/(?:pytest|python)\b": "it is what runs these tests: what it names is looked up",
     r"filterctl (?:monitor|trace)\b": "it runs until it is stopped: its verb is looked up",
-    r"(?:eval .*|filterctl )completion|cd /usr/share": "tests/filterctl/test_completion.py has the shells complete",
-    r"id=\d|filterctl quarantine show .*\| r?spamc": "it would teach a scanner: letters and verbs are looked up",
+    r"(?:eval .*|filterctl )completion|cd /usr/local/share": "tests/filterctl/test_completion.py has shells complete",
+    r"id=\d|filterctl quarantine (?:show|release) .*\| r?spamc": "it would teach a scanner: its verbs are looked up",
     r"useradd .*-L daemon": "OpenBSD's useradd(8), whose letters are compared",
 }
 """How a command begins (a pattern): why."""

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.net.backend import Backend, BackendError, BadAnswer
+from filter_api.net.backend import Backend, BackendError
+from filter_api.net.conversation import BadAnswer
 from filter_api.net.endpoint import Endpoint
 from filter_clamav.clamd import VERSION, Clean, Found, Result, TooLarge, read_result, read_version, safe_name, scan
 from tests.support.clamd import EICAR, EICAR_NAME, PUA, attachment, running_clamd, zipped

@@ -277,3 +277,34 @@ def test_nothing_is_imported_while_it_runs(site: Site) -> None:
     site.compiled("pub", LISTED, now=WALL)
     done = subprocess.run([sys.executable, "-c", LATE, *site.options], capture_output=True, text=True, timeout=60)
     assert done.stdout == "450 4.7.1 in pub\n[] False\n", done.stderr
+
+
+def test_its_figures_tell_how_old_each_list_is_and_whether_it_counts(site: Site) -> None:
+    site.compiled("fresh", "198.51.100.0/24", "203.0.113.7", age=60, now=WALL)
+    site.compiled("old", "198.51.100.0/24", age=30 * 86_400, now=WALL)
+    black = site.text("mine", LISTED)
+    site.write(
+        f'mine black {black} msg="no"',
+        'fresh black https://lists.example/fresh every=1h msg="no"',
+        'old black https://lists.example/old every=1h msg="no"',
+        'never black https://lists.example/never every=1h msg="no"',
+        "order mine fresh old never",
+    )
+    os.utime(site.path / "mine", (WALL - 5, WALL - 5))
+    with player(site) as smtpd:
+        (member,) = smtpd.dispatcher.members
+        found = {f"{each.name} {each.labels['list']}": each.value for each in member.figures()}
+    assert found == {
+        "list_in_use mine": 1,
+        "list_ranges mine": 1,
+        "list_confirmed_seconds mine": WALL - 5,
+        "list_in_use fresh": 1,
+        "list_ranges fresh": 2,
+        "list_confirmed_seconds fresh": WALL - 60,
+        "list_in_use old": 0,
+        "list_ranges old": 0,
+        "list_confirmed_seconds old": WALL - 30 * 86_400,
+        "list_in_use never": 0,
+        "list_ranges never": 0,
+        "list_confirmed_seconds never": 0,
+    }

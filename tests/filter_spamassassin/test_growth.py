@@ -10,7 +10,7 @@ import pytest
 from filter_api.bounds import MAX_FIELDS, MAX_HEADER_LINES, MAX_SCANNER_ANSWER
 from filter_api.message.header import Field, edit_header, parse_header
 from filter_api.message.message import Message
-from filter_api.net.backend import BadAnswer
+from filter_api.net.conversation import BadAnswer
 from filter_spamassassin import headers
 from filter_spamassassin.policy import Judgement
 from filter_spamassassin.spamd import check

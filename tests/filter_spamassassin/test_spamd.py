@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter_api.bounds import MAX_SCANNER_ANSWER
-from filter_api.net.backend import Backend, BadAnswer, Question
+from filter_api.net.backend import Backend
+from filter_api.net.conversation import BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
 from filter_spamassassin.spamd import Scan, check
 from tests.support.shapes import SHAPES

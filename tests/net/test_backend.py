@@ -14,7 +14,8 @@ import pytest
 
 from filter_api.bounds import MAX_SCANNER_ANSWER, MAX_WAITING
 from filter_api.message.spool import SpoolError
-from filter_api.net.backend import Backend, BackendError, Backends, BadAnswer, Question
+from filter_api.net.backend import Backend, BackendError, Backends
+from filter_api.net.conversation import BadAnswer, Question
 from filter_api.net.endpoint import Endpoint
 from filter_api.testing.servers import (
     Handler,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -47,6 +48,15 @@ def run(words: list[str], folder: Path, timeout: float = 110) -> str:
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
+
+
+def completion(shell: str) -> str:
+    """What filterctl prints to complete itself."""
+    words = [sys.executable, "-m", "filterctl", "completion", shell]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'filters'}"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert "quarantine" in done.stdout
+    return done.stdout
 
 
 @pytest.fixture(scope="session")

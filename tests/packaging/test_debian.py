@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.conftest import run
+from tests.packaging.conftest import completion, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +29,16 @@ def test_everything_is_in_its_place(package: Path) -> None:
     assert pages <= files
     assert "/usr/share/doc/opensmtpd-filters/examples/smtpd.conf" in files
     assert not {name for name in files if name.startswith("/usr/bin/")}
+
+
+def test_bash_and_zsh_complete_filterctl(package: Path) -> None:
+    run(["dpkg-deb", "-x", str(package), "extracted"], package.parent)
+    share = package.parent / "extracted/usr/share"
+    for path, shell in (
+        ("bash-completion/completions/filterctl", "bash"),
+        ("zsh/vendor-completions/_filterctl", "zsh"),
+    ):
+        assert (share / path).read_text() == completion(shell)
 
 
 def test_it_needs_debians_own_libraries(package: Path) -> None:

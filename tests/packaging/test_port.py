@@ -16,6 +16,14 @@ def test_the_packing_list_is_true() -> None:
     assert (PORT / "pkg/PLIST").read_text() == runpy.run_path(str(PORT / "mkplist"))["plist"]()
 
 
+def test_the_makefile_makes_each_file_that_completes_filterctl() -> None:
+    makefile = (PORT / "Makefile").read_text()
+    for line in (PORT / "pkg/PLIST").read_text().splitlines():
+        if line.endswith("filterctl") and line.startswith("share/"):
+            assert f">${{PREFIX}}/{line}\n" in makefile
+    assert makefile.count(" completion ") == 2
+
+
 def test_the_version_is_the_projects() -> None:
     assert f"MODPY_DISTV =\t{VERSION}\n" in (PORT / "Makefile").read_text()
 

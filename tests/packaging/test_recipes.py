@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.version import VERSION
+from tests.packaging.conftest import completion
 
 ROOT = Path(__file__).resolve().parents[2]
 FILTERS = {path.parent.name.replace("_", "-") for path in ROOT.glob("filters/filter_*/__main__.py")}
@@ -31,4 +32,6 @@ def test_it_installs_filters_where_that_systems_smtpd_looks(
     assert done.returncode == 0, done.stderr
     assert {path.name for path in (tmp_path / libexec).iterdir()} == FILTERS
     assert (tmp_path / program).is_file()
+    for path, shell in (("bash-completion/completions/filterctl", "bash"), ("zsh/site-functions/_filterctl", "zsh")):
+        assert (tmp_path / "usr/share" / path).read_text() == completion(shell)
     assert f"ver={VERSION}\n" in (ROOT / "ports" / recipe).read_text().replace("version=", "ver=")

@@ -372,3 +372,38 @@ def test_limits(text: str, size: int, days: int) -> None:
 def test_what_are_no_limits(text: str) -> None:
     with pytest.raises(UsageError, match="-Q"):
         parse_limits(text)
+
+
+def test_its_figures_are_what_it_holds_and_follow_what_others_do(directory: Path) -> None:
+    def told(keeper: Keeper) -> list[float]:
+        return [each.value for each in keeper.figures()]
+
+    async def scenario(keeper: Keeper, _wall: Clock) -> None:
+        await keeper.look()
+        assert told(keeper) == [0, 0, 1 << 20]
+        first = await keep(keeper, 10)
+        await keep(keeper, 10)
+        assert told(keeper) == [2, 2 * SMALL, 1 << 20]
+        await keeper.look()
+        for suffix in (MESSAGE, FACTS):
+            (directory / f"{first}{suffix}").unlink()
+        os.utime(directory, (NOW, NOW))  # two changes within one tick of the system's clock have the same time
+        told(keeper)
+        await keeper.look()
+        assert told(keeper) == [1, SMALL, 1 << 20]
+        await keeper.look()
+
+    run(directory, Limits(1 << 20, 30), scenario)
+
+
+def test_a_look_lets_nothing_expire_and_minds_no_trouble(directory: Path) -> None:
+    async def scenario(keeper: Keeper, wall: Clock) -> None:
+        await keep(keeper, 10)
+        wall.tick(40 * 86_400)
+        await keeper.look()
+        assert next(each.value for each in keeper.figures()) == 1
+        await keeper.look()
+        directory.rename(directory.with_name("elsewhere"))
+        await keeper.look()
+
+    run(directory, Limits(1 << 20, 30), scenario)

@@ -65,8 +65,10 @@ def test_a_filter_makes_its_socket_tells_of_itself_and_takes_it_away(path: str) 
         assert told["pid"] == smtpd.process.pid
         assert told["smtpd"] == "7.8.0"
         assert told["sessions_open"] == 1
-        assert told["members"][0]["decisions"] == [{"phase": "mail-from", "verdict": "reject", "count": 1}]
-        assert b'verdict="reject"} 1\n' in get(path, "/metrics")
+        assert told["members"][0]["decisions"] == [
+            {"phase": "mail-from", "verdict": "reject", "reason": "-", "count": 1}
+        ]
+        assert b'verdict="reject",reason="-"} 1\n' in get(path, "/metrics")
         assert smtpd.hang_up() == 0
         assert not os.path.exists(path)
 

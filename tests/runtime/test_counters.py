@@ -19,9 +19,9 @@ def status(smtpd: Player) -> Status:
 
 
 def decisions(smtpd: Player, member: int = 0) -> dict[str, int]:
-    """Phase and verdict → how often."""
+    """Phase, verdict and, where there is one, reason → how often."""
     found = status(smtpd)["members"][member]["decisions"]
-    return {f"{each['phase']} {each['verdict']}": each["count"] for each in found}
+    return {f"{each['phase']} {each['verdict']} {each['reason']}".removesuffix(" -"): each["count"] for each in found}
 
 
 class Judging(Filter):
@@ -52,7 +52,8 @@ def test_each_decision_is_counted_by_phase_and_verdict_and_each_refusal_by_its_c
         assert decisions(smtpd) == {
             "mail-from proceed": 4,
             "mail-from junk": 1,
-            "mail-from reject": 3,
+            "mail-from reject": 1,
+            "mail-from reject failed": 2,
             "mail-from disconnect": 1,
             "message proceed": 1,
             "message reject": 1,

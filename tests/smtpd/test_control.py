@@ -55,7 +55,9 @@ def test_filterctl_asks_the_filters_of_a_running_smtpd(newest: str) -> None:
         alone, chain = (each["status"] for each in json.loads(output))
         assert alone["process"] == "opensmtpd/filter-rdns"
         assert alone["sessions"] == 4
-        assert {"phase": "mail-from", "verdict": "reject", "count": 3} in alone["members"][0]["decisions"]
+        assert {"phase": "mail-from", "verdict": "reject", "reason": "no-ptr", "count": 3} in alone["members"][0][
+            "decisions"
+        ]
         assert [member["name"] for member in chain["members"]] == ["rdns", "dyndns"]
         code, output = asked(smtpd, "metrics", *both)
         refused = [each for each in samples(output) if each.name == "filter_replies_total"]

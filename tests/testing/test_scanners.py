@@ -13,7 +13,8 @@ from filter_api.bases.scanning import ScanningFilter, ScanSettings
 from filter_api.errors import UsageError
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
-from filter_api.net.backend import Backend, BackendError, BadAnswer, Question
+from filter_api.net.backend import Backend, BackendError
+from filter_api.net.conversation import BadAnswer, Question
 from filter_api.options import parse_options
 from filter_api.testing import FakeScanner, Player
 from filter_api.testing.servers import hang, say, served, served_apart

@@ -27,7 +27,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from filter_api import in_use
 from filter_api.bounds import MAX_CACHE_UNITS
+from filter_api.figures import Figure, counter, gauge
 from filter_api.net.dns.answer import KINDS, Answer, Record, Status, bounded, canonical_name, reverse_name
 from filter_api.net.dns.cache import AnswerCache, Question
 from filter_api.net.dns.turns import Turns
@@ -81,6 +83,8 @@ class Resolver:
         self._turns = Turns(parallel)
         self._cache = AnswerCache(capacity, clock or _loop_time)
         self._flying: dict[Question, asyncio.Task[Answer]] = {}
+        self._asked = self._hits = self._failures = self._timeouts = 0
+        in_use.FIGURES.add(self)
 
     async def resolve(
         self, name: str | bytes, kind: str, *, deadline: float | None = None, spaces: bool = False
@@ -99,6 +103,7 @@ class Resolver:
         question = (canonical, kind)
         known = self._cache.get(question)
         if known is not None:
+            self._hits += 1
             return known
         task = self._flying.get(question)
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
@@ -111,11 +116,25 @@ class Resolver:
 
     def known(self, name: str, kind: str) -> Answer | None:
         """The answer that is in the cache, for a canonical name; nobody is asked."""
-        return self._cache.get((name, kind))
+        known = self._cache.get((name, kind))
+        if known is not None:
+            self._hits += 1
+        return known
 
     def forget(self) -> None:
         """Drop every cached answer."""
         self._cache.clear()
+
+    def figures(self) -> list[Figure]:
+        """What was asked, and what came of it."""
+        return [
+            counter("dns_questions", "Questions to name servers, each once whoever waits.", self._asked),
+            counter("dns_failures", "Of these, those that nobody answered usably.", self._failures),
+            counter("dns_timeouts", "Of these, those that nobody answered in time.", self._timeouts),
+            counter("dns_cache_hits", "Answers that were known.", self._hits),
+            gauge("dns_cached", "Answers that are known.", len(self._cache)),
+            gauge("dns_open", "Questions without an answer yet.", len(self._flying)),
+        ]
 
     def _launch(self, question: Question) -> asyncio.Task[Answer]:
         task = asyncio.get_running_loop().create_task(self._ask(question))
@@ -131,6 +150,7 @@ class Resolver:
     async def _ask(self, question: Question) -> Answer:
         """Ask the backend once, inside the total deadline; never raises, except when it is cancelled."""
         asked = False
+        self._asked += 1
 
         async def query() -> Answer:
             nonlocal asked
@@ -141,10 +161,12 @@ class Resolver:
             async with asyncio.timeout(self._timeout) as limit:
                 answer = bounded(await self._turns.ask(limit, query), question[1])
         except TimeoutError:
+            self._timeouts += 1
             answer = Answer(Status.TEMPFAIL, why=f"no answer in {self._timeout:g} s")
         except Exception as error:  # noqa: BLE001 - whatever a hostile answer provokes below is doubt, not our end
             answer = Answer(Status.TEMPFAIL, why=f"{type(error).__name__}: {error}"[:200])
         if answer.status is Status.TEMPFAIL:
+            self._failures += 1
             # Having waited in vain for a turn says nothing about the name.
             why = answer.why or "no usable answer"
             answer = Answer(Status.TEMPFAIL, ttl=DOUBT_TTL if asked else 0, why=why, cut=answer.cut)

@@ -21,19 +21,30 @@ Tell = Callable[[Zone, str], None]
 """Is told of a list in trouble, and why; never a key."""
 
 
+Count = Callable[[Zone, str, bool | None], None]
+"""Is told of an answer: of which list, to a question of which kind, and whether it lists; None for trouble."""
+
+
 def _tell_nobody(_zone: Zone, _why: str) -> None:
+    """By default."""
+
+
+def _count_nothing(_zone: Zone, _kind: str, _listed: bool | None) -> None:
     """By default."""
 
 
 class Inquiry:
     """The questions about one client, and about what it says. `tests` is None where lists are believed untested."""
 
-    __slots__ = ("_flying", "_questions", "_resolver", "_tell", "_tests", "proven")
+    __slots__ = ("_count", "_flying", "_questions", "_resolver", "_tell", "_tests", "proven")
 
-    def __init__(self, resolver: Resolver, tests: SelfTests | None, tell: Tell = _tell_nobody) -> None:
+    def __init__(
+        self, resolver: Resolver, tests: SelfTests | None, tell: Tell = _tell_nobody, count: Count = _count_nothing
+    ) -> None:
         self._resolver = resolver
         self._tests = tests
         self._tell = tell
+        self._count = count
         self._questions: dict[str, Question] = {}
         self._flying: set[asyncio.Task[None]] = set()
         #: By ``where``: whether a subject whose proof was not known (`Subject.proven`) has been proven.
@@ -122,6 +133,9 @@ class Inquiry:
         if reading.trouble and not (question.kind == IPV6 and standing is Standing.OFF):
             self._tell(zone, reading.trouble)
         question.reading = reading
+        codes = reading.addresses
+        listed = None if reading.trouble else any(entry.counts(code) for entry in question.entries for code in codes)
+        self._count(zone, question.kind, listed)
 
 
 def tally_of(inquiries: Sequence[Inquiry]) -> Tally:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from filter_api.figures import Figure, counter, gauge
 from filter_api.net.dns import Resolver
 from filter_api.net.dnsbl.entries import Zone
 from filter_api.net.dnsbl.inquiry import Inquiry
+from filter_api.net.dnsbl.names import IPV6
 from filter_api.net.dnsbl.selftest import SelfTests
+
+_WORDS: Final = {True: "listed", False: "clear", None: "trouble"}
+"""Of what a list answers."""
 
 TOLD_EVERY: Final = 3600.0
 """Seconds between two complaints of one list."""
@@ -32,10 +37,29 @@ class Lists:
         self._tell = tell
         self._clock = clock
         self._told: dict[str, float] = {}
+        self._answers: dict[str, tuple[Zone, dict[bool | None, int]]] = {}
 
     def inquiry(self) -> Inquiry:
         """A new one, for a session or a message."""
-        return Inquiry(self._resolver, self._tests, self._trouble)
+        return Inquiry(self._resolver, self._tests, self._trouble, self._count)
+
+    def figures(self) -> list[Figure]:
+        """What each list said, under its public name, and whether it counts."""
+        found = []
+        for shown, (zone, answers) in self._answers.items():
+            good = self._tests is None or not self._tests.is_off(zone)
+            found.append(gauge("dnsbl_list_good", "Whether its self test has not failed.", good, list=shown))
+            for listed, word in _WORDS.items():
+                labels = {"list": shown, "answer": word}
+                found.append(counter("dnsbl_answers", "Answers of lists.", answers[listed], **labels))
+        return found
+
+    def _count(self, zone: Zone, kind: str, listed: bool | None) -> None:
+        """One answer. A list that knows no IPv6 is no trouble."""
+        if zone.shown not in self._answers:
+            self._answers[zone.shown] = zone, dict.fromkeys(_WORDS, 0)
+        if listed is not None or kind != IPV6:
+            self._answers[zone.shown][1][listed] += 1
 
     def retest(self) -> None:
         """Test every list again when it is next asked."""

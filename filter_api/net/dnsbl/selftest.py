@@ -68,6 +68,11 @@ class SelfTests:
         """What was wrong in the last test; empty if nothing was. Never holds a key."""
         return self._current(zone, kind).why
 
+    def is_off(self, zone: Zone) -> bool:
+        """Whether a list does not count now; one that knows no IPv6 does. Begins nothing."""
+        tested = [self._known.get((zone.name, kind)) for kind in (IPV4, DOMAIN)]
+        return any(known is not None and known.standing is Standing.OFF for known in tested)
+
     async def settled(self, zone: Zone, kind: str) -> Standing:
         """The same, waited for."""
         standing = self.standing(zone, kind)

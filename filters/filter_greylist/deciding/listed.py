@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from filter_api.figures import Figure
 from filter_api.net.dns import Resolver
 from filter_api.net.dnsbl import Entry, Lists, SelfTests, Tally, parse_entry, subject_of_address
 from filter_api.text.addresses import Address
@@ -22,6 +23,10 @@ class ListedClients:
     ) -> None:
         self._entries = entries
         self._lists = Lists(resolver, tests, tell, clock)
+
+    def figures(self) -> list[Figure]:
+        """What the lists said."""
+        return self._lists.figures()
 
     async def waits(self, address: Address, deadline: float) -> bool | None:
         """Whether a client waits: it is listed, or no list answers. False: it is welcome; None: no list knows it.

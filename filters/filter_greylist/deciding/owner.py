@@ -15,11 +15,15 @@ from filter_greylist.store.base import Store
 
 
 class Owner(Protocol):
-    """clock, low_mx: those of the time since it started. monotonic: seconds of a clock that nobody sets."""
+    """clock, low_mx: those of the time since it started. monotonic: seconds of a clock that nobody sets.
+
+    wall: seconds since 1970.
+    """
 
     own: Options
     options: CommonOptions
     log: Logger
+    wall: Callable[[], float]
     monotonic: Callable[[], float]
     store: Store
     clock: SteadyClock

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from filter_api.figures import Figure, counter, gauge
 from filter_greylist.deciding.clock import SteadyClock
 from filter_greylist.deciding.owner import Owner
 from filter_greylist.deciding.trap import BEAT_SECONDS
@@ -39,6 +40,15 @@ class Upkeep:
         self._told_jump = False
         self._compared: SteadyClock | None = None
         self._following: asyncio.Task[None] | None = None
+        self._rounds = 0
+        self._ended = 0.0
+
+    def figures(self) -> list[Figure]:
+        """Whether what has expired is removed."""
+        return [
+            counter("greylist_rounds", "Rounds through the records, to remove what has expired.", self._rounds),
+            gauge("greylist_round_seconds", "When the last of them ended; 0 for never.", self._ended),
+        ]
 
     def start(self) -> None:
         """Begin."""
@@ -138,6 +148,9 @@ class Upkeep:
         while going and not owner.clock.suspended:
             going = await owner.store.sweep(owner.clock.now())
             await asyncio.sleep(PAUSE)
+        if not going:
+            self._rounds += 1
+            self._ended = owner.wall()
 
 
 def settings_text(owner: Owner) -> str:

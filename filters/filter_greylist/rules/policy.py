@@ -12,7 +12,7 @@ A delivery is judged in two steps, because the tuple is only looked up (and writ
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from filter_greylist.rules.records import DOMAIN_MESSAGES, SLACK, TRAP_SECONDS, Life, Timers
 
@@ -25,6 +25,10 @@ class Known(NamedTuple):
     spamtrap: Life | None = None
     pair: Life | None = None
     domain: Life | None = None
+
+
+REASONS: Final = ("new", "early", "full", "trapped", "spamtrap", "trap-file", "foreign-domain", "low-priority-mx")
+"""Of delays and traps."""
 
 
 class Facts(NamedTuple):

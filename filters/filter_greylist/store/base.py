@@ -21,6 +21,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from filter_api.bounds import MAX_HOSTS, MAX_LEARNED, MAX_NETWORK_TUPLES, MAX_TUPLES
+from filter_api.figures import Figure, gauge
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
 
@@ -89,6 +90,15 @@ class Question(NamedTuple):
     recipient: bytes
     pair: bytes
     domain: bytes
+
+
+def entries(kind: Kind, count: int, limit: int) -> list[Figure]:
+    """The figures of one kind of records."""
+    own = {"kind": kind.name.lower()}
+    return [
+        gauge("greylist_entries", "Records of a greylist, by kind.", count, **own),
+        gauge("greylist_entries_limit", "How many of them there may be.", limit, **own),
+    ]
 
 
 class Store(abc.ABC):
@@ -167,6 +177,10 @@ class Store(abc.ABC):
     async def redate(self, move: Move, timers: Timers) -> None:
         """Carry out a step of our clock on the records that have its times; a store with a time of its own has none."""
         del move, timers
+
+    def figures(self) -> Sequence[Figure]:
+        """How much there is in it, as far as that is known without asking it."""
+        return ()
 
     @property
     def falling_back(self) -> bool:

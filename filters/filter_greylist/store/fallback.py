@@ -18,10 +18,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from filter_api.figures import Figure, gauge
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple, widest
 from filter_greylist.store.background import Background, end
-from filter_greylist.store.base import Log, Question, Store, StoreError
+from filter_greylist.store.base import Log, Question, Store, StoreError, entries
 from filter_greylist.store.handover import HandOver
 from filter_greylist.store.mirroring import Copier, LocalTrouble
 from filter_greylist.store.redis.link import BadEntry
@@ -98,6 +99,15 @@ class FallbackStore(Store):
             await self._copying.finish()
         await self._remote.close()
         await self._local.close()
+
+    def figures(self) -> list[Figure]:
+        """Of both stores: tuples of the shared one, as long as it is there."""
+        there = self._state is not State.AWAY
+        local = self._local.figures()
+        if there:
+            shared = entries(Kind.GREY, self._remote.tuples, self._remote.bounds.total)
+            local = [*shared, *(each for each in local if each.labels.get("kind") != "grey")]
+        return [*local, gauge("greylist_shared_up", "Whether the shared store is there.", there)]
 
     @property
     def falling_back(self) -> bool:

@@ -149,8 +149,8 @@ def trap_name(text: str) -> bytes:
     return name
 
 
-def _text(value: bytes) -> str:
-    return printable(value, _LIMIT).replace("|", "\\x7c")
+def _text(value: bytes, limit: int = _LIMIT) -> str:
+    return printable(value, limit).replace("|", "\\x7c")
 
 
 def _bracketed(text: str) -> bytes:
@@ -169,23 +169,46 @@ def _life(fields: list[str]) -> Life:
     return Life(*map(_number, fields))
 
 
-HEADING = f"{'KIND':<9}{'CLIENT':<25}{'SINCE':<18}{'STATE':<34}FROM AND TO"
+WIDE = 120
+"""Columns from which on a row of the table is one line."""
+
+_KIND, _CLIENT, _SINCE, _STATE = 9, 25, 18, 34
 
 
-def to_row(record: Record, now: int) -> str:
-    """A record as a row of the table."""
-    kind, name, life, details = record
-    client, about = _text(name), ""
+def heading(width: int = 0) -> str:
+    """What stands above the rows of `to_row`."""
+    if 0 < width < WIDE:
+        return f"{'KIND':<{_KIND}}{'CLIENT':<{_CLIENT}}STATE\n{'':<{_KIND}}{'SINCE':<{_SINCE}}FROM AND TO"
+    return f"{'KIND':<{_KIND}}{'CLIENT':<{_CLIENT}}{'SINCE':<{_SINCE}}{'STATE':<{_STATE}}FROM AND TO"
+
+
+def to_row(record: Record, now: int, width: int = 0) -> str:
+    """A record as a row of the table. width: columns of the terminal, 0 for none.
+
+    Where there are fewer than `WIDE` it is two lines, and addresses are cut to what is left.
+    """
+    narrow = 0 < width < WIDE
+    room = max((width - _KIND - _SINCE - len("<> -> <>")) // 2, 10) if narrow else _LIMIT
+    client, about = _who(record, max(width - _KIND, 10) if narrow else _LIMIT, room)
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.life.first))
+    first, state = f"{_cell(record.kind.name, _KIND)}{_cell(client, _CLIENT)}", _state(record, now)
+    if not narrow:
+        return f"{first}{_cell(since, _SINCE)}{_cell(state, _STATE)}{about}".rstrip()
+    if len(first) + len(state) > width:  # the address is a long one
+        return f"{first.rstrip()}\n{'':<{_KIND}}{state}\n{'':<{_KIND}}{_cell(since, _SINCE)}{about}".rstrip()
+    return f"{first}{state}\n{'':<{_KIND}}{_cell(since, _SINCE)}{about}".rstrip()
+
+
+def _who(record: Record, longest: int, limit: int) -> tuple[str, str]:
+    """The client or domain, of `longest` characters at most, and from whom to whom, addresses of `limit` at most."""
+    kind, name, _, details = record
     if kind is Kind.GREY:
         shown = details or NO_DETAILS
-        client, about = _text(shown.address), f"<{_text(shown.sender)}> -> <{_text(shown.recipient)}>"
-    elif kind is Kind.PAIR:
+        return _text(shown.address), f"<{_text(shown.sender, limit)}> -> <{_text(shown.recipient, limit)}>"
+    if kind is Kind.PAIR:
         theirs, ours = split_pair(name)
-        client, about = "", f"<{_text(theirs)}> -> <{_text(ours)}>"
-    elif kind is Kind.SPAMTRAP:
-        client, about = "", f"-> <{client}>"
-    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(life.first))
-    return f"{_cell(kind.name, 9)}{_cell(client, 25)}{_cell(since, 18)}{_cell(_state(record, now), 34)}{about}".rstrip()
+        return "", f"<{_text(theirs, limit)}> -> <{_text(ours, limit)}>"
+    return ("", f"-> <{_text(name, limit)}>") if kind is Kind.SPAMTRAP else (_text(name, longest), "")
 
 
 def _cell(text: str, width: int) -> str:

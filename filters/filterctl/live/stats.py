@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from filter_api.control.document import Status, quantile
+from filter_api.control.document import Figured, Member, Status, quantile
 from filter_api.options import options_of
 from filterctl.live.sockets import name_of, sockets, statuses
 
@@ -50,12 +50,32 @@ def counters(status: Status) -> Iterator[tuple[str, float]]:
         yield f"{what}.answers", sum(answers["classes"])
         yield f"{what}.p50", quantile(answers, 0.5)
         yield f"{what}.p99", quantile(answers, 0.99)
+    for figure in status["figures"]:
+        yield _name_of(figure), figure["value"]
     for member in status["members"]:
         name = member["name"]
-        for each in member["decisions"]:
-            yield f"{name}.{each['phase']}.{each['verdict']}", each["count"]
+        for key, count in _decisions(member).items():
+            yield f"{name}.{key}", count
         for reply in member["replies"]:
             yield f"{name}.reply.{reply['code']}.{reply['enhanced']}", reply["count"]
         yield f"{name}.failed", member["failed"]
         yield f"{name}.timed_out", member["timed_out"]
         yield f"{name}.exceptions", member["exceptions"]
+        for figure in member["figures"]:
+            yield f"{name}.{_name_of(figure)}", figure["value"]
+
+
+def _decisions(member: Member) -> dict[str, int]:
+    """All by phase and verdict, and behind that those with a reason."""
+    found: dict[str, int] = {}
+    for each in member["decisions"]:
+        whole = f"{each['phase']}.{each['verdict']}"
+        found[whole] = found.get(whole, 0) + each["count"]
+        if each["reason"] != "-":
+            found[f"{whole}.{each['reason']}"] = each["count"]
+    return found
+
+
+def _name_of(figure: Figured) -> str:
+    """The name with the values of its labels."""
+    return ".".join([figure["name"], *figure["labels"].values()])

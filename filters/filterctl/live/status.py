@@ -18,6 +18,13 @@ OPTIONS: Final = """\
 
 _SHOWN = 1_000  # characters of a line
 
+_ZERO: Final = {
+    "list_in_use": "the list does not count, as it is not known or too old",
+    "dnsbl_list_good": "the list does not count, as it fails its self test",
+    "greylist_shared_up": "the shared store is away, and the one on this host carries on",
+}
+"""What is wrong while one of these figures is 0."""
+
 
 def run(arguments: list[str]) -> int:
     """0 if all that were asked are well; raises UsageError, ConfigError."""
@@ -35,7 +42,13 @@ def troubles(status: Status) -> list[str]:
     found = [] if status["ready"] else ["not everything it needs is open yet"]
     found += [file["error"] for file in status["files"] if file["error"]]
     found += [f"{each['name']} is down" for each in status["backends"] if not each["up"]]
-    return found
+    return found + [trouble for member in status["members"] for trouble in _troubles_of(member)]
+
+
+def _troubles_of(member: Member) -> list[str]:
+    """What the figures of a filter tell that is wrong."""
+    zero = [each for each in member["figures"] if each["name"] in _ZERO and not each["value"]]
+    return [": ".join([*each["labels"].values(), _ZERO[each["name"]]]) for each in zero]
 
 
 def _lines(name: str, status: Status | None, why: str) -> Iterator[str]:
@@ -52,6 +65,9 @@ def _lines(name: str, status: Status | None, why: str) -> Iterator[str]:
             yield f"  {'':<12} not in use: {printable(file['error'], _SHOWN)}"
     for backend in status["backends"]:
         yield printable(f"  {'daemon':<12} {backend['name']}: {'up' if backend['up'] else 'held to be down'}", _SHOWN)
+    for member in status["members"]:
+        for trouble in _troubles_of(member):
+            yield printable(f"  {'trouble':<12} {member['name']}: {trouble}", _SHOWN)
     for queue in status["queues"]:
         text = f"{queue['name']}: {queue['asking']} being asked, {queue['waiting']} waiting"
         yield printable(f"  {'queue':<12} {text}", _SHOWN)
@@ -73,9 +89,13 @@ def _facts(status: Status) -> Iterator[tuple[str, str]]:
 def _member(member: Member) -> str:
     observes = " (observes only)" if member["observe"] else ""
     return (
-        f"{member['name']}{observes}: {decided(member)} decisions, {refused(member)} refused,"
-        f" {member['failed']} failed, {member['timed_out']} of them too late, {member['exceptions']} mistakes"
+        f"{member['name']}{observes}: {_many(decided(member), 'decision')}, {refused(member)} refused,"
+        f" {member['failed']} failed, {member['timed_out']} of them too late, {_many(member['exceptions'], 'mistake')}"
     )
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def duration(seconds: float) -> str:

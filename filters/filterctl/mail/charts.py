@@ -5,11 +5,14 @@ Colours come from the page's style, so that they follow the reader's theme and t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-_WIDTH, _HEIGHT, _FOOT, _LEFT = 720, 160, 18, 40
+_WIDTH, _HEIGHT, _TOP, _FOOT, _LEFT = 720, 160, 16, 18, 64
+_LABELS: Final = 12  # that a chart has room for
+_FEW: Final = 8  # that it has room for where the window is narrow, and letters are larger
 _KINDS: Final = 5
 
 PATTERNS: Final = (
@@ -36,9 +39,12 @@ def columns(title: str, labels: Sequence[str], values: Sequence[Sequence[int]], 
     parts = [_scale(most)]
     for place, (label, row) in enumerate(zip(labels, values, strict=True)):
         parts.append(_column(_LEFT + place * step, step, row, most, f"{label}: {_in_words(row, kinds)}"))
-        if place % max(1, round(len(labels) / 12)) == 0:
+        shown, left_out = divmod(place, -(-len(labels) // _LABELS))
+        if not left_out:
             middle = _LEFT + (place + 0.5) * step
-            parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT + 14}" text-anchor="middle">{escape(label)}</text>')
+            more = ' class="more"' if shown % 2 and len(labels) > _FEW else ""
+            name = escape(_short(label))
+            parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT + 14}" text-anchor="middle"{more}>{name}</text>')
     return _svg("chart", _WIDTH, _HEIGHT + _FOOT, title, "".join(parts))
 
 
@@ -62,7 +68,7 @@ def _column(left: float, step: float, row: Sequence[int], most: int, title: str)
     top = float(_HEIGHT)
     parts = []
     for kind, count in enumerate(row):
-        height = count * (_HEIGHT - 10) / most if most else 0
+        height = count * (_HEIGHT - _TOP) / most if most else 0
         top -= height
         if count:
             parts.append(
@@ -72,10 +78,22 @@ def _column(left: float, step: float, row: Sequence[int], most: int, title: str)
     return f"<g><title>{escape(title)}</title>{''.join(parts)}</g>"
 
 
+def _short(label: str) -> str:
+    """A day without its year, as there is little room; the column's title has it."""
+    return label[5:] if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", label) else label
+
+
+def _number(count: int) -> str:
+    """At most five characters, up to ten thousand millions."""
+    if count < 10_000:
+        return str(count)
+    return f"{count // 1000}k" if count < 10_000_000 else f"{count // 1_000_000}M"
+
+
 def _scale(most: int) -> str:
     line = '<line x1="{0}" x2="{1}" y1="{2}" y2="{2}" class="grid"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
-    heights = {0: _HEIGHT, most: 10} if most else {0: _HEIGHT}
-    return "".join(line.format(_LEFT, _WIDTH, y, _LEFT - 4, y + 4, count) for count, y in heights.items())
+    heights = {0: _HEIGHT, most: _TOP} if most else {0: _HEIGHT}
+    return "".join(line.format(_LEFT, _WIDTH, y, _LEFT - 4, y + 4, _number(count)) for count, y in heights.items())
 
 
 def _in_words(row: Sequence[int], kinds: Sequence[str]) -> str:

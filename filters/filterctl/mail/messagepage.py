@@ -14,10 +14,12 @@ from filterctl.mail.daily import BOUNDS, range_of
 from filterctl.mail.decisions import Row
 from filterctl.mail.maillog import Message
 from filterctl.mail.mailtext import logged
-from filterctl.mail.page import END, head, over_time, section, table, text, totals
+from filterctl.mail.page import END, cell, head, over_time, section, table, text, totals
 
 KINDS: Final = ("virus", "spam", "other refusals", "not checked", "let in")
 """What is counted: refused or not, a virus is one; spam likewise."""
+
+_HEADINGS: Final = ("from", "to", "score", "result", "subject")
 
 _KIND: Final = {"virus": "virus", "spam": "spam", "refused": "other refusals"} | dict.fromkeys(
     ("failed", "toolarge", "skipped"), "not checked"
@@ -90,19 +92,19 @@ def _scores(messages: Sequence[Message]) -> list[tuple[str, Row]]:
 def _list(messages: Sequence[Message]) -> Iterator[str]:
     """The newest messages; what is left out is counted."""
     yield '<table class="messages"><thead><tr>'
-    yield "".join(f'<th scope="col">{name}</th>' for name in ("time", "from", "to", "score", "result", "subject"))
+    yield "".join(f'<th scope="col">{name}</th>' for name in ("time", *_HEADINGS))
     yield "</tr></thead><tbody>"
     for message in messages[-PAGE_MESSAGES:]:
         to = message.recipients
         cells = (
-            text(message.when.replace("T", " ")),
             text(message.sender or "<>"),
             text(to[0] if to else "-") + (f" +{len(to) - 1}" if len(to) > 1 else ""),
             "-" if message.score is None else f"{message.score:.1f}",
             text(message.result + message.mark),
             escape(logged(message.pairs.get("subject", ""), 200)),
         )
-        yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        named = "".join(cell(heading, inside) for heading, inside in zip(_HEADINGS, cells, strict=True))
+        yield f"<tr><td>{text(message.when.replace('T', ' '))}</td>{named}</tr>"
     yield "</tbody></table>"
     left_out = len(messages) - PAGE_MESSAGES
     if left_out > 0:

@@ -21,10 +21,11 @@ _STYLE: Final = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
   color: var(--text); background: var(--back); }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; } p.span { color: var(--faint); }
-table { border-collapse: collapse; table-layout: fixed; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .2rem .5rem; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; width: 32%; overflow-wrap: anywhere; }
-svg.bar { width: 100%; height: .6rem; } svg.chart { width: 100%; height: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: right; padding: .2rem .5rem; width: 11%; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; width: 34%; overflow-wrap: anywhere; }
+td.bar { white-space: nowrap; } svg.bar { width: 4rem; height: .6rem; margin-left: .5rem; }
+svg.chart { width: 100%; height: auto; }
 dl.totals { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 dl.totals div { display: flex; flex-direction: column-reverse; }
 dl.totals dd { margin: 0; font-size: 1.6rem; } dl.totals dt { color: var(--faint); }
@@ -33,8 +34,15 @@ svg text { font: 11px sans-serif; fill: var(--text); } .grid { stroke: var(--lin
 .edge { stroke: var(--back); stroke-width: .5; } .c0 { fill: var(--c0); } .c1 { fill: var(--c1); }
 .c2 { fill: var(--c2); } .c3 { fill: var(--c3); } .s4 { stroke: var(--c4); fill: none; }
 .total { fill: var(--faint); }
-table.messages { table-layout: auto; font-size: .85rem; } table.messages th, table.messages td { text-align: left;
-  width: auto; overflow-wrap: anywhere; }
+table.messages { font-size: .85rem; } table.messages th, table.messages td { text-align: left; width: auto; }
+table.messages td { overflow-wrap: anywhere; } table.messages td:first-child { min-width: 6rem; }
+@media screen and (max-width: 44rem) { svg.chart text { font-size: 18px; } svg.chart text.more { display: none; }
+  thead, td:empty { display: none; } table, tbody { display: block; }
+  tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
+  td, table.messages td { display: inline-block; width: auto; max-width: 100%; box-sizing: border-box; border: 0;
+    padding: .1rem 1rem .1rem 0; text-align: left; overflow-wrap: anywhere; }
+  td:first-child { display: block; width: auto; font-weight: bold; }
+  td[data-of]::before { content: attr(data-of) " "; color: var(--faint); } }
 """
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 """The browser runs and fetches nothing, whatever a page holds."""
@@ -99,8 +107,14 @@ def table(heading: str, rows: Sequence[tuple[str, Row]], kinds: Sequence[str]) -
 
 def _row(name: str, row: Row, most: int, kinds: Sequence[str]) -> str:
     total = sum(row.values())
-    cells = "".join(f"<td>{count or ''}</td>" for count in _numbers(row, kinds))
-    return f'<tr><td>{text(name)}</td>{cells}<td class="bar">{bar(total, most, f"{total} in all")}</td></tr>'
+    cells = "".join(cell(kind, str(count or "")) for kind, count in zip(kinds, _numbers(row, kinds), strict=True))
+    drawn = bar(total, most, f"{total} in all")
+    return f'<tr><td>{text(name)}</td>{cells}<td class="bar" data-of="in all">{total}{drawn}</td></tr>'
+
+
+def cell(heading: str, inside: str) -> str:
+    """A cell of a table, below its heading, which stands before it where the window is narrow; inside: HTML."""
+    return f'<td data-of="{escape(heading)}">{inside}</td>'
 
 
 def _numbers(row: Row, kinds: Sequence[str]) -> list[int]:

@@ -208,7 +208,10 @@ def _release(quarantine: Quarantine, arguments: list[str]) -> int:
         raise UsageError("-s and -t are for one message, by its id")
 
     def act(name: str) -> str:
-        return f"released: {release(quarantine.holder(name), name, listener, given, again='-f' in options)}"
+        holder = quarantine.holder(name)
+        before = holder.facts(name).get(RELEASED)
+        said = release(holder, name, listener, given, again="-f" in options)
+        return f"released: {said}" if before is None else f"released once more, after {printable(str(before))}: {said}"
 
     def what(name: str) -> str:
         done = RELEASED in quarantine.holder(name).facts(name) and "-f" not in options

@@ -1,12 +1,13 @@
-"""What an operator asks about: an address, a domain, a client, a session, a message's id, an id of the quarantine."""
+"""What an operator asks about: an address, a domain, a client or its network, a session, ids of messages."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Final
 
+from filter_api.text.addresses import Network, plain_address
 from filter_api.text.escape import printable
 from filterctl.mail.records import Mail
 
@@ -22,17 +23,17 @@ class What:
     def __init__(self, given: str) -> None:
         text = given.strip().lower()
         self.text = text[1:-1] if text.startswith("<") and text.endswith(">") and len(text) > 2 else text
-        self.kind = self._kind()
-        self._logged = printable(self.text).replace('"', '\\"')
+        network = _network_of(self.text)
+        is_address = network is not None and network.num_addresses == 1
+        self._network = None if is_address else network
+        if network is not None:
+            self.text = str(plain_address(network.network_address) if is_address else network)
+        self.kind = "client" if is_address else "network" if network is not None else self._kind()
+        as_logged = printable(self.text).replace('"', '\\"')
+        self._logged = as_logged if self._network is None else _start_of(self._network)
         self._domain = self.text.removeprefix("@")
 
     def _kind(self) -> str:
-        try:
-            self.text = str(ip_address(self.text.strip("[]")))
-        except ValueError:
-            pass
-        else:
-            return "client"
         for kind, pattern in (("session", _SESSION), ("msgid", _MSGID), ("quarantine id", _QUARANTINED)):
             if pattern.fullmatch(self.text):
                 return kind
@@ -57,12 +58,43 @@ class What:
             return self.text in mail.facts("id")
         if self.kind == "client":
             return mail.client.address == self.text
+        if self._network is not None:
+            return _is_in(mail.client.address, self._network)
         if self.kind == "domain":
             return any(_within(name, self._domain) for name in (*_domains(mail), *_names(mail)))
         if self.kind == "user":
             return self.text in {mail.client.user.lower(), *(each.where.lower() for each in mail.deliveries)}
         ids = {name.lower().strip("<>") for name in mail.facts("msgid")}
         return self.text in set(_addresses(mail)) or self._logged in ids
+
+
+def _network_of(text: str) -> Network | None:
+    """An address, as smtpd or a client writes it, is a network of one."""
+    try:
+        return ip_network(text.strip("[]").removeprefix("ipv6:"), strict=False)
+    except ValueError:
+        return None
+
+
+def _start_of(network: Network) -> str:
+    """How each address of a network begins, as it is written: the groups before the first that may differ."""
+    parts, bits, sign = (
+        (str(network.network_address).split("."), 8, ".")
+        if isinstance(network, IPv4Network)
+        else (network.network_address.exploded.split(":"), 16, ":")
+    )
+    fixed = parts[: network.prefixlen // bits]
+    if sign == ":":
+        fixed = [part.lstrip("0") for part in fixed]
+        fixed = fixed[: fixed.index("")] if "" in fixed else fixed  # a run of zeros may be ::
+    return "".join(part + sign for part in fixed)
+
+
+def _is_in(address: str, network: Network) -> bool:
+    try:
+        return ip_address(address) in network
+    except ValueError:  # of a client that was not reported, or is on the unix socket
+        return False
 
 
 def _addresses(mail: Mail) -> Iterator[str]:

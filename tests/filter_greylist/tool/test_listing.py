@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter_greylist.rules.key import Prefixes, details_of, group_of, normal_recipient, normal_sender, tuple_for
-from filter_greylist.rules.records import FOREVER, Kind, Life, Record, Timers, pair_name
-from filter_greylist.tool.listing import from_line, in_words, to_line, to_row, trap_name, white_name
+from filter_greylist.rules.records import FOREVER, Details, Kind, Life, Record, Timers, pair_name
+from filter_greylist.tool.listing import from_line, heading, in_words, to_line, to_row, trap_name, white_name
 
 NOW = 1_800_000_000
 LIFE = Life(NOW - 60, NOW + 1440, NOW + 14340, 2, 0)
@@ -114,6 +114,29 @@ def test_a_row_tells_times_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert to_row(RECORDS["SPAMTRAP|trap@example.org"], NOW).endswith(
         "for ever                          -> <trap@example.org>"
     )
+
+
+def test_on_a_narrow_terminal_a_row_is_two_lines_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    row = to_row(grey(b"h", b"them@example.net", b"us@example.org"), NOW, 80)
+    assert row.splitlines() == [
+        "GREY     192.0.2.1                passes in 24 minutes",
+        "         2027-01-15 07:59  <them@example.net> -> <us@example.org>",
+    ]
+    assert heading(80).splitlines() == [
+        "KIND     CLIENT                   STATE",
+        "         SINCE             FROM AND TO",
+    ]
+    long = grey(b"h", b"a" * 300 + b"@b", b"c" * 300 + b"@d")._replace(
+        details=Details(b"2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", b"h", b"a" * 300 + b"@b", b"c" * 300 + b"@d", b"g")
+    )
+    passed = long._replace(life=LIFE._replace(passed=12))
+    domain = Record(Kind.DOMAIN, b"d" * 250, LIFE)
+    for record in (*RECORDS.values(), long, passed, domain):
+        for width in (60, 80, 119):
+            assert all(len(line) <= width for line in to_row(record, NOW, width).splitlines())
+            assert len(to_row(record, NOW, 120).splitlines()) == 1
 
 
 def test_spans_in_words() -> None:

@@ -293,3 +293,32 @@ def test_monitor_to_a_program_wants_an_end(running: Running, capsys: pytest.Capt
     status, _, err = said(capsys, "monitor", "-j")
     assert status == 1
     assert "wants -n" in err
+
+
+def test_a_list_that_does_not_count_is_a_trouble(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = """
+from filter_api import *
+from filter_api.figures import gauge
+class Listing(Filter):
+    name = "filter-listing"
+    def on_connect(self, session):
+        return Proceed()
+    def figures(self):
+        return [gauge("list_in_use", "Of a list.", number, list=f"l{number}") for number in (0, 1)]
+main(Listing())
+"""
+    path = str(tmp_path / "f.sock")
+    with FilterProcess(["-c", "import sys\n" + source, "-C", path]) as smtpd:
+        smtpd.handshake()
+        assert wait_until(lambda: ask([path], "/ready")[0].done)
+        status, out, _ = said(capsys, "status", path)
+        assert status == 1
+        text = "l0: the list does not count, as it is not known or too old"
+        assert f"  trouble      filter-listing: {text}\n" in out
+        assert "l1:" not in out
+        assert said(capsys, "ready", "-N", "-t", "5000", path)[:2] == (
+            1,
+            f"FILTERS WARNING - f: {text} | sessions=0 filters=1\n",
+        )

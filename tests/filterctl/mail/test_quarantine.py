@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pty
+import re
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,9 @@ def test_a_released_message_is_marked_and_released_again_only_by_force(
         assert f"{VIRUS}: released: 250" in told.out, "the others are released all the same"
         assert len(sink.messages) == 2
         assert call(directory, *release, "-f", SPAM) == 0
+        assert re.fullmatch(rf"{SPAM}: released once more, after 20\S+Z: 250 2\.0\.0 ok\n", capsys.readouterr().out), (
+            "the second time is told as one"
+        )
         assert len(sink.messages) == 3
     assert call(directory, "list") == 0
     assert "spam 15.9, released" in capsys.readouterr().out

@@ -133,6 +133,10 @@ joe@good.example -> bob@example.org: delivered
         S3,
         S1,
         "192.0.2.10",
+        "::ffff:192.0.2.10",
+        "192.0.2.0/24",
+        "192.0.2.10/31",
+        "192.0.0.0/12",
         "@good.example",
         "mx.good.example",
         "good.example",
@@ -147,7 +151,17 @@ def test_it_is_found_by_whatever_names_it(log: str, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "what", ["oe@good.example", "ood.example", "joe@good.exampl", "example", "92.0.2.10", "1@good"]
+    "what",
+    [
+        "oe@good.example",
+        "ood.example",
+        "joe@good.exampl",
+        "example",
+        "92.0.2.10",
+        "1@good",
+        "192.0.2.12/31",
+        "192.0.3.0/24",
+    ],
 )
 def test_a_part_of_a_name_is_another_name(log: str, capsys: pytest.CaptureFixture[str], what: str) -> None:
     assert json.loads(why(capsys, "-j", what, log, status=1))["mails"] == []
@@ -322,3 +336,23 @@ def test_a_reply_with_something_to_escape_is_one_refusal(
     assert (len(mail["attempts"]), mail["attempts"][0]["refused"]["by"]) == (1, "lists")
     assert main(["report", "decisions", "-j", path]) == 0
     assert sum(json.loads(capsys.readouterr().out)["totals"].values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "count"),
+    [
+        ("2001:db8::/64", 1),
+        ("2001:db8::/32", 1),
+        ("2001::/16", 1),
+        ("::/0", 1),
+        ("[IPv6:2001:db8::1]", 1),
+        ("2001:db8:0:1::/64", 0),
+        ("2001:db9::/32", 0),
+    ],
+)
+def test_a_network_is_that_of_its_clients(log: str, capsys: pytest.CaptureFixture[str], what: str, count: int) -> None:
+    assert len(json.loads(why(capsys, "-j", what, log, status=int(not count)))["mails"]) == count
+
+
+def test_a_network_without_mail_is_told_as_one(log: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "\nNothing has 203.0.113.0/24 as network.\n" in why(capsys, "203.0.113.0/24", log, status=1)

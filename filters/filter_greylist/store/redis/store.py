@@ -47,14 +47,14 @@ class RedisStore(Store):
     def __init__(self, target: Target, log: Log, bounds: Bounds = DEFAULT_BOUNDS) -> None:
         self._prefix = target.prefix
         self._log = log
-        self._bounds = bounds
+        self.bounds = bounds
         self._clock = ServerClock(log)
         self._link = Link(target, self._reconnected, self._switched)
         self._pump = Pump(self._call)
         self.reader = Reader(self._link, target.prefix, self._shift)
         self._room = Room(self._link, self._pump, target.prefix, bounds, log)
         self._grey = 0
-        self._total = 0
+        self.tuples = 0  # as they were counted last
         self._counted = float("-inf")
         self._id = b""
         self._healed = 0
@@ -94,7 +94,7 @@ class RedisStore(Store):
         self._grey = timers.grey
         operation = ("a", key, now + shift, timers.passes, timers.grey, pack_group(group), pack_shown(shown))
         reply = await self._pump.submit(*operation)
-        if reply[:1] == b"#" and await self._room.make(reply, details, self._total):
+        if reply[:1] == b"#" and await self._room.make(reply, details, self.tuples):
             reply = await self._pump.submit(*operation)
         if reply[:1] == b"#":
             return None
@@ -215,7 +215,7 @@ class RedisStore(Store):
         kind, name, life, details = record
         operation = (how, kind.value, name, *moved(life, shift), pack_details(details))
         reply = await self._pump.submit(*operation)
-        if reply[:1] == b"#" and how == "m" and await self._room.make_for(reply, record, self._total):
+        if reply[:1] == b"#" and how == "m" and await self._room.make_for(reply, record, self.tuples):
             reply = await self._pump.submit(*operation)
         return None if reply[:1] in {b"", b"#"} else _life(reply, shift)
 
@@ -224,8 +224,8 @@ class RedisStore(Store):
         if not self._clock.known(self.clock):
             await self._know_time()
         await self._count()
-        (network, total, *kinds), now = self._bounds, int(self.clock.time()) + self._clock.shift(self.clock)
-        head: list[Argument] = [0, self._prefix, network, total - self._total, now, *kinds]
+        (network, total, *kinds), now = self.bounds, int(self.clock.time()) + self._clock.shift(self.clock)
+        head: list[Argument] = [0, self._prefix, network, total - self.tuples, now, *kinds]
         sent_before = False
 
         def arguments(again: bool) -> list[Argument]:
@@ -250,7 +250,7 @@ class RedisStore(Store):
         time, grown, healed, name = header.split(b" ")
         if time != b"-":
             self._clock.heard(float(time), self.clock, tell=True)
-        self._total += int(grown)
+        self.tuples += int(grown)
         self._heal(int(healed))
         if name != self._id:
             self._renamed(name)
@@ -289,8 +289,8 @@ class RedisStore(Store):
         here = int(self.clock.time()) + self._clock.shift(self.clock)
         spans = range(here // SPAN, (here + self._grey) // SPAN + 1)
         counts = await self._link.execute(lambda _again: ("MGET", *(self._prefix + b"c:%d" % span for span in spans)))
-        self._total = sum(max(0, int(count)) for count in counts if count and count.isdigit() and len(count) < 12)
-        self._room.counted(self._total)
+        self.tuples = sum(max(0, int(count)) for count in counts if count and count.isdigit() and len(count) < 12)
+        self._room.counted(self.tuples)
 
 
 def _life(reply: bytes, shift: int) -> Life:

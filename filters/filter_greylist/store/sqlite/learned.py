@@ -21,9 +21,10 @@ class Learned:
 
     def __init__(self, kind: Kind, limit: int, log: Log) -> None:
         self.kind = kind
-        self._limit = limit
+        self.limit = limit
         self._log = log
-        self._count: int | None = None
+        #: None before it is counted.
+        self.count: int | None = None
         self._seen = 0
         self._said = False
 
@@ -34,29 +35,29 @@ class Learned:
 
     def finish(self) -> None:
         """The sweep has seen all of them."""
-        self._count, self._seen = self._seen, 0
-        if self._count < 0.9 * self._limit:
+        self.count, self._seen = self._seen, 0
+        if self.count < 0.9 * self.limit:
             self._said = False
 
     def added(self, name: bytes, more: int = 1) -> None:
         """This process wrote one, or removed one."""
         del name
-        if self._count is not None:
-            self._count += more
+        if self.count is not None:
+            self.count += more
 
     def has_room(self, connection: sqlite3.Connection, name: bytes, delete: Callable[[bytes], None]) -> bool:
         """Make sure that one more may be written, if need be in place of others, which are removed by `delete`."""
         del name
-        count = self._count
+        count = self.count
         if count is None:
             (count,) = connection.execute("SELECT count(*) FROM entry WHERE kind = ?", (self.kind.value,)).fetchone()
-            self._count = count
-        over = count - self._limit + 1
+            self.count = count
+        over = count - self.limit + 1
         if over <= 0:
             return True
         if not self._said:
             self._said = True
-            self._log(full_of(self.kind, self._limit))
+            self._log(full_of(self.kind, self.limit))
         for (each,) in connection.execute(OLDEST, (self.kind.value, min(over, AT_ONCE))).fetchall():
             delete(each)
         return True

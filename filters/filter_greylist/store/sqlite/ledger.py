@@ -7,9 +7,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from filter_api.figures import Figure, counter
 from filter_greylist.rules.crowding import OLDEST_GO
 from filter_greylist.rules.records import NO_DETAILS, Kind, Life, Record, merged
-from filter_greylist.store.base import Bounds, Log
+from filter_greylist.store.base import Bounds, Log, entries
 from filter_greylist.store.sqlite.bulk import LIFE, tuples_of, write_tuples
 from filter_greylist.store.sqlite.learned import Learned
 from filter_greylist.store.sqlite.room import Census, Room, Tally
@@ -36,7 +37,16 @@ class Ledger:
             **{kind: Learned(kind, bounds.learned, log) for kind in OLDEST_GO},
         }
         self._swept = 0
+        self._expired = 0
         self._entry: tuple[str, bytes] | None = None
+
+    def figures(self) -> list[Figure]:
+        """Of the records that are counted, and of those that expired."""
+        found = [counter("greylist_expired", "Records removed as their time was over.", self._expired)]
+        for kind, census in self._census.items():
+            if census.count is not None:
+                found += entries(kind, census.count, census.limit)
+        return found
 
     def put(self, connection: sqlite3.Connection, batches: list[Sequence[Record]]) -> list[None]:
         """Write records."""
@@ -130,7 +140,9 @@ class Ledger:
             self._swept, self._entry = 0, _START
             return True
         statement = "DELETE FROM tuple WHERE id > ? AND id <= ? AND expires <= ?"
-        self._tally.tuples -= connection.execute(statement, (self._swept, last, now)).rowcount
+        removed = connection.execute(statement, (self._swept, last, now)).rowcount
+        self._tally.tuples -= removed
+        self._expired += removed
         self._swept = last
         return True
 
@@ -140,6 +152,7 @@ class Ledger:
         rows = connection.execute(query, (*after, ENTRIES)).fetchall()
         dead = [row[:2] for row in rows if row[2] <= now]
         connection.executemany("DELETE FROM entry WHERE kind=? AND name=?", dead)
+        self._expired += len(dead)
         for kind, census in self._census.items():
             for letter, name, expires in rows:
                 if letter == kind.value and expires > now:

@@ -126,9 +126,10 @@ class Census:
 
     def __init__(self, kind: str, limit: int, log: Log) -> None:
         self.kind = kind
-        self._limit = limit
+        self.limit = limit
         self._log = log
-        self._count: int | None = None
+        #: None before it is counted.
+        self.count: int | None = None
         self._seen = 0
         self._sample: list[bytes] = []
         self._next: list[bytes] = []
@@ -143,25 +144,25 @@ class Census:
 
     def finish(self) -> None:
         """The sweep has seen all of them."""
-        self._count, self._sample, self._crowd, self._fair = self._seen, self._next, None, True
+        self.count, self._sample, self._crowd, self._fair = self._seen, self._next, None, True
         self._seen, self._next = 0, []
-        if self._count < 0.9 * self._limit:
+        if self.count < 0.9 * self.limit:
             self._said = False
 
     def added(self, name: bytes, more: int = 1) -> None:
         """This process wrote one, or removed one."""
-        if self._count is None:
+        if self.count is None:
             return
-        self._count += more
+        self.count += more
         if more > 0 and self._fair:
-            _draw(self._sample, name, self._count)
+            _draw(self._sample, name, self.count)
 
     def has_room(self, connection: sqlite3.Connection, name: bytes, delete: Callable[[bytes], None]) -> bool:
         """Whether one more may be written, if need be in place of others, which are removed by `delete`."""
-        if self._count is None:
+        if self.count is None:
             query = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE kind = ? LIMIT ?)"
-            (self._count,) = connection.execute(query, (self.kind, self._limit)).fetchone()
-        if self._count is None or self._count < self._limit:
+            (self.count,) = connection.execute(query, (self.kind, self.limit)).fetchone()
+        if self.count is None or self.count < self.limit:
             return True
         if not self._fair:
             self._see_all(connection)
@@ -178,7 +179,7 @@ class Census:
         if not self._said and self._crowd is not None:
             self._said = True
             what = "white" if self.kind == Kind.WHITE.value else "trapped"
-            self._log(f"there are {self._limit} {what} addresses, as many as may be: {self._crowd.who}")
+            self._log(f"there are {self.limit} {what} addresses, as many as may be: {self._crowd.who}")
 
     def _see_all(self, connection: sqlite3.Connection) -> None:
         """The sample, where it is needed before the first sweep."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 
+from filter_api.figures import Figure, gauge
 from filter_greylist.rules.policy import Known
 from filter_greylist.rules.records import Kind, Life, Move, Record, Timers, Tuple
-from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds, Log, Question, Store
+from filter_greylist.store.base import DEFAULT_BOUNDS, Bounds, Log, Question, Store, entries
 from filter_greylist.store.sqlite.bulk import Attempt, attempt_all, consult_all, consult_copies
 from filter_greylist.store.sqlite.checkpoint import Checkpointer
 from filter_greylist.store.sqlite.ledger import Ledger, note, noted
@@ -120,6 +122,18 @@ class SqliteStore(Store):
         after: int | None = 0
         while after is not None:
             after = await self._worker.submit(redate_tuples, Redating(move, timers, after, last))
+
+    def figures(self) -> list[Figure]:
+        """The records, as they were counted last; what expired; and the files, with what is not merged into them."""
+        size = 0
+        for path in (self.path, f"{self.path}-wal"):
+            with contextlib.suppress(OSError):
+                size += os.stat(path).st_size
+        return [
+            *entries(Kind.GREY, self._tally.tuples, self._bounds.total),
+            *self._ledger.figures(),
+            gauge("greylist_store_bytes", "Bytes of the store on this host.", size),
+        ]
 
     def _say(self, text: str) -> None:
         """Log from the writer's thread."""
