@@ -66,10 +66,7 @@ def _tx_begin(session: Session, parts: list[bytes]) -> None:
 
 def _tx_mail(session: Session, parts: list[bytes]) -> None:
     if parts[7] == b"ok":
-        transaction = session.transaction
-        if transaction is None or transaction.id != parts[6]:
-            transaction = _running(session, parts[6])
-        transaction.sender = parts[8]
+        _running(session, parts[6]).sender = parts[8]
     else:
         mail_from_refused(session)
 
@@ -84,10 +81,7 @@ def _tx_rcpt(session: Session, parts: list[bytes]) -> None:
 
 
 def _tx_envelope(session: Session, parts: list[bytes]) -> None:
-    transaction = session.transaction
-    if transaction is None or transaction.id != parts[6]:
-        transaction = _running(session, parts[6])
-    transaction.envelope_made()
+    _running(session, parts[6]).envelope_made()
 
 
 def _running(session: Session, message_id: bytes) -> Transaction:

@@ -200,3 +200,70 @@ def test_facts_are_settled_when_a_decision_is_built() -> None:
     facts["reason"] = "second"
     facts[7] = "no name"  # type: ignore[index]  # what a filter's author may do
     assert [decision.facts for decision in built] == [{"reason": "first"}] * 4
+
+
+def test_decisions_that_say_something_else_are_not_equal() -> None:
+    """Tests of filters compare decisions: one that is equal to all others would pass them all."""
+    assert Rewrite("a@x") != Rewrite("b@x")
+    assert Rewrite("a@x") != "a@x"
+    assert Verdict(Reject(550, None, "no")) != Verdict()
+    assert Verdict(edits=[AddHeader("X-A", "1")]) != Verdict(edits=[AddHeader("X-A", "2")])
+    assert Verdict() != "Verdict(Proceed(), ())"
+    assert Reject(550, None, "no") != Reject(550, None, "never")
+
+
+def test_decisions_show_what_builds_them() -> None:
+    assert repr(Proceed()) == "Proceed()"
+    assert repr(Reject(550, "5.7.1", "no")) == "Reject(550, '5.7.1', 'no')"
+    assert repr(Disconnect(421, None, "later")) == "Disconnect(421, None, 'later')"
+    assert repr(Rewrite("a@x")) == "Rewrite(b'a@x')"
+    assert repr(Verdict(Reject(550, None, "no"))) == "Verdict(Reject(550, None, 'no'), ())"
+
+
+@pytest.mark.parametrize(("code", "text"), [(400, "first"), (599, "last")])
+def test_replies_are_from_400_to_599(code: int, text: str) -> None:
+    assert Reject(code, None, text).reply == f"{code} {text}"
+    for beyond in (399, 600):
+        with pytest.raises(ValueError, match=f"reply code {beyond} is not between 400 and 599"):
+            Reject(beyond, None, text)
+
+
+@pytest.mark.parametrize("enhanced", ["5.0.0", "5.999.999", "5.10.100"])
+def test_an_enhanced_code_has_up_to_three_digits(enhanced: str) -> None:
+    assert Reject(550, enhanced, "no").reply == f"550 {enhanced} no"
+
+
+@pytest.mark.parametrize("enhanced", ["5.7.1.1", "5.7.", "5..1", "", "5.-7.1", "5.7.\u0661", "55.7.1", "5.7.01"])
+def test_what_is_no_enhanced_code_is_refused(enhanced: str) -> None:
+    with pytest.raises(ValueError, match="does not fit reply code 550"):
+        Reject(550, enhanced, "no")
+
+
+def test_the_longest_reply_and_the_longest_argument_are_of_500_bytes() -> None:
+    assert len(Reject(550, "5.7.1", "x" * 490).reply) == 500
+    with pytest.raises(ValueError, match="longer than 500 bytes"):
+        Reject(550, "5.7.1", "x" * 491)
+    assert Rewrite("x" * 500).argument == b"x" * 500
+    with pytest.raises(ValueError, match="at most 500 bytes"):
+        Rewrite("x" * 501)
+
+
+@pytest.mark.parametrize("byte", [b"\0", b"\x1f", b"\x7f"])
+def test_a_rewrite_has_no_control_characters_and_may_have_any_other_byte(byte: bytes) -> None:
+    with pytest.raises(ValueError, match="one line"):
+        Rewrite(b"a" + byte + b"@x")
+    assert Rewrite(b"\x20\x7e\x80\xff").argument == b"\x20\x7e\x80\xff"
+
+
+def test_text_that_is_not_ascii_is_no_rewrite() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        Rewrite("caf\xe9@x")
+
+
+def test_what_is_refused_says_what_is_wanted() -> None:
+    with pytest.raises(TypeError, match="^a rewrite argument"):
+        Rewrite(7)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="^edits are AddHeader, RemoveHeader and ReplaceHeader$"):
+        Verdict(edits=["X-A: b"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="^facts are a mapping of names to values, not list$"):
+        Proceed(facts=["reason"])  # type: ignore[arg-type]

@@ -285,3 +285,35 @@ def test_what_is_sent_from_here(received: list[bytes], from_here: bool) -> None:
 def test_where_the_id_is_not_known_the_topmost_field_counts_as_smtpds() -> None:
     assert trust.is_sent_from_here([EARLIER], None)
     assert not trust.is_sent_from_here([OWN, EARLIER], None)
+
+
+@pytest.mark.parametrize(
+    ("field", "own"),
+    [(OWN, True), (MASKED, True), (EARLIER, False), (POSTFIX, False), (b" by hand with SMTP id 0a1b2c3", False)],
+)
+def test_the_field_that_smtpd_wrote_for_a_transaction_has_its_id(field: bytes, own: bool) -> None:
+    assert trust.is_own_received(field, ID) is own
+    assert not trust.is_own_received(field, None)
+
+
+# --- signed authors --------------------------------------------------------------------------------------------------
+
+
+def test_an_author_is_exempt_only_where_a_signature_of_a_listed_domain_holds(tmp_path: Path) -> None:
+    (tmp_path / "exempt").write_text("dkim:example.org\n")
+    table = ExemptTable(str(tmp_path / "exempt"), allow_from=True, allow_to=True, allow_dkim=True)
+    session = Session(b"1")
+    session.source = b"198.51.100.7:1"
+    assert trust.message_exemption(table, session, "example.org") is trust.Exemption.YES
+    assert trust.message_exemption(table, session, "example.net") is trust.Exemption.NO
+    assert trust.message_exemption(table, session, "") is trust.Exemption.NO
+    assert trust.message_exemption(table, session) is trust.Exemption.NO
+
+
+# --- clients to explain ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("address", "source"), [("192.0.2.9", b"192.0.2.9"), ("2001:db8::9", b"[2001:db8::9]")])
+def test_the_source_of_a_client_to_explain_is_written_as_smtpd_writes_it(address: str, source: bytes) -> None:
+    session = trust.client_at(ip_address(address))
+    assert (session.id, session.source, session.fcrdns) == (b"", source, "")
