@@ -261,9 +261,9 @@ def test_text_that_is_not_ascii_is_no_rewrite() -> None:
 
 
 def test_what_is_refused_says_what_is_wanted() -> None:
-    with pytest.raises(TypeError, match="^a rewrite argument"):
+    with pytest.raises(TypeError, match=r"^a rewrite argument"):
         Rewrite(7)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="^edits are AddHeader, RemoveHeader and ReplaceHeader$"):
+    with pytest.raises(ValueError, match=r"^edits are AddHeader, RemoveHeader and ReplaceHeader$"):
         Verdict(edits=["X-A: b"])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="^facts are a mapping of names to values, not list$"):
+    with pytest.raises(TypeError, match=r"^facts are a mapping of names to values, not list$"):
         Proceed(facts=["reason"])  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filter_api.decision import AddHeader, Edit
+from filter_api.decision import AddHeader, Edit, RemoveHeader
 from filter_api.errors import UsageError
 from filter_clamav.options import parse
 from filter_clamav.policy import Action, Actions, Policy, scanned, unscanned
@@ -104,3 +104,13 @@ def test_options() -> None:
 def test_bad_options(arguments: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         parse(arguments)
+
+
+def test_the_text_of_a_refusal_is_cut_at_350_characters() -> None:
+    assert Policy(text="%v" * 5).refusal("x" * 100).reply == "554 5.7.1 " + "x" * 350
+
+
+@pytest.mark.parametrize("edits", [scanned("Clean", None, "mx"), scanned("Clean", "", "mx"), unscanned("exempt")])
+def test_whatever_the_sender_wrote_as_a_scanner_is_removed_first(edits: tuple[Edit, ...]) -> None:
+    assert repr(edits[0]) == "RemoveHeader('X-Virus-*')"
+    assert not any(isinstance(edit, RemoveHeader) for edit in edits[1:])

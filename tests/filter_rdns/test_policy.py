@@ -14,6 +14,7 @@ from filter_rdns.policy import (
     Objection,
     believed,
     decide,
+    object_to_doubtful_exemption,
     object_to_helo,
     object_to_reverse,
     object_to_sender,
@@ -47,26 +48,33 @@ def test_which_word_of_smtpd_is_believed(rdns: bytes | None, fcrdns: str, good: 
 
 
 @pytest.mark.parametrize(
-    ("finding", "reason", "doubt"),
+    ("finding", "reason", "text", "doubt"),
     [
-        (Finding.NO_NAME, "no-ptr", False),
-        (Finding.LITERAL, "ptr-is-address", False),
-        (Finding.MISMATCH, "mismatch", False),
-        (Finding.DOUBT, "dns", True),
+        (Finding.NO_NAME, "no-ptr", "no reverse DNS for 192.0.2.1", False),
+        (Finding.LITERAL, "ptr-is-address", "reverse DNS of 192.0.2.1 is no name", False),
+        (Finding.MISMATCH, "mismatch", "reverse DNS of 192.0.2.1 does not lead back to it", False),
+        (Finding.DOUBT, "dns", "reverse DNS of 192.0.2.1 cannot be looked up", True),
     ],
 )
-def test_objections_to_reverse_dns(finding: Finding, reason: str, doubt: bool) -> None:
+def test_objections_to_reverse_dns(finding: Finding, reason: str, text: str, doubt: bool) -> None:
     found = object_to_reverse(Reverse(finding, ("a.example", "b.example"), "SERVFAIL"), CLIENT)
     assert found is not None
     assert (found.reason, found.doubt, found.status) == (reason, doubt, "7.25")
     assert found.facts["ptr"] == "a.example,b.example"
     assert found.facts.get("why") == ("SERVFAIL" if doubt else None)
-    assert "192.0.2.1" in found.text
+    assert found.text == text
 
 
 @pytest.mark.parametrize("finding", [Finding.NAMED, Finding.CONFIRMED])
 def test_nothing_to_object_to(finding: Finding) -> None:
     assert object_to_reverse(Reverse(finding, ("a.example",)), CLIENT) is None
+
+
+HELO_TEXTS = {
+    "helo-address": "HELO with an address that is not yours",
+    "helo-bare-word": "HELO needs a full host name",
+    "helo-ours": "HELO with our own name",
+}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,7 @@ def test_nothing_to_object_to(finding: Finding) -> None:
 def test_helo(identity: bytes, reason: str | None) -> None:
     found = object_to_helo(identity, CLIENT, b"mx.example.net")
     assert (found.reason if found else None) == reason
-    assert found is None or (found.status, found.doubt) == ("7.1", False)
+    assert found is None or (found.status, found.text, found.doubt) == ("7.1", HELO_TEXTS[found.reason], False)
 
 
 @pytest.mark.parametrize("identity", [b"[IPv6:2001:db8::1]", b"[ipv6:2001:DB8:0::1]", b"[2001:db8::1]"])
@@ -113,22 +121,29 @@ def test_a_server_that_does_not_know_its_name_compares_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mailbox", "code", "doubt"),
+    ("mailbox", "objection"),
     [
-        (Mailbox.NULL_MX, "7.27", False),
-        (Mailbox.NO_DOMAIN, "1.8", False),
-        (Mailbox.NO_MAIL, "1.8", False),
-        (Mailbox.DOUBT, "1.8", True),
+        (Mailbox.NULL_MX, Objection("sender-null-mx", "7.27", "the sender's domain accepts no mail")),
+        (Mailbox.NO_DOMAIN, Objection("sender-no-domain", "1.8", "the sender's domain does not exist")),
+        (Mailbox.NO_MAIL, Objection("sender-no-mail", "1.8", "the sender's domain has no mail server")),
+        (
+            Mailbox.DOUBT,
+            Objection("sender-dns", "1.8", "the sender's domain cannot be looked up", True, {"why": "SERVFAIL"}),
+        ),
     ],
 )
-def test_objections_to_a_sender(mailbox: Mailbox, code: str, doubt: bool) -> None:
-    found = object_to_sender(mailbox, "SERVFAIL")
-    assert found is not None
-    assert (found.status, found.doubt) == (code, doubt)
+def test_objections_to_a_sender(mailbox: Mailbox, objection: Objection) -> None:
+    assert object_to_sender(mailbox, "SERVFAIL") == objection
 
 
 def test_a_sender_that_can_be_answered() -> None:
     assert object_to_sender(Mailbox.ABLE) is None
+
+
+def test_an_exemption_that_cannot_be_found_out_is_doubt() -> None:
+    assert object_to_doubtful_exemption("SERVFAIL") == Objection(
+        "spf", "7.24", "SPF of the sender cannot be looked up", True, {"why": "SERVFAIL"}
+    )
 
 
 CERTAIN = Objection("no-ptr", "7.25", "no reverse DNS", facts={"ptr": "x"})

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from filter_api.net.dns import Record, Resolver, Status
-from filter_api.testing.dns import FakeZone
+from filter_api.testing.dns import FakeZone, Slow
 from filter_rdns.policy import Mailbox
 from filter_rdns.sender import look_up_mailbox
 
@@ -59,3 +59,20 @@ def test_mailboxes(sender: bytes, mailbox: Mailbox) -> None:
     found, why = find(sender)
     assert found is mailbox
     assert bool(why) == (mailbox is Mailbox.DOUBT)
+
+
+@pytest.mark.parametrize(
+    ("zone", "why"),
+    [
+        ({("slow.example", "MX"): Slow(30.0, [(10, "mail.slow.example")])}, "MX: no answer before the deadline"),
+        ({("slow.example", "A"): Slow(30.0, ["192.0.2.1"])}, "address: no answer before the deadline"),
+        ({("slow.example", "AAAA"): Slow(30.0, ["2001:db8::1"])}, "address: no answer before the deadline"),
+    ],
+    ids=["MX", "A", "AAAA"],
+)
+def test_each_question_ends_at_the_deadline(zone: Mapping[tuple[str, str], Slow], why: str) -> None:
+    async def find_soon() -> tuple[Mailbox, str]:
+        soon = asyncio.get_running_loop().time() + 0.05
+        return await look_up_mailbox(Resolver(backend=FakeZone(zone)), b"joe@slow.example", soon)
+
+    assert asyncio.run(find_soon()) == (Mailbox.DOUBT, why)
