@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from filter_api.message.message import Message
@@ -49,6 +49,7 @@ LINES = st.lists(
 
 
 @given(LINES)
+@example([b"x-envelope-from"])  # without a colon it is no field, for us and for spamd
 def test_whatever_the_lines_are(lines: list[bytes]) -> None:
     """The size is right to the byte, as spamd counts; the body is all there; no envelope field is left but ours."""
     original = b"".join(line + b"\r\n" for line in lines)
@@ -61,7 +62,7 @@ def test_whatever_the_lines_are(lines: list[bytes]) -> None:
         return
     head, _, body = text.partition(b"\r\n\r\n")
     assert body == original.partition(b"\r\n\r\n")[2]
-    fields = [line for line in head.split(b"\r\n")[2:] if line[:1] not in {b" ", b"\t"}]
+    fields = [line for line in head.split(b"\r\n")[2:] if line[:1] not in {b" ", b"\t"} and b":" in line]
     assert not {b"return-path", b"x-envelope-from"} & {field.partition(b":")[0].strip().lower() for field in fields}
 
 
