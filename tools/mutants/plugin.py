@@ -1,0 +1,44 @@
+"""What pytest needs in a room: its children collect again what their parent has collected.
+
+A child that does not find one of its tests has not killed anything, but mutmut takes any trouble for a kill.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+
+import pytest
+
+SLOW = ("ten_thousand",)
+"""Words of the names of tests that take seconds without being marked so: left out, or their time would be over."""
+NOT_FOUND = 35
+"""mutmut calls a mutant with this status suspicious; it counts as alive."""
+
+
+def in_child() -> bool:
+    return "__mutmut_" in os.environ.get("MUTANT_UNDER_TEST", "")
+
+
+def pytest_configure() -> None:
+    """pytest collects garbage several times at its end: what the parent has made need not be looked at each time."""
+    if in_child():
+        gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if not any(word in item.name for word in SLOW)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Names of cases are made once and then escaped each time, so that they would be others the second time."""
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        for each in (mark, getattr(mark, "_param_ids_from", None)):
+            if each is not None:
+                object.__setattr__(each, "_param_ids_generated", None)
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    if in_child() and exitstatus in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        os._exit(NOT_FOUND)
