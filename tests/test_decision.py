@@ -223,6 +223,7 @@ def test_decisions_show_what_builds_them() -> None:
 @pytest.mark.parametrize(("code", "text"), [(400, "first"), (599, "last")])
 def test_replies_are_from_400_to_599(code: int, text: str) -> None:
     assert Reject(code, None, text).reply == f"{code} {text}"
+    assert Reject(code, f"{code // 100}.7.1", text).reply == f"{code} {code // 100}.7.1 {text}"
     for beyond in (399, 600):
         with pytest.raises(ValueError, match=f"reply code {beyond} is not between 400 and 599"):
             Reject(beyond, None, text)
@@ -265,5 +266,11 @@ def test_what_is_refused_says_what_is_wanted() -> None:
         Rewrite(7)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^edits are AddHeader, RemoveHeader and ReplaceHeader$"):
         Verdict(edits=["X-A: b"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"^a reply code is int, not str$"):
+        Reject("550", None, "no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^a reply text is str, not bytes$"):
+        Reject(550, None, b"no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^an enhanced code is str, not bytes$"):
+        Reject(550, b"5.7.1", "no")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^facts are a mapping of names to values, not list$"):
         Proceed(facts=["reason"])  # type: ignore[arg-type]

@@ -123,6 +123,15 @@ def test_a_recipient_refused_in_a_transaction_nobody_told_of_begins_none(session
     assert told(session, "tx-rcpt", FIRST, outcome, b"bob@example.net").transaction is None
 
 
+def test_an_envelope_made_after_a_recipient_was_refused_is_of_somebody_who_is_not_reported(session: Session) -> None:
+    told(session, "tx-begin", FIRST)
+    asked(session, b"rcpt-to", b"bob@example.net")
+    told(session, "tx-rcpt", FIRST, b"permfail", b"bob@example.net")
+    assert running(session).recipients_complete
+    told(session, "tx-envelope", FIRST, b"0a1b2c3d11111111")
+    assert not running(session).recipients_complete
+
+
 @pytest.mark.parametrize("outcome", [b"tempfail", b"permfail", b"OK"])
 def test_a_sender_that_smtpd_refuses_ends_what_its_request_began(session: Session, outcome: bytes) -> None:
     asked(session, b"mail-from", b"a@example.org")
