@@ -20,6 +20,8 @@ from filter_spamassassin.spamd import Scan
         (Scan(False, 1.0, 5.0), 10.0, True, 11.0, ("SENDER_SCORE=10",)),
         (Scan(True, 8.0, 5.0, ("A",)), -5.0, False, 3.0, ("A", "SENDER_SCORE=-5")),
         (Scan(True, 8.0, 5.0), 0.0, True, 8.0, ()),
+        (Scan(False, 4.9, 5.0), 0.0996, True, 5.0, ("SENDER_SCORE=0.0996",)),  # 4.9996: as many digits as -s takes
+        (Scan(False, 4.5, 5.0), 0.499, False, 4.999, ("SENDER_SCORE=0.499",)),
     ],
 )
 def test_judge(scan: Scan, points: float | None, spam: bool, score: float, tests: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from filter_api.errors import ConfigError
+from filter_api.errors import ConfigError, UsageError
 from filter_api.session import Session, Transaction
 from filter_api.testing import Player
 from filter_spamassassin.filter import build
@@ -101,3 +101,31 @@ def test_with_one_user_a_message_another_score_comes_alone(table: Path) -> None:
         assert client.rcpt_to("alice@example.org").ok
         assert client.rcpt_to("bob@example.org").reply[:9] == "452 4.5.3"
         assert client.rcpt_to("alice+list@example.org").ok
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["fast"], "-r takes a score like 15 or 9.5, or file:map, not 'fast'"),
+        (["file:"], "-r takes a score like 15 or 9.5, or file:map, not 'file:'"),
+        (["map:x"], "-r takes a score like 15 or 9.5, or file:map, not 'map:x'"),
+        (["file"], "-r takes a score like 15 or 9.5, or file:map, not 'file'"),
+        (["15", "16"], "-r: one score for everybody only; file:map has scores of recipients"),
+        (["file:{}", "file:{}"], "-r: one file of scores only"),
+    ],
+)
+def test_what_is_no_score_is_named_with_what_is_one(table: Path, values: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_thresholds([value.format(table) for value in values])
+    assert str(caught.value) == said
+
+
+def test_the_path_of_a_file_may_have_colons(tmp_path: Path) -> None:
+    (tmp_path / "a:b").write_text("alice@example.org 8\n")
+    assert parse_thresholds([f"file:{tmp_path}/a:b"]).of(b"alice@example.org") == 8.0
+
+
+def test_a_name_without_a_domain_is_found_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "refuse").write_text("postmaster@ 20\n")
+    thresholds = parse_thresholds(["15", f"file:{tmp_path}/refuse"])
+    assert (thresholds.of(b"postmaster"), thresholds.of(b"postmaster@")) == (20.0, 20.0)

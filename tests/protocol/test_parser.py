@@ -53,29 +53,41 @@ LITERALS: list[tuple[bytes, Event]] = [
 ]
 
 
-@pytest.mark.parametrize(("line", "event"), LITERALS, ids=lambda value: repr(value)[:60])
+@pytest.mark.parametrize(("line", "event"), LITERALS, ids=[repr(line)[:60] for line, _ in LITERALS])
 def test_a_line_is_this_event(line: bytes, event: Event) -> None:
     assert Parser().parse([line]) == [event]
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "reason"),
     [
-        b"hello world",
-        b"report|0.7|1|smtp-in",
-        report("0.7", "link-connect", "too", "few"),
-        report("0.7", "some-day-this-exists", "x"),
-        b"report|0.7|1|smtp-sideways|link-disconnect|" + SID,
-        b"filter|0.7|1|smtp-in|connect|" + SID,
-        b"filter|0.7|1|smtp-in|connect|" + SID + b"||x",
-        b"filter|0.7|1|smtp-in|connect|not hex|" + TOKEN + b"|x",
-        b"filter|0.7|1|smtp-in|data-line|" + SID + b"|zz|x",
-        b"filter|0.7|1|smtp-in|some-day-this-is-asked|" + SID + b"|" + TOKEN + b"|x",
-        b"filter|0.7|1|smtp-out|connect|" + SID + b"|" + TOKEN + b"|x",
+        (b"hello world", "unknown line"),
+        (b"report|0.7|1|smtp-in", "unknown report"),
+        (b"report|0.7|1|smtp-in|link-disconnect", "unknown report"),
+        (report("0.7", "link-connect", "too", "few"), "short report"),
+        (report("0.7", "some-day-this-exists", "x"), "unknown report"),
+        (b"report|0.7|1|smtp-sideways|link-disconnect|" + SID, "unknown direction"),
+        (b"filter|0.7|1|smtp-in|connect|" + SID, "short request"),
+        (b"filter|0.7|1|smtp-in|connect|" + SID + b"|" + TOKEN, "short request"),
+        (b"filter|0.7|1|smtp-in|connect|" + SID + b"||x", "bad request id"),
+        (b"filter|0.7|1|smtp-in|connect|not hex|" + TOKEN + b"|x", "bad request id"),
+        (b"filter|0.7|1|smtp-in|connect|3c1b b495|" + TOKEN + b"|x", "bad request id"),
+        (b"filter|0.7|1|smtp-in|connect|3c1b_b495|" + TOKEN + b"|x", "bad request id"),
+        (b"filter|0.7|1|smtp-in|connect|-3c1bb495|" + TOKEN + b"|x", "bad request id"),
+        (b"filter|0.7|1|smtp-in|data-line|" + SID + b"|zz|x", "bad request id"),
+        (b"filter|0.7|1|smtp-in|some-day-this-is-asked|" + SID + b"|" + TOKEN + b"|x", "unknown request"),
+        (b"filter|0.7|1|smtp-out|connect|" + SID + b"|" + TOKEN + b"|x", "unknown request"),
+        (b"filters|0.7|1|smtp-in|connect|" + SID + b"|" + TOKEN + b"|x", "unknown line"),
+        (b"reports|0.7|1|smtp-in|link-disconnect|" + SID, "unknown line"),
     ],
 )
-def test_what_says_nothing_we_know_is_unknown(line: bytes) -> None:
+def test_what_says_nothing_we_know_is_unknown(line: bytes, reason: str) -> None:
+    assert Parser().parse([line]) == [Unknown(line, reason)]
     (event,) = Parser().parse([line])
+    assert repr(event) == f"Unknown({line!r}, {reason!r})"
+    in_data = Parser()  # where lines go another way
+    in_data.parse([request("0.7", "data-line", "x")])
+    (event,) = in_data.parse([line])
     assert isinstance(event, Unknown)
     assert event.line == line
 

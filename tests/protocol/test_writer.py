@@ -28,6 +28,47 @@ def test_before_0_5_the_token_comes_first() -> None:
     assert writer.dataline_head((0, 4), SID, TOKEN) == b"filter-dataline|%b|%b|" % (TOKEN, SID)
 
 
+@pytest.mark.parametrize("protocol", [(0, 5), (0, 6), (0, 7), (0, 10), (1, 0)])
+def test_from_0_5_on_the_session_comes_first(protocol: tuple[int, int]) -> None:
+    assert writer.proceed(protocol, SID, TOKEN) == b"filter-result|%b|%b|proceed\n" % (SID, TOKEN)
+    assert writer.result(protocol, b"data", SID, TOKEN, "junk") == b"filter-result|%b|%b|junk\n" % (SID, TOKEN)
+    assert writer.dataline_head(protocol, SID, TOKEN) == b"filter-dataline|%b|%b|" % (SID, TOKEN)
+
+
+@pytest.mark.parametrize("byte", [b"\n", b"\r", b"\0"])
+def test_an_answer_of_more_than_one_line_is_not_written(byte: bytes) -> None:
+    """Each of them alone, in what no other check looks at."""
+    with pytest.raises(LocalProtocolError, match="not one line for smtpd"):
+        writer.result((0, 7), b"ehlo", SID, TOKEN, "rewrite", argument=b"a" + byte + b"b")
+    with pytest.raises(LocalProtocolError, match="not one line for smtpd"):
+        writer.result((0, 7), b"data", SID + byte, TOKEN, "proceed")
+
+
+def test_an_answer_as_long_as_smtpd_takes_is_written_and_no_longer_one() -> None:
+    """smtpd's line has 65,535 bytes at most, with its LF."""
+    rest = len(b"filter-result|||proceed") + len(TOKEN)
+    longest = writer.result((0, 7), b"data", b"5" * (MAX_LINE_OUT - 1 - rest), TOKEN, "proceed")
+    assert len(longest) == MAX_LINE_OUT
+    with pytest.raises(LocalProtocolError, match="not one line for smtpd: b'filter-result"):
+        writer.result((0, 7), b"data", b"5" * (MAX_LINE_OUT - rest), TOKEN, "proceed")
+
+
+@pytest.mark.parametrize(
+    ("phase", "word", "argument", "said"),
+    [
+        (b"commit", "junk", b"", "junk is not legal at b'commit'"),
+        (b"commit", "reject", b"550 " + b"x" * 497, "reject with 501 bytes"),
+        (b"commit", "reject", b"", "reject without a reply: b''"),
+        (b"mail-from", "rewrite", b"<a@b", "a rewrite with brackets of its own: b'<a@b'"),
+        (b"mail-from", "rewrite", b"a@b>", "a rewrite with brackets of its own: b'a@b>'"),
+    ],
+)
+def test_what_is_not_written_is_named(phase: bytes, word: str, argument: bytes, said: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        writer.result((0, 7), phase, SID, TOKEN, word, argument=argument)
+    assert str(caught.value) == said
+
+
 def test_rewritten_addresses_get_their_brackets() -> None:
     assert writer.result((0, 7), b"mail-from", SID, TOKEN, "rewrite", argument=b"a@b").endswith(b"|rewrite|<a@b>\n")
     assert writer.result((0, 7), b"ehlo", SID, TOKEN, "rewrite", argument=b"name").endswith(b"|rewrite|name\n")
