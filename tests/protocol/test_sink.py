@@ -54,3 +54,16 @@ def test_what_a_call_of_a_report_throws_reaches_the_sink_and_the_next_line_is_to
 
 def test_an_empty_line_says_nothing() -> None:
     assert Parser().parse([b"", b""]) == []
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["no message is open", "between message lines"])
+def test_a_call_of_a_report_gets_the_session_and_the_whole_line(text: bool) -> None:
+    session = object()
+    told: list[tuple[object, ...]] = []
+    parser = Parser(known={SID: session})
+    start = b"|0.7|1700000000.000000|smtp-in|"
+    reset, end = b"report" + start + b"tx-reset|%b|0badcafe" % SID, b"report" + start + b"link-disconnect|" + SID
+    parser.parse([b"filter" + start + b"data-line|%b|%b|x" % (SID, TOKEN) if text else reset])  # tells the version
+    parser.told = {b"tx-reset": lambda *what: told.append(what), b"link-disconnect": lambda *what: told.append(what)}
+    assert parser.parse([reset, end]) == []
+    assert told == [(session, reset.split(b"|")), (session, end.split(b"|"))]

@@ -6,9 +6,10 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from . import equivalent
 from .parts import PARTS, Part
 from .results import Module, modules, tests_have_changed
 from .room import ROOMS, lay, made
@@ -26,7 +27,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; usage errors end with status 2, as argparse does."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description=__doc__)
     parser.add_argument("-t", action="store_true", help="only the table of what has been tried so far")
-    parser.add_argument("-s", action="store_true", help="also what each survivor has changed")
+    parser.add_argument(
+        "-s", action="store_true", help="also what each survivor has changed that is not known as equivalent"
+    )
     parser.add_argument("-n", metavar="size", type=int, help="so many mutants of each module, drawn by chance; all")
     parser.add_argument("part", nargs="*", help="one of: " + " ".join(part.name for part in PARTS))
     options = parser.parse_args(arguments)
@@ -93,17 +96,26 @@ def table(parts: Sequence[Part], survivors: bool) -> bool:
         found = modules(part)
         for module in found:
             print(row("  " + module.path, [module]))
-            for name in module.alive() if survivors else ():
-                print(shown(part, name))
+            if survivors:
+                print(*gaps(part, module), sep="\n", end="")
         print(row(part.name, found))
         fine = fine and good(found)
     return fine
 
 
-def shown(part: Part, mutant: str) -> str:
-    """The difference that a mutant makes, as mutmut shows it."""
-    command = [MUTMUT, "show", mutant]
-    return subprocess.run(command, cwd=ROOMS / part.name, capture_output=True, text=True, check=False).stdout
+def gaps(part: Part, module: Module) -> Iterator[str]:
+    """What each survivor has changed, as mutmut shows it; of those that are equivalent only how many they are."""
+    known = equivalent.read()
+    explained = 0
+    for name in module.alive():
+        command = [MUTMUT, "show", name]
+        diff = subprocess.run(command, cwd=ROOMS / part.name, capture_output=True, text=True, check=False).stdout
+        if equivalent.reason_for(known, module.path, diff):
+            explained += 1
+        else:
+            yield diff
+    if explained:
+        yield f"    and {explained} that tools/mutants/equivalent.toml explains\n"
 
 
 def main(arguments: Sequence[str]) -> int:
