@@ -28,6 +28,7 @@ _F: Final = ord("f")
 _MARK: Final = b"|smtp-in|data-line|"
 _MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
 _MAX_TOKENS: Final = 256
+_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 def version_tuple(text: bytes) -> tuple[int, int] | None:
@@ -39,11 +40,8 @@ def version_tuple(text: bytes) -> tuple[int, int] | None:
 
 
 def is_hex(text: bytes) -> bool:
-    """Whether smtpd reads it as a number: hexadecimal digits only (blanks and underlines only Python takes)."""
-    try:
-        return int(text, 16) >= 0 and text.isalnum()
-    except ValueError:
-        return False
+    """Whether it is hexadecimal digits and nothing else; what `int` takes beside them smtpd never writes."""
+    return text != b"" and _DIGITS.issuperset(text)
 
 
 class Parser:

@@ -7,7 +7,8 @@ import pytest
 from filter_api.bounds import MAX_LINE_IN
 from filter_api.protocol.events import REPORTS, Config, DataLines, Event, Report, Request, Unknown
 from filter_api.protocol.framing import Framing
-from filter_api.protocol.parser import Parser, version_tuple
+from filter_api.protocol.parser import Parser, is_hex, version_tuple
+from filter_api.protocol.sink import Values
 
 SID = b"3c1bba49506bc31c"
 TOKEN = b"80bb07f5d532c2d0"
@@ -183,6 +184,70 @@ def test_the_version_is_learned_from_the_first_line() -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "protocol", "swapped"),
+    [("0.4", (0, 4), True), ("0.5", (0, 5), False), ("0.6", (0, 6), False), ("1.0", (1, 0), False)],
+)
+def test_whatever_comes_first_tells_the_version_and_whether_the_token_comes_first(
+    version: str, protocol: tuple[int, int], swapped: bool
+) -> None:
+    for line in (
+        request(version, "connect", "x|192.0.2.1"),
+        request(version, "data-line", "x"),
+        report(version, "timeout"),
+        f"config|protocol|{version}".encode(),
+    ):
+        parser = Parser()
+        assert (parser.protocol, parser.swapped) == ((0, 7), False)
+        parser.parse([line])
+        assert (parser.protocol, parser.swapped) == (protocol, swapped)
+
+
+def test_no_other_word_of_the_configuration_tells_a_version() -> None:
+    parser = Parser()
+    parser.parse([b"config|smtp-session-timeout|0.4", b"config|protocol"])
+    assert parser.protocol == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (b"0", True), (b"0000000000000000", True), (b"9af", True), (b"9AF", True), (b"9ag", False), (b"", False),
+        (b"-1", False), (b"+1", False), (b"1_0", False), (b" 1", False), (b"0x1", False), (b"\xb2", False),
+    ],
+)  # fmt: skip
+def test_an_id_is_hexadecimal_digits_and_nothing_else(text: bytes, number: bool) -> None:
+    assert is_hex(text) is number
+
+
+def test_what_is_kept_of_tokens_and_sessions_is_bounded_and_what_is_beyond_is_read_all_the_same() -> None:
+    parser = Parser()
+    for number in range(300):
+        line = request("0.7", "helo", "x").replace(TOKEN, b"%016x" % number)
+        assert parser.parse([line]) == [Request(b"helo", SID, b"%016x" % number, b"x")]
+    assert len(parser._tokens) == 256
+    for number in range(1_100):
+        line = request("0.7", "data-line", "x").replace(SID, b"%016x" % number)
+        assert parser.parse([line]) == [DataLines(b"%016x" % number, TOKEN, b"x")]
+        assert len(parser._heads) <= 1_024
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["no message is open", "between message lines"])
+def test_where_the_sink_raises_the_rest_was_not_told(text: bool) -> None:
+    class Full(Values):
+        def request(self, phase: bytes, session_id: bytes, token: bytes, argument: bytes) -> None:
+            raise MemoryError
+
+    parser = Parser()
+    parser.parse([request("0.7", "data-line", "x") if text else report("0.7", "timeout")])
+    lines = [report("0.7", "timeout"), report("0.7", "timeout"), request("0.7", "helo", "x"), report("0.7", "timeout")]
+    with pytest.raises(MemoryError):
+        parser.tell(lines, Full())
+    assert (parser.lines, parser.at) == (lines, 2)
+    parser.tell(lines[:2], Full())
+    assert parser.at == 2
+
+
+@pytest.mark.parametrize(
     ("text", "version"),
     [
         (b"0.7", (0, 7)),
@@ -192,6 +257,11 @@ def test_the_version_is_learned_from_the_first_line() -> None:
         (b"a.b", None),
         (b"", None),
         (b"0.-1", None),
+        (b".7", None),
+        (b"0.", None),
+        (b"0.7.1", None),
+        (b"0.12345678", (0, 12345678)),
+        (b"0.123456789", None),
     ],
 )
 def test_versions(text: bytes, version: tuple[int, int] | None) -> None:

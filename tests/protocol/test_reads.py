@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +76,16 @@ def test_any_reads_tell_the_same(stream: list[bytes], cuts: list[int]) -> None:
     for each in stream:
         parser.tell([each], one_by_one)
     assert told(stream, cuts) == one_by_one.events
+
+
+@pytest.mark.parametrize("clock", [b"1795162010.221831", b"11795162010.221831", b"1.2"])
+def test_message_lines_come_whole_whatever_the_shape_of_what_stands_before_them(clock: bytes) -> None:
+    head = b"filter|0.7|" + clock + b"|smtp-in|data-line|" + SESSIONS[0] + b"|" + TOKEN + b"|"
+    stream = [head + text for text in (b"one", b"two", b"", b"|", b"five")]
+    for cuts in ([len(head) + 4], [1], [1_000]):
+        assert told(stream, cuts) == [
+            DataLines(SESSIONS[0], TOKEN, text) for text in (b"one", b"two", b"", b"|", b"five")
+        ]
 
 
 def test_a_read_within_a_message_is_taken_the_fast_way() -> None:
