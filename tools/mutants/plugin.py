@@ -6,12 +6,16 @@ A child that does not find one of its tests has not killed anything, but mutmut 
 from __future__ import annotations
 
 import gc
+import json
 import os
+from pathlib import Path
 
 import pytest
 
 SLOW = ("ten_thousand",)
 """Words of the names of tests that take seconds without being marked so: left out, or their time would be over."""
+LONGEST = 1.0
+"""Seconds of a test that is asked about each mutant."""
 NOT_FOUND = 35
 """mutmut calls a mutant with this status suspicious; it counts as alive."""
 
@@ -27,7 +31,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In a child without those that took long when all were run, unless there are no others."""
     items[:] = [item for item in items if not any(word in item.name for word in SLOW)]
+    if in_child():
+        seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
+        items[:] = [item for item in items if seconds.get(item.nodeid, 0.0) <= LONGEST] or items
 
 
 @pytest.hookimpl(tryfirst=True)
