@@ -56,7 +56,33 @@ LITERALS: list[tuple[bytes, Event]] = [
 
 @pytest.mark.parametrize(("line", "event"), LITERALS, ids=[repr(line)[:60] for line, _ in LITERALS])
 def test_a_line_is_this_event(line: bytes, event: Event) -> None:
+    """The first time, when everything is looked at, and the second, when much of it is known."""
     assert Parser().parse([line]) == [event]
+    sessions: list[dict[bytes, object]] = [{}, {SID: object()}]
+    for known in sessions[: 1 if isinstance(event, Report) else 2]:  # reports of known ones are calls: test_sink
+        parser = Parser(known)
+        assert parser.parse([line]) == [event]
+        assert joined(parser.parse([line, line])) == joined([event, event])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        request("0.7", "mail-from", "x").replace(b"filter|", b"filtre|"),
+        request("0.7", "mail-from", "x").replace(b"|mail-from|", b"|connect|"),
+        request("0.7", "mail-from", "a|b"),
+        request("0.7", "mail-from", "x").replace(SID, b"0" * 16),
+        request("0.7", "mail-from", "x").replace(TOKEN, b"0" * 16),
+        report("0.7", "tx-begin", "54e2cdcd", "more"),
+        report("0.7", "tx-mail", "54e2cdcd", "ok", "a|b"),
+        report("0.7", "tx-begin", "54e2cdcd").replace(b"report|", b"retort|"),
+        report("0.6", "link-auth", "alice", "pass"),
+    ],
+)
+def test_what_is_nearly_as_the_line_before_is_read_as_if_none_had_been_before(line: bytes) -> None:
+    parser = Parser({SID: object()})
+    parser.parse([request("0.7", "mail-from", "x"), report("0.7", "tx-begin", "54e2cdcd")])
+    assert parser.parse([line]) == Parser().parse([line])
 
 
 @pytest.mark.parametrize(
