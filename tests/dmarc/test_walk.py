@@ -59,6 +59,13 @@ def test_psd_y_makes_the_name_below_the_organisation_and_ends_the_walk() -> None
     assert (found.organization, found.above) == ("giant.bank", "bank")
 
 
+def test_below_a_suffix_of_two_labels_the_organisation_has_three() -> None:
+    found = walked("a.b.example.co.uk", {"co.uk": "p=reject; psd=y", "uk": "p=none"})
+    assert (found.organization, found.above, list(found.records)) == ("example.co.uk", "co.uk", ["co.uk"])
+    itself = walked("co.uk", {"co.uk": "p=reject; psd=y"})
+    assert (itself.organization, itself.above) == ("co.uk", "co.uk")
+
+
 def test_psd_n_is_the_organisation_and_ends_the_walk() -> None:
     found = walked("a.team.example.org", {"team.example.org": "p=none; psd=n", "example.org": "p=reject"})
     assert found.organization == "team.example.org"
