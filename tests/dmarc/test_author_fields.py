@@ -19,7 +19,7 @@ from filter_api.dmarc.author import Unusable, author_domains
         (b"boss@example.org <me@example.net>", ["example.net"]),
         (b"a@b@c <me@example.net> \r\n", ["example.net"]),
         (b"<a@example.org> <b@example.net>", ["example.org", "example.net"]),
-        (b"a@example.org> <b@example.net>", ["example.org", "example.net"]),
+        (b"a@Example.ORG> <b@example.NET>", ["example.org", "example.net"]),
         (b"<me@example.net> boss@example.org x", ["example.net", "example.org"]),
         # blanks round dots, and comments
         (b"a@ example . org x@example.net", ["example.org", "example.net"]),

@@ -131,6 +131,11 @@ def test_an_identifier_is_aligned_within_the_organisation(method: str, text: str
     assert (found.policy, found.record_at, found.published) == ("reject", ORG, "reject")
 
 
+def test_an_author_below_the_organisation_is_aligned_with_what_is_below_it_too() -> None:
+    found = judged(zone({ORG: "p=reject"}), "mail.example.org", passes("spf", "bounce.example.org"))
+    assert (found.result, found.aligned) == (Dmarc.PASS, ("spf:bounce.example.org",))
+
+
 def test_strictness_is_of_each_method() -> None:
     for text, strict in (("adkim=s", "dkim"), ("aspf=s", "spf")):
         names = zone({ORG: f"p=reject; {text}"})
