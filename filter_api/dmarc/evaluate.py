@@ -107,7 +107,7 @@ async def _evaluate_one(records: Records, author: str, identifiers: Sequence[Ide
     try:
         own = await records.at(author)
         above = await walk(records, author) if own is None else None
-        place = author if own is not None else above.above if above is not None else ""
+        place = author if above is None else above.above
         record = await records.at(place) if place else None
         organization = above.organization if above is not None else ""
         if record is None:

@@ -112,11 +112,11 @@ async def walk(records: Records, domain: str) -> Walk:
             if record.psd == "n":
                 return Walk(domain, name, found)
             if record.psd == "y":
-                return Walk(domain, domain if name == domain else _one_below(domain, name), found)
+                return Walk(domain, _one_below(domain, name), found)
     organization = list(found)[-1] if found else domain
     return Walk(domain, organization, found)
 
 
 def _one_below(domain: str, above: str) -> str:
-    """The name on the way to `domain` with one label more than `above`."""
+    """The name on the way to `domain` with one label more than `above`; the domain itself if it is that."""
     return ".".join(domain.split(".")[-above.count(".") - 2 :])

@@ -12,6 +12,7 @@ from filter_api.dmarc.author import Unusable, author_domains
     [
         (b"a@example.org", ["example.org"]),
         (b' "Doe, J." <j.doe@Example.ORG.> (home)', ["example.org"]),
+        (b"a@example.org (once b@old.example)", ["example.org"]),
         (b"a@example.org, b@example.org", ["example.org"]),
         (b"a@example.org, b@example.net", ["example.org", "example.net"]),
         (b"a@b\xc3\xbccher.example", ["xn--bcher-kva.example"]),
@@ -19,7 +20,7 @@ from filter_api.dmarc.author import Unusable, author_domains
         (b"boss@example.org <me@example.net>", ["example.net"]),
         (b"a@b@c <me@example.net> \r\n", ["example.net"]),
         (b"<a@example.org> <b@example.net>", ["example.org", "example.net"]),
-        (b"a@Example.ORG> <b@example.NET>", ["example.org", "example.net"]),
+        (b"a@Example.ORG.> <b@example.NET.>", ["example.org", "example.net"]),
         (b"<me@example.net> boss@example.org x", ["example.net", "example.org"]),
         # blanks round dots, and comments
         (b"a@ example . org x@example.net", ["example.org", "example.net"]),

@@ -90,6 +90,12 @@ def test_where_a_policy_comes_from(texts: dict[str, str | None], author: str, fo
     assert found.testing is (found.policy != found.published)
 
 
+def test_without_a_record_nothing_but_the_names_above_the_author_is_asked() -> None:
+    names = zone({})
+    judged(names, "mail.example.org", passes("spf", "example.net"))
+    assert names.asked == [("_dmarc.mail.example.org", "TXT"), ("_dmarc.example.org", "TXT"), ("_dmarc.org", "TXT")]
+
+
 def test_whether_the_author_exists_is_asked_only_where_that_matters() -> None:
     for text, asks in (("p=reject", False), ("p=reject; sp=none", False), ("p=reject; np=none", True)):
         names = zone({ORG: text}, "there.example.org")

@@ -56,7 +56,7 @@ def test_without_any_record_the_domain_is_its_own_organisation() -> None:
 
 def test_psd_y_makes_the_name_below_the_organisation_and_ends_the_walk() -> None:
     found = walked("a.b.giant.bank", {"bank": "p=reject; psd=y"})
-    assert (found.organization, found.above) == ("giant.bank", "bank")
+    assert (found.domain, found.organization, found.above) == ("a.b.giant.bank", "giant.bank", "bank")
 
 
 def test_below_a_suffix_of_two_labels_the_organisation_has_three() -> None:
@@ -68,8 +68,9 @@ def test_below_a_suffix_of_two_labels_the_organisation_has_three() -> None:
 
 def test_psd_n_is_the_organisation_and_ends_the_walk() -> None:
     found = walked("a.team.example.org", {"team.example.org": "p=none; psd=n", "example.org": "p=reject"})
-    assert found.organization == "team.example.org"
-    assert "example.org" not in found.records
+    assert found.domain == "a.team.example.org"
+    assert found.organization == found.above == "team.example.org"
+    assert list(found.records) == ["team.example.org"]
 
 
 def test_no_message_asks_for_more_than_forty_records() -> None:
