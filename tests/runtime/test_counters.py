@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from filter_api import CannotCheck, Decision, Disconnect, Filter, Junk, Message, Proceed, Reject, Session, Verdict
 from filter_api.bounds import MAX_REPLY_CODES
 from filter_api.control.classes import CLASSES
@@ -173,3 +175,30 @@ def test_a_duration_at_the_end_of_a_class_belongs_to_it_and_above_all_there_is_o
     for seconds in (0.0, 0.005, 0.0051, 120.0, 121.0):
         durations.took(seconds)
     assert durations.classes == [2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+
+
+def test_an_answer_is_in_the_lowest_class_that_holds_it() -> None:
+    durations = Durations()
+    for seconds in (0.0, CLASSES[0], CLASSES[1], CLASSES[-1]):
+        durations.took(seconds)
+    durations.took(CLASSES[-1] * 2, 3)
+    assert durations.classes == [2, 1, *[0] * (len(CLASSES) - 3), 1, 3]
+    assert durations.seconds == pytest.approx(CLASSES[1] + 7 * CLASSES[-1])
+
+
+def test_refusals_are_counted_by_their_codes_and_beyond_the_bound_together() -> None:
+    counts = Counts()
+    counts.examined(Proceed(), observe=True)
+    counts.examined(Reject(550, None, "no"), observe=False)
+    counts.decided("helo", Proceed(), observe=True)
+    counts.decided("helo", Junk(), observe=True)
+    counts.decided("helo", Junk(), observe=True)
+    assert counts.passed == 1
+    assert counts.decisions == {("message", "reject"): 1, ("helo", "proceed"): 1, ("helo", "observe-junk"): 2}
+    assert counts.replies == {("550", "-"): 1}
+    for number in range(MAX_REPLY_CODES + 5):
+        counts.decided("data", Reject(550, f"5.7.{number}", "no"), observe=False)
+    assert len(counts.replies) == MAX_REPLY_CODES + 1
+    assert counts.replies["other", "other"] == 6
+    counts.decided("data", Disconnect(550, "5.7.0", "no"), observe=False)
+    assert counts.replies["550", "5.7.0"] == 2

@@ -10,6 +10,7 @@ import pytest
 
 from filter_api import AddHeader, Filter, Message, Session, Verdict
 from filter_api.message.spool import HeldLines, Spool
+from filter_api.runtime.held import _cut_at_dot, _has_longer_line
 from filter_api.runtime.life import ANSWERED, COLLECTING, DECIDED, DOT, DROPPED, ENDED, OVER, RELEASED, Held
 from tests.support.talk import Talk, talks
 
@@ -265,3 +266,46 @@ def test_a_verdict_that_comes_when_the_message_was_given_up_is_ignored(talk: Cal
     assert (first.seen, second.seen) == (1, 0)
     assert one.back == []
     assert one.smtpd.context.spool.held == 0
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "ended"),
+    [
+        (b".", None, True),
+        (b".\nsmuggled", None, True),
+        (b"a", b"a", False),
+        (b"", b"", False),
+        (b"a\n.", b"a", True),
+        (b"a\n\n.", b"a\n", True),
+        (b"a\n.\nsmuggled", b"a", True),
+        (b"a\n.\nb\n.", b"a", True),
+        (b"\n.", b"", True),
+        (b"..", b"..", False),
+        (b"a.\n.b\nc.", b"a.\n.b\nc.", False),
+    ],
+)
+def test_a_message_ends_at_its_first_lone_dot(text: bytes, before: bytes | None, ended: bool) -> None:
+    assert _cut_at_dot(text) == (before, ended)
+
+
+@pytest.mark.parametrize(
+    ("text", "longer"),
+    [
+        (b"", False),
+        (b"12345", False),
+        (b"123456", True),
+        (b"12345\n12345", False),
+        (b"12345\n123456", True),
+        (b"123456\n12345", True),
+        (b"1\n2\n3\n4\n123456\n1", True),
+        (b"1\n2\n3\n4\n12345\n1", False),
+        (b"\n" * 50, False),
+        (b"\n" * 50 + b"123456", True),
+        (b"12345\n", False),
+    ],
+)
+def test_a_line_that_is_longer_than_the_limit_is_found_wherever_it_stands(text: bytes, longer: bool) -> None:
+    assert _has_longer_line(text, 5) is longer
