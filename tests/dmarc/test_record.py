@@ -56,8 +56,9 @@ def test_what_each_tag_says(tags: str, record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", ["sp=reject", "p=no", "p=reject; sp=x", "p=reject; np=x", "p=reject; p=reject", "p=none; sp=none; sp=none"]
-)
+    "tags", ["sp=reject", "p=no", "p=reject; sp=x", "p=reject; np=x", "p=reject; p=reject", "p=none; sp=none; sp=none", "p=none; np=none; np=none",
+     "p=\x0bnone", "p=noneX", "Xp=none"],
+)  # fmt: skip
 def test_a_policy_that_nobody_can_obey_is_none_with_an_address_for_reports_and_no_policy_without(tags: str) -> None:
     assert parse_record(f"v=DMARC1; {tags}".encode()) == Record("", "", "")
     reported = parse_record(f"v=DMARC1; {tags}; rua=mailto:a@x.example".encode())
@@ -72,10 +73,17 @@ def test_only_so_many_tags_and_addresses_count_as_an_honest_record_has() -> None
         return b"v=DMARC1; p=reject; " + b"".join(b"x%d=y; " % number for number in range(count)) + b"sp=none"
 
     assert parse_record(padded(MAX_TAGS - 3)) == Record("reject", "none", "none")
+    assert parse_record(padded(MAX_TAGS - 3) + b"; z=z; z=z") == Record("reject", "none", "none")
     assert parse_record(padded(MAX_TAGS - 2)) == Record("reject", "reject", "reject")
     many = parse_record(b"v=DMARC1; p=none; rua=" + b",".join(b"mailto:a%d@x.example" % n for n in range(50)))
     assert many is not None
     assert many.reports == tuple(f"mailto:a{number}@x.example" for number in range(10))
+
+
+def test_the_value_of_a_tag_may_have_an_equals_sign() -> None:
+    record = parse_record(b"v=DMARC1; p=none; rua=mailto:a=b@x.example")
+    assert record is not None
+    assert record.reports == ("mailto:a=b@x.example",)
 
 
 def test_a_record_of_4096_bytes_is_read_and_no_longer_one() -> None:
