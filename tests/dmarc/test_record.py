@@ -56,8 +56,11 @@ def test_what_each_tag_says(tags: str, record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags", ["sp=reject", "p=no", "p=reject; sp=x", "p=reject; np=x", "p=reject; p=reject", "p=none; sp=none; sp=none", "p=none; np=none; np=none",
-     "p=\x0bnone", "p=noneX", "Xp=none"],
+    "tags",
+    [
+        "sp=reject", "p=no", "p=reject; sp=x", "p=reject; np=x", "p=reject; p=reject", "p=none; sp=none; sp=none",
+        "p=none; np=none; np=none", "p=\x0bnone", "p=noneX", "Xp=none",
+    ],
 )  # fmt: skip
 def test_a_policy_that_nobody_can_obey_is_none_with_an_address_for_reports_and_no_policy_without(tags: str) -> None:
     assert parse_record(f"v=DMARC1; {tags}".encode()) == Record("", "", "")
