@@ -36,10 +36,11 @@ def test_no_two_parts_share_a_name() -> None:
     assert len({part.name for part in PARTS}) == len(PARTS)
 
 
-def test_a_sample_is_the_same_each_time_and_all_if_there_are_no_more() -> None:
+def test_a_sample_is_the_same_each_time_grows_by_what_is_new_and_is_all_if_there_are_no_more() -> None:
     module = Module("filter_api/facts.py", dict.fromkeys(map(str, range(100))))
     assert module.sample(10) == module.sample(10)
     assert len(set(module.sample(10))) == 10
+    assert module.sample(20)[:10] == module.sample(10)
     assert sorted(module.sample(None)) == sorted(module.sample(100)) == sorted(module.statuses)
     other = Module("filter_api/trust.py", module.statuses)
     assert other.sample(10) != module.sample(10)

@@ -37,11 +37,10 @@ class Module:
         return [name for name, status in self.statuses.items() if status is not None and status not in KILLED]
 
     def sample(self, size: int | None) -> list[str]:
-        """So many mutants drawn by chance, all if there are not more. Larger samples do not hold smaller ones."""
+        """So many mutants drawn by chance, all if there are not more. A larger sample has what a smaller one has."""
         names = sorted(self.statuses)
-        if size is None or size >= len(names):
-            return names
-        return random.Random(f"{SEED} {self.path}").sample(names, size)
+        random.Random(f"{SEED} {self.path}").shuffle(names)
+        return names[:size]
 
 
 def modules(part: Part) -> list[Module]:
