@@ -116,6 +116,13 @@ def test_helo_with_an_ipv6_address(identity: bytes) -> None:
     assert object_to_helo(identity, ip_address("2001:db8::2"), b"") is not None
 
 
+@pytest.mark.parametrize("our_name", [b"mx.example.net", b"MX.Example.NET."])
+def test_our_own_name_is_compared_however_it_is_written(our_name: bytes) -> None:
+    found = object_to_helo(b"mx.example.net", CLIENT, our_name)
+    assert found is not None
+    assert found.reason == "helo-ours"
+
+
 def test_a_server_that_does_not_know_its_name_compares_nothing() -> None:
     assert object_to_helo(b"mx.example.net", CLIENT, b"") is None
 
