@@ -1,0 +1,67 @@
+"""By which names a delivery is looked up, written out part by part."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from filter_greylist.deciding.judge import Case, question_of, seen_tuple, tuple_of
+from filter_greylist.rules.key import Prefixes, group_of, tuple_for
+from filter_greylist.rules.records import Details, address_name, pair_name
+from filter_greylist.store.base import Question
+
+NETWORK = b"192.0.2.0/24"
+
+
+def case(sender: bytes | None, recipient: bytes = b"@relay.example:Bob@Example.NET.") -> Case:
+    return Case(ip_address("192.0.2.7"), sender, recipient, b"HELO.example", False, 1_700_000_000, 0.0)
+
+
+def details(origin: bytes, sender: bytes) -> Details:
+    """What a listing shows: as it was sent."""
+    recipient = b"@relay.example:Bob@Example.NET."
+    return Details(group_of(origin), b"192.0.2.7", b"HELO.example", sender, recipient)
+
+
+@pytest.mark.parametrize(
+    ("sender", "key"),
+    [
+        (b"List-bounces+bob=x@Example.ORG.", b"list-bounces@example.org"),
+        (b"", b"<>helo.example"),
+        (None, b"?"),
+    ],
+)
+def test_a_delivery_is_network_sender_and_recipient_in_their_common_forms(sender: bytes | None, key: bytes) -> None:
+    found = tuple_of(case(sender), Prefixes())
+    assert found == tuple_for(NETWORK, key, b"bob@example.net", details(NETWORK, sender or b""))
+    wide = tuple_of(case(sender), Prefixes(16, 64))
+    assert wide.key == tuple_for(b"192.0.0.0/16", key, b"bob@example.net", wide.details).key
+
+
+@pytest.mark.parametrize(
+    ("sender", "origin", "key"),
+    [
+        (b"a@Example.ORG.", b"@example.org", b"a@example.org"),
+        (b"", b"@helo.example", b"<>helo.example"),
+    ],
+)
+def test_where_spf_vouches_the_domain_it_was_asked_for_takes_the_place_of_the_network(
+    sender: bytes, origin: bytes, key: bytes
+) -> None:
+    found = tuple_of(case(sender), Prefixes(), vouched=True)
+    assert found == tuple_for(origin, key, b"bob@example.net", details(NETWORK, sender))
+    assert found.key != tuple_of(case(sender), Prefixes()).key
+
+
+def test_a_client_that_was_at_the_primary_stands_for_its_network() -> None:
+    shown = Details(group_of(NETWORK), b"192.0.2.7", b"", b"", b"")
+    assert seen_tuple(ip_address("192.0.2.7"), Prefixes()) == tuple_for(NETWORK, b"seen", b"", shown)
+
+
+def test_the_store_is_asked_for_the_client_the_recipient_the_pair_and_the_domain() -> None:
+    name = address_name(ip_address("192.0.2.7"))
+    known = question_of(case(b"prvs=3456a0b1c2=a+x@Example.ORG."))
+    assert known == Question(name, b"bob@example.net", pair_name(b"a@example.org", b"bob@example.net"), b"example.org")
+    for nobody in (b"", None):
+        assert question_of(case(nobody)) == Question(name, b"bob@example.net", b"", b"")
