@@ -61,8 +61,21 @@ def test_unknown_domains(entry: Entry) -> None:
     entries = Entries([entry])
     assert choose_entries([entries], b"mx.example.org", sign_unknown=False) == (entry,)
     assert choose_entries([entries], b"elsewhere.example", sign_unknown=True) == (entry,)
-    with pytest.raises(Unsigned, match="no-key-for-domain"):
+    with pytest.raises(Unsigned, match=r"^no-key-for-domain$"):
         choose_entries([entries], b"elsewhere.example", sign_unknown=False)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_of_several_tables_the_closest_entry_signs_whichever_comes_first(tmp_path: Path, backwards: bool) -> None:
+    key = KeyStore().get(write_key(tmp_path / "k", ed25519_key()), None)
+    patterns = (b"example.org", b"*.example.org", b"*.mx.example.org", b"a.mx.example.org")
+    tables = [Entries([Entry(pattern, b"s", key)]) for pattern in patterns]
+    for last in range(1, 5):
+        sources = tables[:last][::-1] if backwards else tables[:last]
+        (chosen,) = choose_entries(sources, b"a.mx.example.org", sign_unknown=False)
+        assert chosen.pattern == patterns[last - 1]
+    unknown = choose_entries(tables[2:], b"elsewhere.example", sign_unknown=True)
+    assert [entry.pattern for entry in unknown] == [b"*.mx.example.org"], "the first of the first table"
 
 
 SENDERS = [
@@ -148,6 +161,35 @@ def test_mistakes_in_the_programs_that_hand_mail_back(value: str) -> None:
         parse_reinjectors([value])
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (":0", "-R: :0 is no port of a listener"),
+        (":65536", "-R: :65536 is no port of a listener"),
+        (":-1", "-R: :-1 is no port of a listener"),
+        (":\u0662", "-R: :\\xd9\\xa2 is no port of a listener"),
+        (":000025", "-R: :000025 is no port of a listener"),
+        (
+            "nonsense",
+            '-R takes socket, :port, addresses and networks: "nonsense" is neither an address nor a network',
+        ),
+    ],
+)
+def test_a_mistake_in_them_is_named_with_what_they_are(value: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_reinjectors([value])
+    assert str(caught.value) == said
+
+
+def test_the_first_and_the_last_port_and_all_options_together() -> None:
+    named = parse_reinjectors([":1,:65535", "socket,192.0.2.0/24", "::1"])
+    assert named.ports == {1, 65535}
+    assert named.socket
+    assert named.has(offered(b"192.0.2.9:5", b""))
+    assert named.has(offered(b"[::1]:5", b"", b"[::1]:25"))
+    assert not parse_reinjectors([]).has(offered(b"192.0.2.9:5", b""))
+
+
 USERS = parse_users(content_lines(b"alice Example.org. *.example.net\nroot *\n* example.com\n"))
 
 
@@ -171,7 +213,7 @@ def test_logins(login: bytes | None, domain: bytes, allowed: bool) -> None:
     if allowed:
         check_login(USERS, login, domain)
     else:
-        with pytest.raises(Unsigned, match="domain-not-allowed-for-login"):
+        with pytest.raises(Unsigned, match=r"^domain-not-allowed-for-login$"):
             check_login(USERS, login, domain)
 
 
