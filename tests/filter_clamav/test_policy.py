@@ -110,7 +110,7 @@ def test_the_text_of_a_refusal_is_cut_at_350_characters() -> None:
     assert Policy(text="%v" * 5).refusal("x" * 100).reply == "554 5.7.1 " + "x" * 350
 
 
-@pytest.mark.parametrize("edits", [scanned("Clean", None, "mx"), scanned("Clean", "", "mx"), unscanned("exempt")])
-def test_whatever_the_sender_wrote_as_a_scanner_is_removed_first(edits: tuple[Edit, ...]) -> None:
-    assert repr(edits[0]) == "RemoveHeader('X-Virus-*')"
-    assert not any(isinstance(edit, RemoveHeader) for edit in edits[1:])
+def test_whatever_the_sender_wrote_as_a_scanner_is_removed_first() -> None:
+    for edits in (scanned("Clean", None, "mx"), scanned("Clean", "", "mx"), unscanned("exempt")):
+        assert repr(edits[0]) == "RemoveHeader('X-Virus-*')"
+        assert not any(isinstance(edit, RemoveHeader) for edit in edits[1:])
