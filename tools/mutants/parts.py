@@ -24,6 +24,16 @@ def of_filter(name: str, *modules: str, tests: tuple[str, ...] = ("",)) -> Part:
     )
 
 
+RUNTIME = (
+    "asking", "counters", "deadline", "decision_log", "dispatch", "examining", "guard", "held", "hooks", "intake",
+    "life", "memory", "outbox", "pending", "refusals", "release", "sessions", "stall",
+)  # fmt: skip
+"""What decides. What starts, confines and connects a process (main, transport, log, …) runs in one of its own."""
+RUNTIME_TESTS = (
+    "barrier", "beside", "chain", "counters", "deadline", "decision_log", "dispatch", "guard", "held", "hooks",
+    "intake", "outbox", "pending", "refusals", "sessions", "stall", "stalled", "untold",
+)  # fmt: skip
+
 PARTS = (
     Part(
         "values",
@@ -31,7 +41,11 @@ PARTS = (
         ("tests/test_decision.py", "tests/test_facts.py", "tests/test_session.py", "tests/test_trust.py"),
     ),
     Part("protocol", ("filter_api/protocol/*.py",), ("tests/protocol",)),
-    Part("runtime", ("filter_api/runtime/*.py",), ("tests/runtime",)),
+    Part(
+        "runtime",
+        tuple(f"filter_api/runtime/{module}.py" for module in RUNTIME),
+        tuple(f"tests/runtime/test_{test}.py" for test in RUNTIME_TESTS),
+    ),
     Part("dnsbl-library", ("filter_api/net/dnsbl/*.py",), ("tests/net/dnsbl", "tests/filter_dnsbl")),
     Part("dkim", ("filter_api/dkim/*.py",), ("tests/dkim", "tests/filter_dkimsign/test_sealing.py")),
     Part("dmarc", ("filter_api/dmarc/*.py",), ("tests/dmarc", "tests/filter_auth/test_policy.py")),
