@@ -9,7 +9,10 @@ from typing import Any, ClassVar
 import pytest
 
 from filter_api import AddHeader, Failure, Filter, Message, Proceed, Reject, Session, Verdict
+from filter_api.context import Context
 from filter_api.message.spool import Spool
+from filter_api.runtime.examining import turns_beside
+from filter_api.runtime.guard import guard
 from filter_api.testing import Player
 
 NO = Reject(550, "5.7.1", "no")
@@ -194,3 +197,23 @@ def test_one_for_whose_answer_there_is_no_memory_has_failed_and_the_others_may_a
         monkeypatch.undo()
     assert done.ok
     assert done.text.startswith(b"X-Filter-Unchecked: filter\r\nX-One: y\r\n")
+
+
+@pytest.mark.parametrize(
+    ("members", "turns"),
+    [
+        ("", {}),
+        ("b", {}),
+        ("bb", {0: range(1, 2)}),
+        ("bbb", {0: range(1, 3)}),
+        ("ob", {}),
+        ("obb", {1: range(2, 3)}),
+        ("bob", {}),
+        ("bbobb", {0: range(1, 2), 3: range(4, 5)}),
+        ("bboob", {0: range(1, 2)}),
+    ],
+)
+def test_only_neighbours_that_both_say_so_are_asked_together(members: str, turns: dict[int, range]) -> None:
+    """b: looks beside others; o: must see what those before it have added."""
+    filters = {str(turn): (Scanner if kind == "b" else InOrder)("X", 0) for turn, kind in enumerate(members)}
+    assert turns_beside(guard(filters, Context())) == turns

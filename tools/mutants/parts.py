@@ -31,7 +31,8 @@ RUNTIME = (
 """What decides. What starts, confines and connects a process (main, transport, log, …) runs in one of its own."""
 RUNTIME_TESTS = (
     "barrier", "beside", "chain", "counters", "deadline", "decision_log", "dispatch", "guard", "held", "hooks",
-    "intake", "out_of_memory", "out_of_memory_messages", "outbox", "pending", "refusals", "sessions", "stall", "stalled", "untold",
+    "intake", "memory", "out_of_memory", "out_of_memory_messages", "outbox", "pending", "refusals", "sessions", "stall",
+    "stalled", "untold",
 )  # fmt: skip
 
 PARTS = (
