@@ -66,3 +66,17 @@ def test_one_that_throws_keeps_no_other_back() -> None:
     assert fallen == [1, 2]
     assert [type(error) for error in failed] == [KeyboardInterrupt]
     loop.close()
+
+
+def test_what_was_dropped_is_not_kept_until_it_would_have_been_due() -> None:
+    loop = FakeTimeLoop()
+    fallen: list[str] = []
+    deadlines = Deadlines(loop, unexpected)
+    for due in (100.0, 200.0):
+        deadlines.add(due, lambda: fallen.append("dropped")).drop()
+    deadlines.add(300.0, lambda: fallen.append("due"))
+    deadlines.sweep()
+    assert len(deadlines) == 1
+    loop.advance(400)
+    assert fallen == ["due"]
+    loop.close()

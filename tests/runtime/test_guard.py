@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from filter_api import Filter
+from filter_api import Disconnect, Filter, Junk, Proceed, Reject, Session, Verdict
 from filter_api.context import Context
 from filter_api.log import Logger
 from filter_api.runtime.guard import Guarded, guard
+from filter_api.runtime.refusals import LINE_TOO_LONG, NO_SPACE, Failed
 
 
 class Failing(Filter):
@@ -80,3 +81,66 @@ def test_a_filter_that_hangs_can_be_left(part: Callable[[Guarded], Awaitable[Non
 
     asyncio.run(leave())
     assert lines == []
+
+
+class Broken(Filter):
+    """Even its failure policy throws."""
+
+    def failed(self) -> Proceed | Reject:
+        raise ZeroDivisionError("no policy")
+
+
+@pytest.mark.parametrize("phase", [b"connect", b"mail-from"])
+def test_a_policy_that_throws_is_told_with_the_session_and_the_client_is_to_come_again(phase: bytes) -> None:
+    member, lines = guarded(Broken())
+    session = Session(b"3c1bba49506bc31c")
+    decided = member.decided(session, phase, None)
+    assert type(decided) is (Disconnect if phase == b"connect" else Reject)
+    assert decided.reply == "451 4.3.0 temporary local problem"
+    assert lines[0] == 'one: 3c1bba49506bc31c library error="ZeroDivisionError: no policy"'
+    lines.clear()
+    verdict = member.verdict(session, None)
+    assert verdict == Verdict(Reject(451, "4.3.0", "temporary local problem"))
+    assert lines[0] == 'one: 3c1bba49506bc31c library error="ZeroDivisionError: no policy"'
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (None, "illegal decision: None; did a branch forget to return?"),
+        (7, "illegal decision: int"),
+        (Junk(), "illegal decision: Junk()"),
+        (Failed("deadline exceeded"), "deadline exceeded"),
+    ],
+)
+def test_what_is_no_legal_decision_is_answered_by_the_policy_and_counted(result: object, reason: str) -> None:
+    member, _ = guarded(Filter())
+    decided = member.decided(Session(b"1"), b"commit", result)
+    assert decided == Reject(451, "4.3.0", "temporary local problem")
+    assert decided.facts == {"result": "failed", "reason": reason}
+    assert (member.counts.failed, member.counts.timed_out) == (1, int(reason == "deadline exceeded"))
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (None, "illegal verdict: None; did a branch forget to return?"),
+        (Proceed(), "illegal verdict: Proceed(); a message is answered with a Verdict"),
+        ("x", "illegal verdict: str"),
+    ],
+)
+def test_what_is_no_verdict_is_answered_by_the_policy_with_the_remedy(result: object, reason: str) -> None:
+    member, _ = guarded(Filter())
+    verdict = member.verdict(Session(b"1"), result)
+    assert verdict == Verdict(Reject(451, "4.3.0", "temporary local problem"))
+    assert verdict.facts == {"result": "failed", "reason": reason}
+    assert member.counts.failed == 1
+
+
+def test_a_message_that_cannot_be_read_is_refused_whatever_the_policy_and_a_full_disk_is_an_error() -> None:
+    member, lines = guarded(Filter())
+    assert member.verdict(Session(b"1"), Failed("x", LINE_TOO_LONG)) == Verdict(LINE_TOO_LONG)
+    assert lines == []
+    assert member.verdict(Session(b"1"), Failed("disk full", NO_SPACE)) == Verdict(NO_SPACE)
+    assert lines == ['one: 1 spool error="disk full"']
+    assert member.counts.failed == 0

@@ -10,9 +10,10 @@ import pytest
 
 from filter_api import Filter, Proceed, Session
 from filter_api.context import Context
+from filter_api.log import Logger
 from filter_api.runtime.deadline import Deadlines
 from filter_api.runtime.guard import guard
-from filter_api.runtime.pending import Asked, Ledger
+from filter_api.runtime.pending import Asked, Ledger, Pending
 from filter_api.testing import FakeTimeLoop
 
 ONE, OTHER = Session(b"00000000000000aa"), Session(b"00000000000000bb")
@@ -77,3 +78,14 @@ def test_an_answer_and_a_deadline_at_the_same_time_settle_once() -> None:
         assert len(settled) == 1
 
     on_a_loop(test)
+
+
+def test_what_cannot_be_cancelled_is_told_with_its_session_and_its_hook() -> None:
+    class Hostile:
+        __class__ = property(lambda self: 1 / 0)  # what a hook may give to wait for
+
+    lines: list[str] = []
+    (member,) = guard({"one": Filter()}, Context(Logger(lambda _level, line: lines.append(line))))
+    hostile: Any = Hostile()
+    Pending(ONE, Asked(member, "mail-from", hostile), lambda _: None).cancel()
+    assert lines[0] == 'one: 00000000000000aa mail-from error="ZeroDivisionError: division by zero"'
