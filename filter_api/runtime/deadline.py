@@ -21,12 +21,11 @@ def _nothing() -> None:
 
 
 class Entry:
-    """Something that is due at a time (monotonic seconds), unless it is done before."""
+    """Something that is due at a time, unless it is done before."""
 
-    __slots__ = ("done", "due", "expire")
+    __slots__ = ("done", "expire")
 
-    def __init__(self, due: float, expire: Callable[[], None]) -> None:
-        self.due = due
+    def __init__(self, expire: Callable[[], None]) -> None:
         self.expire = expire
         self.done = False
 
@@ -53,8 +52,8 @@ class Deadlines:
         self._armed = float("inf")
 
     def add(self, due: float, expire: Callable[[], None]) -> Entry:
-        """Call `expire` at `due`, at most once."""
-        entry = Entry(due, expire)
+        """Call `expire` at `due` (monotonic seconds), at most once."""
+        entry = Entry(expire)
         heapq.heappush(self._heap, (due, next(self._count), entry))
         self._arm()
         return entry

@@ -14,6 +14,7 @@ from filter_api.log import Logger
 from filter_api.runtime.deadline import Deadlines
 from filter_api.runtime.guard import guard
 from filter_api.runtime.pending import Asked, Ledger, Pending
+from filter_api.runtime.refusals import Failed
 from filter_api.testing import FakeTimeLoop
 
 ONE, OTHER = Session(b"00000000000000aa"), Session(b"00000000000000bb")
@@ -89,3 +90,23 @@ def test_what_cannot_be_cancelled_is_told_with_its_session_and_its_hook() -> Non
     hostile: Any = Hostile()
     Pending(ONE, Asked(member, "mail-from", hostile), lambda _: None).cancel()
     assert lines[0] == 'one: 00000000000000aa mail-from error="ZeroDivisionError: division by zero"'
+
+
+def test_a_hook_that_throws_while_it_is_awaited_is_told_with_its_session_and_its_name() -> None:
+    lines: list[str] = []
+    (member,) = guard({"one": Filter()}, Context(Logger(lambda _level, line: lines.append(line))))
+
+    async def throw() -> object:
+        await asyncio.sleep(1)
+        raise ZeroDivisionError("bug")
+
+    async def test(ledger: Ledger) -> None:
+        settled: list[object] = []
+        ledger.ask(ONE, Asked(member, "rcpt-to", throw()), 10, settled.append)
+        await asyncio.sleep(2)
+        [failed] = settled
+        assert isinstance(failed, Failed)
+        assert (failed.reason, failed.for_all) == ("ZeroDivisionError in the filter", False)
+
+    on_a_loop(test)
+    assert lines[0] == 'one: 00000000000000aa rcpt-to error="ZeroDivisionError: bug"'
