@@ -282,6 +282,7 @@ def test_a_verdict_that_comes_when_the_message_was_given_up_is_ignored(talk: Cal
         (b"a\n\n.", b"a\n", True),
         (b"a\n.\nsmuggled", b"a", True),
         (b"a\n.\nb\n.", b"a", True),
+        (b"a\n.\nb\n.\nc", b"a", True),
         (b"\n.", b"", True),
         (b"..", b"..", False),
         (b"a.\n.b\nc.", b"a.\n.b\nc.", False),

@@ -53,8 +53,8 @@ class Everything(Filter):
 
 
 def _noting(name: str, *, asks: bool) -> Callable[..., Proceed | None]:
-    def hook(self: Everything, session: Session, *arguments: object) -> Proceed | None:
-        self.told.append((name, *arguments))
+    def hook(self: Everything, session: object, *arguments: object) -> Proceed | None:
+        self.told.append((name, *arguments) if isinstance(session, Session) else (name, "without its session"))
         return Proceed() if asks else None
 
     return hook

@@ -6,7 +6,12 @@ import asyncio
 
 import pytest
 
+from filter_api.decision import Reject
+from filter_api.message.spool import Spool
+from filter_api.runtime.life import DECIDED, DOT, Held
 from filter_api.runtime.outbox import Outbox
+from filter_api.runtime.release import Releaser
+from filter_api.session import Session
 
 
 def test_what_was_collected_leaves_in_one_write() -> None:
@@ -87,3 +92,47 @@ def test_a_slow_reader_is_waited_for_and_others_run() -> None:
 
     assert asyncio.run(releases()) == ["one", "two", "three"]
     assert not outbox.paused
+
+
+# --- messages that are given back ------------------------------------------------------------------------------------
+
+HEAD = b"filter-dataline|3c1bba49506bc31c|80bb07f5d532c2d0|"
+
+
+def broken(_session: Session, error: BaseException) -> Reject:
+    raise error
+
+
+def test_small_messages_are_written_together_and_after_sixteen_kilobytes() -> None:
+    written: list[bytes] = []
+    outbox = Outbox(written.append)
+    done: list[Held] = []
+    releaser = Releaser(outbox, done.append, broken, lambda: None)
+
+    def give_back(text: bytes) -> int:
+        """How many writes there were so far."""
+        held = Held(Session(b"3c1bba49506bc31c"), b"80bb07f5d532c2d0", Spool())
+        held.message.append(text)
+        held.on(DOT)
+        held.on(DECIDED)
+        releaser.give_back(held, HEAD, held.message.wire((), 65_485))
+        assert done[-1] is held
+        return len(written)
+
+    size = 8_192  # with the LF of its only line
+    assert [give_back(b"x" * (size - 1)) for _ in range(6)] == [0, 0, 1, 1, 1, 2]
+    assert give_back(b"x" * (2 * size)) == 3
+    line = HEAD + b"x" * (size - 1) + b"\n" + HEAD + b".\n"
+    assert b"".join(written) == line * 6 + HEAD + b"x" * (2 * size) + b"\n" + HEAD + b".\n"
+
+
+def test_of_a_refused_message_nothing_but_the_dot_comes_back() -> None:
+    written: list[bytes] = []
+    outbox = Outbox(written.append)
+    done: list[Held] = []
+    held = Held(Session(b"3c1bba49506bc31c"), b"80bb07f5d532c2d0", Spool())
+    held.message.append(b"x")
+    Releaser(outbox, done.append, broken, lambda: None).give_back(held, HEAD, None)
+    outbox.flush()
+    assert done == [held]
+    assert written == [HEAD + b".\n"]

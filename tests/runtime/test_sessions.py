@@ -11,8 +11,8 @@ ID = b"00000000000000aa"
 
 def test_a_session_that_ended_is_not_kept_when_a_late_line_comes() -> None:
     sessions = Sessions()
-    sessions.add(ID, 1.0)
-    assert len(sessions) == 1
+    assert not sessions.add(ID, 1.0).outgoing
+    assert (len(sessions), sessions.seen) == (1, 1)
     sessions.end(ID)
     assert sessions.has_ended(ID)
     assert sessions.add(ID, 2.0).id == ID
