@@ -114,6 +114,12 @@ def test_all_members_together_have_half_a_minute_for_a_command() -> None:
     assert any("the filters before this one took all the time" in line for line in log)
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(8.5, 1), (9.0, 1), (9.5, 0)])
+def test_who_has_a_second_left_is_asked(seconds: float, asked: int) -> None:
+    slow = [Member(seconds=1_000, policy=Failure.ACCEPT) for _ in range(2)]
+    assert ask(*slow, Member(seconds=seconds), Member(NO))[2] == [1, 1, 1, asked]
+
+
 def test_who_is_alone_has_the_time_its_options_say() -> None:
     member = Member(NO, seconds=100)
     member.options.timeout = 200.0

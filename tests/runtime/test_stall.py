@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from filter_api import Decision, Failure, Filter, Message, Proceed, Session, Verdict
+from filter_api.runtime.stall import Watch
 from filter_api.testing import Player
 from filter_api.testing.clock import FakeTimeLoop
 
@@ -116,3 +117,8 @@ def test_several_that_together_take_long_are_told_of_without_a_name(seconds: Seq
 def test_one_that_is_alone_has_its_own_name(label: str, head: str) -> None:
     (first, *_) = stalls([2.5], label=label)
     assert first == f"{head}stalled hook=mail-from seconds=2.5"
+
+
+def test_a_watch_begins_now_with_nothing_told() -> None:
+    watch = Watch(lambda: 7.0)
+    assert (watch.last, watch.told) == (7.0, False)
