@@ -44,3 +44,21 @@ def test_places_become_free_again_even_if_a_session_is_cut() -> None:
 
     with asyncio.Runner(loop_factory=FakeTimeLoop) as runner:
         assert runner.run(cut()) == 5.0
+
+
+def test_each_place_of_an_address_is_free_again_by_itself() -> None:
+    tarpit = Tarpit(5.0)
+
+    async def cut() -> list[float]:
+        waiting = [asyncio.create_task(tarpit.hold(b"192.0.2.1", 8.0)) for _ in range(PER_ADDRESS)]
+        await asyncio.sleep(1)
+        for task in waiting[:2]:
+            task.cancel()
+        await asyncio.sleep(0)
+        more = await asyncio.gather(*(tarpit.hold(b"192.0.2.1", 8.0) for _ in range(4)))
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return more
+
+    with asyncio.Runner(loop_factory=FakeTimeLoop) as runner:
+        assert sorted(runner.run(cut())) == [0.0, 0.0, 5.0, 5.0]
+    assert (tarpit._total, dict(tarpit._held)) == (0, {})

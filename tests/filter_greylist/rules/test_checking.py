@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter_api.bounds import MAX_DETAIL
+from filter_api.bounds import MAX_DETAIL, MAX_GREYLIST_NAME
 from filter_greylist.rules.checking import LATEST, checked, is_host, life_of
 from filter_greylist.rules.key import group_of
 from filter_greylist.rules.records import FOREVER, NO_DETAILS, Details, Kind, Life, Record, address_name, pair_name
@@ -89,3 +89,14 @@ def test_every_address_has_a_name_that_is_believed(address: object) -> None:
 def test_no_row_makes_it_raise(values: list[object]) -> None:
     life = life_of(values)
     assert life is None or all(0 <= value <= FOREVER for value in life)
+
+
+def test_names_are_as_long_as_an_address_can_be_and_no_longer() -> None:
+    half = b"x" * (MAX_GREYLIST_NAME - 2) + b"@y"
+    assert checked(Record(Kind.PAIR, half + b"\0" + half, LIFE)) is not None
+    assert checked(Record(Kind.PAIR, half + b"\0" + half + b"z", LIFE)) is None
+    for kind in (Kind.DOMAIN, Kind.SPAMTRAP):
+        assert checked(Record(kind, half, LIFE)) is not None
+        assert checked(Record(kind, half + b"z", LIFE)) is None
+    assert checked(Record(Kind.GREY, KEY + b"k", LIFE)) is None
+    assert checked(Record(Kind.GREY, KEY[1:], LIFE)) is None

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from filter_greylist.rules.crowding import AT_ONCE, Crowd, Member, prefixes_of, shown
+from filter_greylist.rules.crowding import AT_ONCE, Crowd, Member, full_of, prefixes_of, shown
+from filter_greylist.rules.records import Kind
 
 
 def members(*addresses: str) -> list[Member]:
@@ -105,3 +106,12 @@ def test_the_work_for_a_sample_is_bounded() -> None:
     for _ in range(10):
         crowd.give_way(b"192.0.2.1")
     assert (time.perf_counter() - begun) / 10 < 0.02
+
+
+def test_the_log_names_what_is_full_and_who_gives_way() -> None:
+    assert full_of(Kind.PAIR, 7) == "there are 7 learned pairs, as many as may be: the least recently renewed give way"
+    assert full_of(Kind.DOMAIN, 7).startswith("there are 7 learned domains, ")
+    crowd = Crowd(Member(b"%d" % number, b"192.0.2.%d" % number) for number in range(20))
+    assert crowd.who == "new ones are not remembered"
+    assert crowd.give_way(b"198.51.100.1")
+    assert crowd.who == "those of 192.0.0.0/16 give way"

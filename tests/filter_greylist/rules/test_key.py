@@ -142,3 +142,17 @@ def test_the_listing_keeps_what_was_sent_up_to_a_bound() -> None:
     assert len(details.helo) == len(details.sender) == MAX_DETAIL
     assert details.sender.startswith(b"s|\xff")
     assert details.recipient == b"r"
+
+
+@pytest.mark.parametrize(
+    ("sender", "form"),
+    [
+        (b"bounce-20261120-a@Shop.Example.", b"bounce-#-a@shop.example"),
+        (b"m.0a1b2c3d4e5f@shop.example", b"m.#@shop.example"),
+        (b"list+bob=x@lists.example", b"list@lists.example"),
+        (b"SRS0=ab=xY=home.example=bob@fwd.example", b"bob=home.example@fwd.example"),
+    ],
+)
+def test_the_form_of_a_sender_is_what_the_stores_of_all_versions_have(sender: bytes, form: bytes) -> None:
+    """Another one would make every client wait once more after an upgrade."""
+    assert normal_sender(sender) == form

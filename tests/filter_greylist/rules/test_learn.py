@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from filter_greylist.rules import learn
 from filter_greylist.rules.learn import DAY, NEW_PAIRS, QUEUED, OurMessages, Quota, lesson
 from filter_greylist.rules.records import Kind, pair_name
 from tests.filter_greylist.smtp import Smtpd
@@ -237,3 +238,22 @@ def test_with_a_small_bound_the_latest_pairs_and_domains_are_known(tmp_path: Pat
         assert smtpd.offer("192.0.2.1", sender="them@example.net") == "", "a pair in use stays, old as it is"
         assert sum("learned pairs, as many as may be" in line for line in smtpd.log) == 1
         assert sum("learned domains, as many as may be" in line for line in smtpd.log) == 1
+
+
+def test_what_is_kept_of_users_and_messages_is_bounded_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learn, "USERS", 3)
+    monkeypatch.setattr(learn, "MESSAGES", 3)
+    quota = Quota()
+    for user in (b"a", b"b", b"c", b"a", b"d"):
+        assert quota.take(user, 100, 0) == 100
+    assert quota.take(b"a", 100, 0) == 0, "who was heard of lately is remembered"
+    assert quota.take(b"b", 200, 0) == 200, "who was silent longest is forgotten"
+    ours = OurMessages()
+    for number in range(4):
+        ours.add(b"%d" % number, 0)
+    assert [b"%d" % number in ours for number in range(4)] == [False, True, True, True]
+    ours.add(b"x", QUEUED)
+    assert b"3" in ours
+    ours.add(b"y", QUEUED + 1)
+    assert b"3" not in ours
+    assert b"x" in ours

@@ -127,3 +127,34 @@ def test_a_domain_is_learned_after_two_messages() -> None:
 
 def test_minutes_are_rounded_up() -> None:
     assert [minutes_left(seconds) for seconds in (0, 1, 60, 61, 1500)] == [1, 1, 1, 2, 25]
+
+
+@pytest.mark.parametrize(
+    ("known", "knows"),
+    [
+        (Known(), False),
+        (Known(pair=LIVE), True),
+        (Known(pair=DEAD), False),
+        (Known(domain=DOMAIN), True),
+        (Known(domain=DOMAIN._replace(passed=1)), False),
+        (Known(domain=DOMAIN._replace(expires=NOW)), False),
+        (Known(domain=DOMAIN._replace(expires=NOW + 1)), True),
+        (Known(pair=DEAD, domain=DOMAIN), True),
+    ],
+)
+def test_what_our_users_wrote_to_is_known_until_its_last_second(known: Known, knows: bool) -> None:
+    assert learned(known, NOW) is knows
+
+
+@pytest.mark.parametrize(
+    ("expires", "holds"),
+    [(NOW, False), (NOW + 1, True), (NOW + TRAP_SECONDS + SLACK, True), (NOW + TRAP_SECONDS + SLACK + 1, False)],
+)
+def test_a_trap_holds_until_its_end_and_not_at_all_if_no_trap_lasts_so_long(expires: int, holds: bool) -> None:
+    known = Known(trapped=Life(NOW - 100, NOW - 100, expires))
+    assert (before_tuple(known, Facts(), NOW) == Trap("trapped", fresh=False)) is holds
+
+
+@pytest.mark.parametrize(("seconds", "minutes"), [(0, 1), (1, 1), (60, 1), (61, 2), (120, 2), (1500, 25)])
+def test_a_client_is_told_whole_minutes(seconds: int, minutes: int) -> None:
+    assert minutes_left(seconds) == minutes
