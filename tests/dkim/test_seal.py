@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 
 import dkim
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from filter_api.dkim.arc import ArcChain
 from filter_api.dkim.canonical import body_canonicalizer
 from filter_api.dkim.fields import split
-from filter_api.dkim.seal import SEALED, next_link, seal
+from filter_api.dkim.seal import SEALED, Link, Unsealable, next_link, seal
 from filter_api.dkim.signature import cover
 from filter_api.dkim.verify import blocks_of, judge
 from filter_api.net.dns import Resolver
@@ -73,3 +75,58 @@ def test_a_byte_that_is_changed_in_a_set_is_noticed(message: bytes, data: st.Dat
     if sealed[place : place + 1].lower() == changed[place : place + 1].lower():
         return
     assert chain_of(changed).result != "pass"
+
+
+# --- where a set goes ------------------------------------------------------------------------------------------------
+
+PLAIN = b"From: a@example.org\r\nSubject: x\r\n\r\nhello\r\n"
+ONE_SET = once_more(PLAIN, "none")
+
+
+def sets_of(*seals: bytes) -> list[tuple[bytes, bytes]]:
+    """ARC-Seal fields alone."""
+    fields, _ = split(b"".join(b"ARC-Seal: %b; b=AA==\r\n" % tags for tags in seals) + b"\r\n")
+    return list(fields)
+
+
+def why_not(fields: Sequence[tuple[bytes, bytes]]) -> str:
+    try:
+        next_link(fields, "pass")
+    except Unsealable as reason:
+        return str(reason)
+    return ""
+
+
+@pytest.mark.parametrize(("arrived", "verdict"), [("none", "none"), ("pass", "fail"), ("fail", "fail")])
+def test_the_first_set_says_none_and_fail_where_a_chain_was_there_before(arrived: str, verdict: str) -> None:
+    assert next_link(split(PLAIN)[0], arrived) == Link(1, verdict, b"")
+
+
+@pytest.mark.parametrize(("arrived", "verdict"), [("pass", "pass"), ("fail", "fail"), ("none", "fail")])
+def test_a_set_on_a_chain_says_what_the_verifier_said_of_it_and_covers_it_only_if_it_holds(
+    arrived: str, verdict: str
+) -> None:
+    link = next_link(split(ONE_SET)[0], arrived)
+    assert link[:2] == (2, verdict)
+    assert link.before.startswith(b"arc-authentication-results:i=1; mx.example.org;") is (verdict == "pass")
+
+
+def test_a_chain_that_lost_a_field_since_it_was_verified_has_failed() -> None:
+    fields = [field for field in split(ONE_SET)[0] if field[0] != b"arc-message-signature"]
+    assert next_link(fields, "pass") == Link(2, "fail", b"")
+
+
+@pytest.mark.parametrize("tags", [b"i=1; cv=fail", b"i=1;cv=FAIL", b"cv = fail ; i = 1", b"i=1;\r\n\tcv=fail"])
+def test_nothing_is_put_on_a_chain_whose_last_seal_says_that_it_has_failed(tags: bytes) -> None:
+    assert why_not(sets_of(tags)) == "failed-before"
+    assert why_not(sets_of(tags, b"i=2; cv=pass")) == "", "the last one counts"
+    assert why_not(sets_of(b"i=2; cv=failed", b"i=2; xcv=fail")) == ""
+
+
+def test_a_chain_has_fifty_sets_at_most_and_three_fields_for_each() -> None:
+    assert why_not(sets_of(b"i=50; cv=pass")) == "too-many-sets"
+    assert why_not(sets_of(b"i=51; cv=pass")) == "too-many-sets"
+    assert next_link(sets_of(b"i=49; cv=pass"), "pass") == Link(50, "fail", b"")
+    assert next_link(sets_of(*[b"i=1; cv=pass"] * 150), "pass") == Link(2, "fail", b"")
+    assert why_not(sets_of(*[b"i=1; cv=pass"] * 151)) == "too-many-sets"
+    assert next_link(sets_of(b"cv=pass"), "pass") == Link(1, "fail", b""), "a field of no set"
