@@ -10,7 +10,7 @@ import pytest
 from filter_api.dkim.record import KeyRecord, parse_tags, record_text, zone_lines
 from filter_api.dkim.verify import Outcome, verify
 from filter_api.net.dns import Resolver, Status
-from filter_api.testing.dns import FakeZone
+from filter_api.testing.dns import FakeZone, Slow
 from filter_api.testing.player import Player
 from tests.filter_dkimsign.keyring import ed25519_key, pem, record, rsa_key
 from tests.filter_dkimsign.support import MAIL, ZONE, both_keys, one_key, submit
@@ -189,3 +189,13 @@ def test_tags() -> None:
     for wrong in (b"a", b"a=1;;b=2", b"=1", b"1a=x", b"a=1; a=2"):
         with pytest.raises(ValueError, match="tag"):
             parse_tags(wrong)
+
+
+def test_a_key_that_does_not_come_before_the_deadline_is_not_known(signed: bytes) -> None:
+    content = {(name, "TXT"): Slow(30.0, [text]) for name, text in ZONE.items()}
+
+    async def soon() -> list[Outcome]:
+        deadline = asyncio.get_running_loop().time() + 0.05
+        return await verify(signed, Resolver(backend=FakeZone(content)), now=NOW, deadline=deadline)
+
+    assert [outcome.passed for outcome in asyncio.run(soon())] == [None, None]

@@ -161,3 +161,13 @@ def test_a_key_is_given_once(tmp_path: Path, second: str) -> None:
     with pytest.raises(ConfigError) as raised:
         read_keys(str(path))
     assert str(raised.value) == f"{path}:3: the key dqs was given before; keep one of them"
+
+
+def test_a_file_of_keys_has_64_kb_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(b"dqs abc\n" + b"#" * (65_536 - 8))
+    path.chmod(0o600)
+    assert read_keys(str(path)) == {"dqs": "abc"}
+    path.write_bytes(b"dqs abc\n" + b"#" * (65_537 - 8))
+    with pytest.raises(ConfigError, match="larger than 65536 bytes, so it is no file of keys"):
+        read_keys(str(path))

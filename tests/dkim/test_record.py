@@ -1,0 +1,76 @@
+"""Tag lists and key records: what they say, and what is said of those that are wrong."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from filter_api.bounds import MAX_BASE64, MAX_KEY_RECORD, MAX_TAGS
+from filter_api.dkim.record import KeyRecord, decode_base64, parse_tags, public_data, zone_lines
+from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
+
+ED = record(ed25519_key()).partition(b"p=")[2]
+RSA = record(rsa_key()).partition(b"p=")[2]
+CURVE = generate_private_key(SECP256R1()).public_key()
+ELLIPTIC = base64.b64encode(CURVE.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"v=DKIM2; p=x", "the record is not of version DKIM1"),
+        (b"p=x; v=DKIM1", "the record is not of version DKIM1"),
+        (b"v=DKIM1; k=rsa", "the record holds no key"),
+        (b"v=DKIM1; p=", "the key was revoked: its p= is empty"),
+        (b"v=DKIM1; h=sha1; p=x", "the record does not allow sha256"),
+        (b"v=DKIM1; s=other; p=x", "the record is not for mail"),
+        (b"v=DKIM1; k=dsa; p=AAAA", "unknown key type dsa"),
+        (b"v=DKIM1; k=ed25519; p=AAAA", "an Ed25519 key has 32 bytes"),
+        (b"v=DKIM1; p=AAAA", "the p= of the record is not a key"),
+        (b"v=DKIM1; p=" + ELLIPTIC, "the p= of the record is not an RSA key"),
+        (b"v=DKIM1; p=A", "not base64"),
+        (b"v=DKIM1; p=" + b" " * MAX_KEY_RECORD, f"the record has more than {MAX_KEY_RECORD} bytes"),
+        (b"v=DKIM1; p", "not a tag list"),
+        (b"v=DKIM1; =x", "not a tag list"),
+        (b"v=DKIM1; p=x; p=y", "tag p= occurs twice"),
+    ],
+)
+def test_what_is_wrong_with_a_record_is_said(text: bytes, said: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - all of its text is compared below
+        KeyRecord.parse(text)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("tags", "algorithm", "strict", "testing"),
+    [
+        (b"p=" + RSA, "rsa-sha256", False, False),
+        (b"v=DKIM1; k=rsa; p=" + RSA + b";", "rsa-sha256", False, False),
+        (b"v=DKIM1; k=ed25519; h=sha1 : sha256; s=x:email; t=s; p=" + ED, "ed25519-sha256", True, False),
+        (b" v = DKIM1 ; k=ed25519; s=*; t = y : s ;\r\n n=note; p=" + ED, "ed25519-sha256", True, True),
+        (b"v=DKIM1; k=ed25519; t=y; p=" + ED[:20] + b" \r\n\t" + ED[20:], "ed25519-sha256", False, True),
+    ],
+)
+def test_what_a_record_says(tags: bytes, algorithm: str, strict: bool, testing: bool) -> None:
+    found = KeyRecord.parse(tags)
+    assert (found.algorithm, found.strict, found.testing) == (algorithm, strict, testing)
+    key = ED if algorithm.startswith("ed") else RSA
+    assert public_data(found.key) == base64.b64decode(key)
+
+
+def test_tags_and_base64_are_bounded() -> None:
+    assert len(parse_tags(b";".join(b"x%d=y" % number for number in range(MAX_TAGS)) + b"; ")) == MAX_TAGS
+    with pytest.raises(ValueError, match=f"^a tag list of more than {MAX_TAGS} tags$"):
+        parse_tags(b";".join(b"x%d=y" % number for number in range(MAX_TAGS + 2)))
+    assert decode_base64(b"AA==" + b" " * (MAX_BASE64 - 4)) == b"\0"
+    with pytest.raises(ValueError, match=f"^base64 of more than {MAX_BASE64} bytes$"):
+        decode_base64(b"AA==" + b" " * (MAX_BASE64 - 3))
+
+
+def test_a_record_for_a_zone_file_has_strings_of_255_bytes() -> None:
+    assert zone_lines("s._domainkey.example.org", "x" * 255 + "yz") == (
+        's._domainkey.example.org. IN TXT (\n\t"' + "x" * 255 + '"\n\t"yz" )\n'
+    )

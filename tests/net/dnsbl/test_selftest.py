@@ -1,0 +1,55 @@
+"""The self test of a list: what it asks, what it concludes, and when it is made again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from filter_api.net.dns import Resolver, Status
+from filter_api.net.dnsbl import SelfTests, Standing, Zone
+from filter_api.testing.dns import FakeZone
+
+BL = Zone("k.bl.test", "bl.test")
+LISTED, FREE = ("2.0.0.127.k.bl.test", "A"), ("1.0.0.127.k.bl.test", "A")
+
+
+def outcome_of(**content: Any) -> tuple[Standing, str]:  # noqa: ANN401 - of FakeZone
+    """The outcome for what is listed always and what is listed never."""
+    names = {LISTED: content.get("listed"), FREE: content.get("free")}
+    zone = FakeZone({name: value for name, value in names.items() if value is not None})
+
+    async def inside() -> tuple[Standing, str]:
+        tests = SelfTests(Resolver(backend=zone), lambda: 0.0)
+        assert tests.standing(BL, "4") is None
+        standing = await tests.settled(BL, "4")
+        assert tests.standing(BL, "4") is standing
+        assert sorted(zone.asked) == [FREE, LISTED]
+        return standing, tests.why(BL, "4")
+
+    return asyncio.run(inside())
+
+
+@pytest.mark.parametrize(
+    ("listed", "free", "standing", "why"),
+    [
+        (["127.0.0.2"], None, Standing.PASSED, ""),
+        (None, None, Standing.OFF, "does not list its test entry, so it may list nobody"),
+        (
+            ["127.0.0.2"],
+            ["127.0.0.2"],
+            Standing.OFF,
+            "lists its test entry for what is never listed, so it may list everybody",
+        ),
+        (["192.0.2.1"], None, Standing.OFF, "answers 192.0.2.1, which is no answer of a list"),
+        (None, ["192.0.2.2"], Standing.OFF, "answers 192.0.2.2, which is no answer of a list"),
+        (Status.TEMPFAIL, None, Standing.UNKNOWN, "as the test says"),
+        (["127.0.0.2"], Status.TEMPFAIL, Standing.UNKNOWN, "as the test says"),
+        (["127.255.255.254"], None, Standing.UNKNOWN, "refuses our questions (127.255.255.254)"),
+    ],
+)
+def test_a_list_counts_only_if_it_lists_what_it_must_and_nothing_else(
+    listed: object, free: object, standing: Standing, why: str
+) -> None:
+    assert outcome_of(listed=listed, free=free) == (standing, why)
