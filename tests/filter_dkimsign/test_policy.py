@@ -238,3 +238,20 @@ def test_logins_are_listed_in_any_case() -> None:
 def test_mistakes_in_the_file_of_logins(text: bytes, reason: str) -> None:
     with pytest.raises(LineError, match=reason.replace("*", r"\*")):
         parse_users(content_lines(text))
+
+
+def test_a_login_is_read_with_its_domains_and_a_mistake_with_its_line() -> None:
+    users = parse_users(content_lines(b"Alice Example.org. *.example.net\n\n* *\n"))
+    assert users == {b"alice": frozenset({b"example.org", b"*.example.net"}), b"*": frozenset({b"*"})}
+    for text in (b"a b.example\nb c..d\n", b"a b.example\nb\n", b"a b.example\nA c.example\n"):
+        with pytest.raises(LineError) as caught:
+            parse_users(content_lines(text))
+        assert caught.value.number == 2
+
+
+def test_a_session_without_a_transaction_is_judged_by_what_it_brought(entry: Entry) -> None:
+    for source, reason in ((b"unix:/run/smtpd.sock", ""), (b"127.0.0.1:5", "loopback-sender-not-in-domain")):
+        client = offered(source, b"")
+        client.transaction = None
+        assert way(client, entry, [OWN]) == reason
+        assert way(client, entry, [OWN, EARLIER]) == "re-injected"
