@@ -51,13 +51,13 @@ def try_part(part: Part, size: int | None) -> None:
 
 
 def chosen(part: Part, mutants: dict[str, list[str]], size: int | None, retried: bool) -> list[str]:
-    """The mutants to try: of each module, or of the sample, the untried and, if `retried`, the survivors."""
+    """The mutants to try: the untried of each module, or of its sample, and, if `retried`, all survivors."""
     known = {module.path: module.statuses for module in modules(part)}
     names = []
     for path, made_of_it in mutants.items():
         module = Module(path, {name: known.get(path, {}).get(name) for name in made_of_it})
-        alive = set(module.alive()) if retried else set()
-        names += [name for name in module.sample(size) if module.statuses[name] is None or name in alive]
+        names += [name for name in module.sample(size) if module.statuses[name] is None]
+        names += module.alive() if retried else []
     return names
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,10 +36,11 @@ class Module:
         return [name for name, status in self.statuses.items() if status is not None and status not in KILLED]
 
     def sample(self, size: int | None) -> list[str]:
-        """So many mutants drawn by chance, all if there are not more. A larger sample has what a smaller one has."""
-        names = sorted(self.statuses)
-        random.Random(f"{SEED} {self.path}").shuffle(names)
-        return names[:size]
+        """So many mutants drawn by chance, all if there are not more.
+
+        A larger sample has what a smaller one has, and so has one of a module that has changed, as far as they remain.
+        """
+        return sorted(self.statuses, key=lambda name: hashlib.sha256(f"{SEED} {name}".encode()).digest())[:size]
 
 
 def modules(part: Part) -> list[Module]:
