@@ -13,6 +13,7 @@ from filter_api.text.lines import LineError, content_lines
 from filter_api.trust import origin_of
 from filter_dkimsign.keytable import Entries, Entry, KeyStore
 from filter_dkimsign.policy import (
+    Rules,
     Unsigned,
     author_domain,
     check_login,
@@ -255,3 +256,26 @@ def test_a_session_without_a_transaction_is_judged_by_what_it_brought(entry: Ent
         client.transaction = None
         assert way(client, entry, [OWN]) == reason
         assert way(client, entry, [OWN, EARLIER]) == "re-injected"
+
+
+def test_a_message_of_ours_is_signed_as_all_of_the_rules_say(entry: Entry) -> None:
+    rules = Rules(lambda: [Entries([entry])], lambda: {b"alice": frozenset({b"example.org"})})
+    client = offered(b"127.0.0.1:5", b"a@example.org")
+
+    def chosen(user: bytes | None, value: bytes, *received: bytes, own: Rules = rules) -> object:
+        client.user = user
+        try:
+            return own.choose(client, origin_of(client, OURS), [value], received)
+        except Unsigned as reason:
+            return str(reason)
+
+    assert chosen(b"alice", b"a@Example.org", OWN) == (b"example.org", (entry,))
+    assert chosen(b"bob", b"a@example.org", OWN) == "domain-not-allowed-for-login"
+    assert chosen(None, b"a@example.org", OWN) == (b"example.org", (entry,))
+    assert chosen(None, b"a@example.org", OWN, EARLIER) == "re-injected"
+    assert chosen(None, b"a@example.net", OWN) == "no-key-for-domain"
+    assert chosen(None, b"a", OWN) == "malformed-from"
+    unknown = Rules(rules.sources, lambda: None, sign_unknown=True)
+    assert chosen(b"bob", b"a@example.net", OWN, own=unknown) == (b"example.net", (entry,))
+    again = Rules(rules.sources, lambda: None, reinjectors=parse_reinjectors(["127.0.0.1"]))
+    assert chosen(None, b"a@example.org", OWN, EARLIER, own=again) == (b"example.org", (entry,))

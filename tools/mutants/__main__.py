@@ -46,6 +46,8 @@ def try_part(part: Part, size: int | None) -> None:
     room = lay(part)
     mutants = made(part, room)
     again = tests_have_changed(room)
+    if again:  # mutmut would not ask what a known test calls now
+        (room / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     for retried in (again, False):
         run(part, room, chosen(part, mutants, size, retried))
 

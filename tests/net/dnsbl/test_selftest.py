@@ -53,3 +53,19 @@ def test_a_list_counts_only_if_it_lists_what_it_must_and_nothing_else(
     listed: object, free: object, standing: Standing, why: str
 ) -> None:
     assert outcome_of(listed=listed, free=free) == (standing, why)
+
+
+def test_a_list_is_tested_again_after_an_hour_and_after_a_minute_where_there_was_no_answer() -> None:
+    async def inside(answer: object, seconds: float) -> None:
+        content: Any = {LISTED: answer}
+        zone, now = FakeZone(content, ttl=0), [1_000.0]
+        tests = SelfTests(Resolver(backend=zone), lambda: now[0])
+        await tests.settled(BL, "4")
+        for later, times in ((seconds - 1, 1), (seconds, 2)):
+            now[0] = 1_000.0 + later
+            tests.standing(BL, "4")
+            await asyncio.sleep(0.05)
+            assert zone.asked.count(FREE) == times
+
+    asyncio.run(inside(["127.0.0.2"], 3600.0))
+    asyncio.run(inside(Status.TEMPFAIL, 60.0))

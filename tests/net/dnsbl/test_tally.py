@@ -108,6 +108,11 @@ def test_a_welcome_counts_for_who_is_proven_and_may_count_where_that_is_not_know
     assert not is_unproven(against, proven)
 
 
+def test_what_several_welcome_lists_may_still_say_adds_up() -> None:
+    asked = question(LISTS, "wl.test*-5", "w2.test*-2", subject=SENDER)
+    assert (add_up([asked], {}).low, add_up([asked], {}).high) == (-7, 0)
+
+
 def test_one_of_several_that_is_proven_is_enough() -> None:
     asked = question(LISTS, "wl.test*-5", subject=SENDER)
     for subjects in asked.entries.values():
