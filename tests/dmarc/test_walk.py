@@ -51,7 +51,7 @@ def test_the_record_with_the_fewest_labels_is_the_organisation() -> None:
 
 def test_without_any_record_the_domain_is_its_own_organisation() -> None:
     found = walked("mail.example.org", {})
-    assert (found.organization, found.above) == ("mail.example.org", "")
+    assert (found.domain, found.organization, found.above) == ("mail.example.org", "mail.example.org", "")
 
 
 def test_psd_y_makes_the_name_below_the_organisation_and_ends_the_walk() -> None:
