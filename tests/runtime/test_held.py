@@ -170,6 +170,7 @@ def test_a_message_beyond_the_account_is_put_off_and_its_rest_swallowed(talk: Ca
     one.lines(b"y", b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [NO_SPACE])
+    assert sum(" spool error=" in line for line in one.smtpd.log) == 1
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("a mistake of the library's own")])
@@ -194,6 +195,8 @@ def test_a_message_of_which_a_part_is_lost_does_not_pass(
     one.commit()
     assert one.back == [b"."]
     assert one.answers in ([NO_SPACE], [LOST])
+    said = str(error) or "MemoryError"
+    assert [line for line in one.smtpd.log if " error=" in line and said in line]
     assert one.smtpd.context.spool.held == 0
     one.client.mail_from()
     one.lines(b"x", b".")

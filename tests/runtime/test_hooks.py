@@ -156,3 +156,21 @@ def test_a_client_whose_address_smtpd_cannot_tell_is_a_line_in_the_log(
     shown = source.decode() or '""'
     reason = "smtpd cannot tell the client's address"
     assert lines == ([f'00000000000000aa untold source={shown} reason="{reason}"'] if told else [])
+
+
+def test_a_word_that_is_not_ascii_is_told_as_far_as_it_is() -> None:
+    filter_ = everything()
+    with Player(filter_) as smtpd:
+        smtpd.feed(b"report|0.7|1.1|smtp-in|link-auth|00000000000000aa|p\xe9|alice\n")
+    assert filter_.told == [("saw_auth", "p\ufffd", b"alice")]
+
+
+def test_what_is_no_line_of_smtpd_is_told_to_whoever_looks_for_a_mistake() -> None:
+    filter_ = everything()
+    filter_.options.verbose = True
+    with Player(filter_) as smtpd:
+        smtpd.dispatcher.context.log.verbose = True
+        smtpd.feed(b"hello world\n")
+        assert [line for line in smtpd.log if line.startswith("ignored")] == [
+            'ignored reason="unknown line" line="hello world"'
+        ]
