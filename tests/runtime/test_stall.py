@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from filter_api import Decision, Failure, Filter, Message, Proceed, Session, Verdict
-from filter_api.runtime.stall import Watch
+from filter_api.log import Logger
+from filter_api.runtime.stall import Watch, commands_in, phases_in, shown, tell
 from filter_api.testing import Player
 from filter_api.testing.clock import FakeTimeLoop
 
@@ -122,3 +123,25 @@ def test_one_that_is_alone_has_its_own_name(label: str, head: str) -> None:
 def test_a_watch_begins_now_with_nothing_told() -> None:
     watch = Watch(lambda: 7.0)
     assert (watch.last, watch.told) == (7.0, False)
+
+
+def test_a_line_in_the_log_names_three_phases_and_the_session() -> None:
+    assert shown([b"helo", b"mail-from", b"rcpt-to", b"data"]) == "helo,mail-from,rcpt-to"
+    lines: list[str] = []
+    tell(Logger(lambda _level, line: lines.append(line)), Session(b"3c1bba49506bc31c"), "helo", 1.23456)
+    assert lines == ["3c1bba49506bc31c stalled hook=helo seconds=1.235"]
+
+
+def test_commands_are_told_from_message_lines_and_reports() -> None:
+    start = b"|0.7|1700000000.000000|smtp-in|"
+    lines = [
+        b"filter" + start + b"helo|3c1bba49506bc31c|80bb07f5d532c2d0|x",
+        b"filter" + start + b"data-line|3c1bba49506bc31c|80bb07f5d532c2d0|x",
+        b"filter" + start + b"rcpt-to|3c1bba49506bc31c|80bb07f5d532c2d0|" + b"y" * 90 + b"|data-line|",
+        b"report" + start + b"helo|3c1bba49506bc31c",
+        b"filter|0.7|1|smtp-in|helo",
+        b"",
+    ]
+    assert commands_in(lines) == 3
+    assert phases_in(lines, {b"helo": 1, b"rcpt-to": 1, b"data": 1}) == [b"helo", b"rcpt-to"]
+    assert phases_in(lines, {b"rcpt-to": 1}) == [b"rcpt-to"]
