@@ -59,7 +59,7 @@ def test_what_each_tag_says(tags: str, record: Record) -> None:
     "tags",
     [
         "sp=reject", "p=no", "p=reject; sp=x", "p=reject; np=x", "p=reject; p=reject", "p=none; sp=none; sp=none",
-        "p=none; np=none; np=none", "p=\x0bnone", "p=noneX", "Xp=none",
+        "p=none; np=none; np=none", "p=\x0bnone", "\x0bp=none", "p=noneX", "Xp=none",
     ],
 )  # fmt: skip
 def test_a_policy_that_nobody_can_obey_is_none_with_an_address_for_reports_and_no_policy_without(tags: str) -> None:
@@ -67,7 +67,7 @@ def test_a_policy_that_nobody_can_obey_is_none_with_an_address_for_reports_and_n
     reported = parse_record(f"v=DMARC1; {tags}; rua=mailto:a@x.example".encode())
     assert reported == Record("none", "none", "none", reports=("mailto:a@x.example",))
     elsewhere = parse_record(f"v=DMARC1; {tags}; rua=x, https://x.example/".encode())
-    assert elsewhere == Record("none", "none", "none")
+    assert elsewhere == Record("none", "none", "none", otherwise=("https://x.example/",))
     assert parse_record(f"v=DMARC1; {tags}; rua=none".encode()) == Record("", "", "")
 
 

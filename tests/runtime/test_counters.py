@@ -11,7 +11,7 @@ from filter_api.bounds import MAX_REPLY_CODES
 from filter_api.control.classes import CLASSES
 from filter_api.control.document import Status
 from filter_api.runtime.controlling import Control
-from filter_api.runtime.counters import Counts, Durations
+from filter_api.runtime.counters import NO_REASON, Counts, Durations
 from filter_api.testing import Player
 
 
@@ -188,13 +188,17 @@ def test_an_answer_is_in_the_lowest_class_that_holds_it() -> None:
 
 def test_refusals_are_counted_by_their_codes_and_beyond_the_bound_together() -> None:
     counts = Counts()
-    counts.examined(Proceed(), observe=True)
-    counts.examined(Reject(550, None, "no"), observe=False)
+    counts.examined(Verdict(), observe=True)
+    counts.examined(Verdict(Reject(550, None, "no")), observe=False)
     counts.decided("helo", Proceed(), observe=True)
     counts.decided("helo", Junk(), observe=True)
     counts.decided("helo", Junk(), observe=True)
     assert counts.passed == 1
-    assert counts.decisions == {("message", "reject"): 1, ("helo", "proceed"): 1, ("helo", "observe-junk"): 2}
+    assert counts.decisions == {
+        ("message", "reject", NO_REASON): 1,
+        ("helo", "proceed", NO_REASON): 1,
+        ("helo", "observe-junk", NO_REASON): 2,
+    }
     assert counts.replies == {("550", "-"): 1}
     for number in range(MAX_REPLY_CODES + 5):
         counts.decided("data", Reject(550, f"5.7.{number}", "no"), observe=False)
