@@ -15,7 +15,8 @@ from filter_greylist.rules.learn import Lesson, OurMessages, Quota, lesson, reco
 from filter_greylist.rules.records import Kind, Life, Record, address_name, merged
 
 GATHERED: Final = 0.05
-"""Seconds in which hosts that have become known are gathered: a busy server has many, and each write costs a commit."""
+"""Seconds in which hosts that have become known are gathered where each write costs a commit. Servers that share a store
+learn them at once."""
 
 
 class Learner:
@@ -63,7 +64,7 @@ class Learner:
     async def _write(self) -> None:
         """What has been gathered by then."""
         try:
-            await asyncio.sleep(GATHERED)
+            await asyncio.sleep(GATHERED if self._owner.store.commits else 0)
         finally:
             self._being_written, self._white = self._white, {}
         white = self._being_written

@@ -18,7 +18,7 @@ from __future__ import annotations
 import abc
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from filter_api.bounds import MAX_HOSTS, MAX_LEARNED, MAX_NETWORK_TUPLES, MAX_TUPLES
 from filter_api.figures import Figure, gauge
@@ -105,6 +105,8 @@ class Store(abc.ABC):
     """Records, kept somewhere. One event loop uses it; several processes and hosts may share what is behind it."""
 
     clock: Clock = HOST_CLOCK
+    #: Whether each write costs a commit to a disk, and nobody else waits for it: several are better written together.
+    commits: ClassVar[bool] = False
 
     def preload(self) -> None:
         """Import what is used later; called in a thread, before `open`."""

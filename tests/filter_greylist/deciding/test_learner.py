@@ -20,6 +20,8 @@ WHITE = Timers().white
 class Written:
     """A store that keeps each of its writes by itself."""
 
+    commits = True
+
     def __init__(self, failure: StoreError | None = None) -> None:
         self.writes: list[list[Record]] = []
         self.failure = failure
@@ -147,3 +149,22 @@ def test_it_is_known_while_it_is_being_written() -> None:
         assert learning.white(b"192.0.2.1") is None
 
     asyncio.run(scenario())
+
+
+def test_servers_that_share_a_store_learn_a_host_at_once() -> None:
+    """One of them may be killed in the next moment."""
+
+    class Shared(Written):
+        commits = False
+
+    store = Shared()
+
+    async def scenario() -> None:
+        learning = learner(store, [])
+        for address in ("192.0.2.1", "192.0.2.2"):
+            learning.whiten(ip_address(address), NOW, NOW, passed=1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert store.writes == [[white("192.0.2.1", NOW, 1), white("192.0.2.2", NOW, 1)]]

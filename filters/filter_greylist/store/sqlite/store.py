@@ -33,6 +33,8 @@ CLOCK = "clock"
 class SqliteStore(Store):
     """The store in the file at `path`. copies: the file holds copies of a shared store, which count as well."""
 
+    commits = True
+
     def __init__(self, path: str, log: Log, bounds: Bounds = DEFAULT_BOUNDS, *, copies: bool = False) -> None:
         self.path = path
         self._log = log
