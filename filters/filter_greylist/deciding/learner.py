@@ -15,8 +15,8 @@ from filter_greylist.rules.learn import Lesson, OurMessages, Quota, lesson, reco
 from filter_greylist.rules.records import Kind, Life, Record, address_name, merged
 
 GATHERED: Final = 0.05
-"""Seconds in which hosts that have become known are gathered where each write costs a commit. Servers that share a store
-learn them at once."""
+"""Seconds in which hosts that have become known are gathered where each write costs a commit. Servers that share a
+store learn them at once."""
 
 
 class Learner:
