@@ -53,6 +53,7 @@ def test_what_is_wrong_with_a_record_is_said(text: bytes, said: str) -> None:
         (b" v = DKIM1 ; k=ed25519; s=*; t = y : s ;\r\n n=note; p=" + ED, "ed25519-sha256", True, True),
         (b"v=DKIM1; k=ed25519; t=y; p=" + ED[:20] + b" \r\n\t" + ED[20:], "ed25519-sha256", False, True),
     ],
+    ids=["a key", "rsa", "strict", "strict and in test", "folded and in test"],
 )
 def test_what_a_record_says(tags: bytes, algorithm: str, strict: bool, testing: bool) -> None:
     found = KeyRecord.parse(tags)
