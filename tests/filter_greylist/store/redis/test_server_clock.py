@@ -114,10 +114,11 @@ def store_of(server: RedisServer, prefix: str, clock: OurClock) -> RedisStore:
 
 
 AHEAD = [0, -5.5 * 3600, -8 * 3600, -40 * 86400, 8 * 3600, 90 * 86400, -time.time() + 1000]
+AHEAD_IDS = ["right", "5.5 h behind", "8 h behind", "40 days behind", "8 h ahead", "90 days ahead", "in 1970"]
 
 
 @pytest.mark.daemon
-@pytest.mark.parametrize("ahead", AHEAD)
+@pytest.mark.parametrize("ahead", AHEAD, ids=AHEAD_IDS)
 def test_redis_keeps_a_record_for_its_time_whatever_our_clock_says(redis_server: RedisServer, ahead: float) -> None:
     prefix = f"ttl{ahead}"
 
@@ -164,7 +165,7 @@ def expiry(server: RedisServer, names: list[bytes]) -> list[int]:
 
 
 @pytest.mark.daemon
-@pytest.mark.parametrize("ahead", AHEAD)
+@pytest.mark.parametrize("ahead", AHEAD, ids=AHEAD_IDS)
 def test_servers_with_different_clocks_share_what_they_learn(
     redis_server: RedisServer, tmp_path: Path, ahead: float
 ) -> None:
