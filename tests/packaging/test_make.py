@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MAKEFILE = (ROOT / "Makefile").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text().replace("\\\n", " ")
 TARGETS = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)
 #: What one of the two has alone: functions and conditions of GNU make, loops and modifiers of BSD make, and the rules
 #: and variables that the other reads otherwise.
