@@ -23,7 +23,7 @@ from filter_api.text.escape import printable
 from filterctl.conf.running import Process, processes
 from filterctl.conf.smtpdconf import read
 from filterctl.conf.tablefiles import Tables, tables
-from filterctl.entries.entryfile import NOT_IN_TABLES, EntryFile
+from filterctl.entries.entryfile import NOT_IN_TABLES, EntryFile, each_once
 from filterctl.entries.lines import listed
 from filterctl.entries.request import Request, request_of
 from filterctl.entries.smtpdtable import covers, says
@@ -55,8 +55,7 @@ class Where(NamedTuple):
     @property
     def files(self) -> list[EntryFile]:
         """The files of -W, each once."""
-        paths = dict.fromkeys(file.path for reader in self.readers for file in reader.table.files)
-        return [EntryFile(path, self.tables.name_of(path)) for path in paths]
+        return each_once((file.path for reader in self.readers for file in reader.table.files), self.tables)
 
 
 def run(arguments: list[str]) -> int:

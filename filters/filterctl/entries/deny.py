@@ -27,7 +27,7 @@ from filterctl.conf.running import Process, processes
 from filterctl.conf.smtpdconf import read
 from filterctl.conf.tablefiles import TableFile, Tables, tables
 from filterctl.entries.allow import let_in
-from filterctl.entries.entryfile import EntryFile
+from filterctl.entries.entryfile import EntryFile, each_once
 from filterctl.entries.request import Request, request_of
 from filterctl.entries.smtpdtable import in_table
 from filterctl.entries.what import What
@@ -82,8 +82,7 @@ class Where(NamedTuple):
     @property
     def list_files(self) -> list[EntryFile]:
         """The files of the black lists, each once."""
-        paths = dict.fromkeys(each.file.path for each in self.lists)
-        return [EntryFile(path, self.tables.name_of(path)) for path in paths]
+        return each_once((each.file.path for each in self.lists), self.tables)
 
 
 def run(arguments: list[str]) -> int:

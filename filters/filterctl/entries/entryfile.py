@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from filter_api.confinement.places import BROAD
 from filter_api.errors import ConfigError
 from filter_api.text.escape import printable
 from filter_api.text.lines import LineError
+from filterctl.conf.tablefiles import Tables
 from filterctl.entries.lines import is_empty, listed, put, put_in_table, taken
 from filterctl.entries.request import Request, row
 from filterctl.entries.writing import change, read
@@ -94,3 +95,8 @@ class EntryFile(NamedTuple):
 
     def _placed(self, error: LineError) -> ConfigError:
         return ConfigError(f"{printable(self.path)}:{error.number}: {error}")
+
+
+def each_once(paths: Iterable[str], known: Tables) -> list[EntryFile]:
+    """The files of these paths, in their order, each as what smtpd makes of it."""
+    return [EntryFile(path, known.name_of(path)) for path in dict.fromkeys(paths)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.filterctl.conf.test_mistakes import told
+from tests.filterctl.conf.test_mistakes import assert_told, told
 
 
 @pytest.mark.parametrize(
@@ -58,9 +58,8 @@ from tests.filterctl.conf.test_mistakes import told
     ],
 )
 def test_the_line_and_the_remedy_are_told(line: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "smtpd.conf"
-    path.write_text(f'filter a proc-exec "a"\nfilter b proc-exec "b"\ntable t {{ u }}\n{line}\n')
-    assert any(each.startswith(f"{path}:4: ") and message in each for each in told(path)), told(path)
+    before = 'filter a proc-exec "a"\nfilter b proc-exec "b"\ntable t { u }\n'
+    assert_told(tmp_path / "smtpd.conf", f"{before}{line}\n", 4, message)
 
 
 def test_a_word_that_a_later_smtpd_may_know_is_let_pass(tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ def told(path: Path) -> list[str]:
         return [str(error)]
 
 
+def assert_told(path: Path, text: str, line: int, message: str) -> None:
+    """A configuration is refused for this line, with a message that has these words."""
+    path.write_text(text)
+    assert any(each.startswith(f"{path}:{line}: ") and message in each for each in told(path)), told(path)
+
+
 def test_forty_of_them() -> None:
     assert len(MISTAKES) == 40
 

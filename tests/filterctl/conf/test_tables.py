@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.filterctl.conf.test_mistakes import told
+from tests.filterctl.conf.test_mistakes import assert_told, told
 
 TABLE = "table t file:/etc/t"
 
@@ -29,9 +29,7 @@ TABLE = "table t file:/etc/t"
     ],
 )
 def test_the_line_and_the_remedy_are_told(line: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "smtpd.conf"
-    path.write_text(f"{TABLE}\n{line}\n")
-    assert any(each.startswith(f"{path}:2: ") and message in each for each in told(path)), told(path)
+    assert_told(tmp_path / "smtpd.conf", f"{TABLE}\n{line}\n", 2, message)
 
 
 @pytest.mark.parametrize(
