@@ -12,7 +12,7 @@ At most eight names are asked for one domain. Every name is asked once a message
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from filter_api import bounds
 from filter_api.dmarc.record import Record, parse_record
@@ -20,6 +20,8 @@ from filter_api.net.dns import Resolver, Status
 from filter_api.text.escape import printable
 
 MOST_QUESTIONS: Final = 8  # of one walk (RFC 9989 §4.10)
+
+Found = TypeVar("Found")
 
 
 class Doubt(Exception):
@@ -57,10 +59,7 @@ class Records:
         """The record of exactly this domain. Raises Doubt."""
         if domain not in self._known:
             self._known[domain] = await self._ask(domain)
-        known = self._known[domain]
-        if isinstance(known, Doubt):
-            raise Doubt(str(known))  # one that was raised holds its frames, and they hold all this
-        return known
+        return _certain(self._known[domain])
 
     async def exists(self, domain: str) -> bool:
         """Whether the name exists, with whatever records (RFC 9989 §4.10.1). Raises Doubt."""
@@ -68,10 +67,7 @@ class Records:
             answer = await self._resolver.resolve(domain, "A", deadline=self._deadline)
             doubt = Doubt(f"DNS does not answer for {printable(domain)}: {answer.why}")
             self._exist[domain] = doubt if answer.status is Status.TEMPFAIL else answer.status is not Status.NXDOMAIN
-        known = self._exist[domain]
-        if isinstance(known, Doubt):
-            raise Doubt(str(known))  # one that was raised holds its frames, and they hold all this
-        return known
+        return _certain(self._exist[domain])
 
     async def _ask(self, domain: str) -> Record | Doubt | None:
         if len(self._known) >= bounds.MAX_DMARC_QUESTIONS:
@@ -83,6 +79,13 @@ class Records:
             return Doubt(f"DNS does not answer for {printable(name)}: {why}")
         found = [record for record in map(parse_record, answer.texts()) if record is not None]
         return found[0] if len(found) == 1 else None  # two contradict each other: none counts, and the walk goes on
+
+
+def _certain(known: Found | Doubt) -> Found:
+    """What is known. Raises Doubt anew where that is one: what was raised holds its frames, and they hold all this."""
+    if isinstance(known, Doubt):
+        raise Doubt(str(known))
+    return known
 
 
 @dataclass(frozen=True, slots=True)
