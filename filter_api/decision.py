@@ -40,6 +40,7 @@ __all__ = [
 Facts: TypeAlias = Mapping[str, object]
 
 NO_FACTS: Final[Facts] = MappingProxyType({})
+_NAMES: Final = {str}
 
 
 def checked_facts(facts: object) -> Facts:
@@ -51,7 +52,7 @@ def checked_facts(facts: object) -> Facts:
         return NO_FACTS
     if isinstance(facts, Mapping):
         settled = dict(facts)
-        if all(isinstance(key, str) for key in settled):
+        if set(map(type, settled)) <= _NAMES or all(isinstance(key, str) for key in settled):
             return settled
     raise TypeError(f"facts are a mapping of names to values, not {type(facts).__name__}")
 
@@ -199,6 +200,8 @@ class Rewrite:
 
 Decision: TypeAlias = Union[Proceed, Junk, Reject, Disconnect, Rewrite]  # noqa: UP007 - shown in help() as one name
 DECISIONS: Final = (Proceed, Junk, Reject, Disconnect, Rewrite)
+_AT_COMMIT: Final = (Proceed, Reject, Disconnect)
+_EDITS: Final = (AddHeader, RemoveHeader, ReplaceHeader)
 
 
 class Verdict:
@@ -218,11 +221,12 @@ class Verdict:
         facts: Facts = NO_FACTS,
     ) -> None:
         chosen = Proceed() if decision is None else decision
-        if not isinstance(chosen, Proceed | Reject | Disconnect):
+        if not isinstance(chosen, _AT_COMMIT):
             raise ValueError(f"{chosen!r} cannot be decided at commit")  # noqa: TRY004 - a value out of the legal set
         settled = tuple(edits)
-        if not all(isinstance(edit, AddHeader | RemoveHeader | ReplaceHeader) for edit in settled):
-            raise ValueError("edits are AddHeader, RemoveHeader and ReplaceHeader")
+        for edit in settled:
+            if not isinstance(edit, _EDITS):
+                raise ValueError("edits are AddHeader, RemoveHeader and ReplaceHeader")  # noqa: TRY004 - as above
         self.decision = chosen
         self.edits = settled
         self.facts = checked_facts(facts)

@@ -25,11 +25,13 @@ def _header_lines(value: str | bytes) -> tuple[bytes, ...]:
     """Split a header value at its folds; every line after the first starts with a blank (RFC 5322, 2.2.3)."""
     check_type("a header value", value, str, bytes)
     raw = value.encode("ascii", "strict") if isinstance(value, str) else value
-    lines = raw.replace(b"\r\n", b"\n").split(b"\n")
-    for line in lines[1:]:
-        if not line.startswith((b" ", b"\t")) or not line.strip():
+    text = raw.replace(b"\r\n", b"\n")
+    lines = text.split(b"\n")
+    if len(lines) > 1:
+        folds = text.count(b"\n ") + text.count(b"\n\t")
+        if folds != len(lines) - 1 or not all(map(bytes.strip, lines[1:])):
             raise ValueError("a folded header line must start with a blank and hold text")
-    if raw.count(b"\r") != raw.count(b"\r\n") or 0 in raw:
+    if b"\r" in text or b"\0" in text:
         raise ValueError("a header value may not hold CR or NUL")
     return tuple(lines)
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import ClassVar, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from filter_api import trust
 from filter_api.confinement.needs import Needs
 from filter_api.context import Context
 from filter_api.decision import AddHeader, Decision, Edit, Failure, Proceed, Reject, Verdict
-from filter_api.figures import Figure
 from filter_api.log import Logger
 from filter_api.message.message import Message
 from filter_api.options import CommonOptions
 from filter_api.server import Server
 from filter_api.session import Session
 from filter_api.wanted import PHASES_OF, REPORT_OF, Wanted, check_hooks
+
+if TYPE_CHECKING:
+    from filter_api.figures import Figure
 
 _SETTINGS: Final[dict[str, type | tuple[type, ...]]] = {
     "default_failure": Failure,

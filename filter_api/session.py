@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Final, Generic, Self, TypeVar
 
 from filter_api.bounds import MAX_RECIPIENT_BYTES, MAX_RECIPIENTS, MAX_REPORTED_ADDRESS
@@ -182,7 +183,7 @@ class Session:
     @property
     def destination_address(self) -> Address | None:
         """The address of the listener as configured (``0.0.0.0`` for a wildcard one); for smtp-out the MX."""
-        return parse_source(self.destination)[0]
+        return _listener(self.destination)
 
     @property
     def local(self) -> bool:
@@ -200,6 +201,12 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.id.decode('ascii', 'replace')} {self.source!r}>"
+
+
+@lru_cache(maxsize=64)
+def _listener(destination: bytes) -> Address | None:
+    """The address of a listener, of which there are few."""
+    return parse_source(destination)[0]
 
 
 def client_of(session: Session) -> str:

@@ -47,7 +47,7 @@ class Origin(enum.Enum):
     @property
     def is_ours(self) -> bool:
         """Whether the client is one of ours."""
-        return self not in {Origin.UNTOLD, Origin.FOREIGN}
+        return self is not Origin.UNTOLD and self is not Origin.FOREIGN
 
 
 class Exemption(enum.Enum):

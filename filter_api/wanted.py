@@ -28,6 +28,7 @@ PHASES_OF: Final[dict[str, tuple[str, ...]]] = {
 }
 
 #: Who decides about whole messages must know their envelopes, and only these requests carry addresses of any length.
+#: Two requests for each mail: `Wanted.as_reported` does without.
 ENVELOPE_PHASES: Final[dict[str, tuple[str, ...]]] = {
     "on_rcpt_to": ("mail-from",),
     "on_data": ("mail-from", "rcpt-to"),
@@ -60,14 +61,18 @@ REPORT_OF: Final[dict[str, str]] = {
 
 
 class Wanted:
-    """What one filter wants to be asked and told. outgoing: the reports of outgoing connections (smtp-out), too."""
+    """What one filter wants to be asked and told.
 
-    __slots__ = ("hooks", "outgoing")
+    outgoing: the reports of outgoing connections (smtp-out), too. reported: see `as_reported`.
+    """
 
-    def __init__(self, hooks: Iterable[str], *, outgoing: bool = False) -> None:
+    __slots__ = ("hooks", "outgoing", "reported")
+
+    def __init__(self, hooks: Iterable[str], *, outgoing: bool = False, reported: bool = False) -> None:
         """Raises ValueError for a hook that does not exist, and for on_message beside on_commit."""
         self.hooks = frozenset(hooks)
         self.outgoing = outgoing
+        self.reported = reported
         unknown = sorted(self.hooks - PHASES_OF.keys() - REPORT_OF.keys())
         if unknown:
             raise ValueError(f"{unknown[0]} is no hook")
@@ -79,12 +84,20 @@ class Wanted:
 
     def without(self, *hooks: str) -> Wanted:
         """The same, except for these hooks."""
-        return Wanted(self.hooks.difference(hooks), outgoing=self.outgoing)
+        return Wanted(self.hooks.difference(hooks), outgoing=self.outgoing, reported=self.reported)
+
+    def as_reported(self) -> Wanted:
+        """The same, where the addresses that smtpd reports suffice: those up to 254 bytes (RFC 5321 §4.5.3.1.3).
+
+        smtpd and the filter are spared two requests for each mail. A longer sender is unknown then (`Session.sender` is
+        None), and of a longer recipient only `Transaction.recipients_complete` tells.
+        """
+        return Wanted(self.hooks, outgoing=self.outgoing, reported=True)
 
     @property
     def phases(self) -> list[str]:
         """The phases to register for: those of the hooks, and those that carry the facts they need."""
-        tables = (ENVELOPE_PHASES, PHASES_OF)
+        tables = (PHASES_OF,) if self.reported else (ENVELOPE_PHASES, PHASES_OF)
         wanted = [phase for table in tables for hook, phases in table.items() if hook in self.hooks for phase in phases]
         return list(dict.fromkeys(wanted))
 

@@ -23,7 +23,6 @@ from filter_api.bounds import SPOOL_ABOVE
 from filter_api.confinement.needs import Needs
 from filter_api.decision import Facts, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck, UsageError
-from filter_api.figures import Figure
 from filter_api.message.message import Message
 from filter_api.message.spool import SpoolError
 from filter_api.net.backend import Backend, Backends
@@ -36,6 +35,7 @@ from filter_api.text.addresses import client_network
 from filter_api.text.sizes import parse_bytes
 
 if TYPE_CHECKING:
+    from filter_api.figures import Figure
     from filter_api.net.dns import Resolver
 
 MARGIN: Final = 0.2

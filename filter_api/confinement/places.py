@@ -61,20 +61,21 @@ def places(needs: Needs, *, by_directory: bool) -> dict[str, str]:
     What follows a symbolic link is named where it is, too.
     """
     found: dict[str, str] = {}
+    real = _Real()
 
     def add(paths: Iterable[str], letters: str) -> None:
         for path in paths:
-            for each in {path, os.path.realpath(path)}:
+            for each in {path, real(path)}:
                 found[each] = "".join(letter for letter in "rwc" if letter in letters + found.get(each, ""))
 
     add(_python(), "r")
     add((*LIBRARIES, *ALWAYS), "r")
     add([os.devnull], "rw")
     if needs.dns or needs.names:
-        add(_followed(RESOLVING, by_directory), "r")
+        add(_followed(RESOLVING, real, by_directory), "r")
     if needs.any_port or needs.ports:
         add(AUTHORITIES, "r")
-    add(_followed(needs.reads, by_directory), "r")
+    add(_followed(needs.reads, real, by_directory), "r")
     add(needs.trees, "r")
     add(needs.keeps, "rwc")
     add(needs.sockets, "rw")
@@ -85,18 +86,31 @@ def places(needs: Needs, *, by_directory: bool) -> dict[str, str]:
 
 def stuck(needs: Needs) -> list[str]:
     """Files that Landlock cannot follow: who replaces one, instead of writing into it, has to restart smtpd."""
-    return sorted(path for path in needs.reads if _home(path) in BROAD)
+    real = _Real()
+    return sorted(path for path in needs.reads if os.path.dirname(real(path)) in BROAD)
 
 
-def _home(path: str) -> str:
-    return os.path.dirname(os.path.realpath(path))
+class _Real:
+    """`os.path.realpath` for ten thousand keys: it looks at each folder above a file, here once for all files in it."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        """Where a path leads."""
+        folder, name = os.path.split(path)
+        if name in {"", ".", ".."} or os.path.islink(path):
+            return os.path.realpath(path)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return os.path.join(self._folders[folder], name)
 
 
-def _followed(paths: Iterable[str], by_directory: bool) -> list[str]:
+def _followed(paths: Iterable[str], real: _Real, by_directory: bool) -> list[str]:
     """What to name for files that others replace: the directories, unless those are everybody's."""
     found = []
     for path in paths:
-        homes = {os.path.dirname(path), _home(path)} - BROAD if by_directory else set()
+        homes = {os.path.dirname(path), os.path.dirname(real(path))} - BROAD if by_directory else set()
         found += [path, *homes]
     return found
 

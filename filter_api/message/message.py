@@ -7,6 +7,7 @@ the lines smtpd sends and takes them out again, edited, when the verdict is ther
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Final
 from weakref import ref
 
@@ -125,6 +126,12 @@ class Message:
         if not edits:
             yield from self._lines.blocks()
             return
+        if self._lines.size <= MAX_HEADER:  # it has an end, wherever that is
+            top = [each.lines for each in edits if isinstance(each, AddHeader) and each.where == "top"]
+            if len(top) == len(edits):
+                yield _wire_lines(list(chain.from_iterable(top)), longest)
+                yield from self._lines.blocks()
+                return
         text, skip = self._edited_header(edits, longest)
         if text:
             yield text

@@ -116,15 +116,17 @@ class HeldLines:
         """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError."""
         if self._damaged:
             raise SpoolError("a spooled message is damaged")
-        if self._file is not None:
-            yield from self._file_blocks(self._file)
-        if self._joined or self._runs:
-            yield from self._batches()
+        if self._file is None:
+            return self._batches()
+        return chain(self._file_blocks(self._file), self._batches())
 
     def _batches(self) -> Iterator[bytes]:
-        if self.size - self._spilled <= BLOCK:
-            yield b"\n".join((*self._joined, *self._runs, b""))
-            return
+        """What is in memory: of most messages one block, which costs no generator."""
+        if self.size - self._spilled > BLOCK:
+            return self._large_batches()
+        return iter((b"\n".join((*self._joined, *self._runs, b"")),) if self._joined or self._runs else ())
+
+    def _large_batches(self) -> Iterator[bytes]:
         batch: list[bytes] = []
         size = 0
         for run in chain(self._joined, self._runs):

@@ -12,13 +12,12 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
-from typing import Final, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from filter_api.bounds import MAX_FIGURES
 from filter_api.context import Context
 from filter_api.decision import DECISIONS, Decision, Disconnect, Proceed, Reject, Verdict
 from filter_api.errors import CannotCheck
-from filter_api.figures import Figure
 from filter_api.filter import Filter
 from filter_api.message.message import Message
 from filter_api.protocol.events import Request
@@ -29,6 +28,9 @@ from filter_api.runtime.decision_log import Line
 from filter_api.runtime.refusals import DEADLINE, NO_SPACE, Failed, last_resort, refusal_of
 from filter_api.runtime.stall import STALL, Watch
 from filter_api.session import Session
+
+if TYPE_CHECKING:
+    from filter_api.figures import Figure
 
 Ask: TypeAlias = Callable[[Session, bytes], object]
 Saw: TypeAlias = Callable[[Session, list[bytes]], None]

@@ -14,6 +14,8 @@ from filter_api.protocol.framing import Framing
 from filter_api.protocol.parser import Parser
 from filter_api.protocol.sink import Sink
 
+_TEXT: Final = b"|smtp-in|data-line|"
+_LOOK: Final = 256  # bytes at the end of a read that tell whether it is mostly message text
 _SLICE: Final = 1024  # bytes of a read that are taken at a time where there is no memory for more
 
 
@@ -43,7 +45,7 @@ class Intake:
             self._take_singly(data, error)
 
     def _take_whole(self, data: bytes) -> None:
-        ends = self._parser.in_text
+        ends = self._parser.in_text or data.find(_TEXT, -_LOOK) >= 0
         lines = self._framing.feed(data, ends=ends)
         if not self._begun and any(line.startswith((b"report|", b"filter|")) for line in lines):
             self._begun = True

@@ -14,7 +14,6 @@ import logging
 import os
 import socket
 import stat
-import syslog
 import threading
 import time
 from collections import deque
@@ -31,12 +30,9 @@ RATE: Final = 1000
 #: Lines that are written together at most.
 _TOGETHER: Final = 50
 
-_PRIORITY: Final = {
-    logging.DEBUG: syslog.LOG_DEBUG,
-    logging.INFO: syslog.LOG_INFO,
-    logging.WARNING: syslog.LOG_WARNING,
-    logging.ERROR: syslog.LOG_ERR,
-}
+_MAIL: Final = 2 << 3  # syslog(3): the facility; below it the priorities, RFC 5424 §6.2.1
+_NOTICE: Final = 5
+_PRIORITY: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 
 
 class Bucket:
@@ -108,6 +104,10 @@ class StderrSink:
         except OSError:
             self._bucket.dropped += len(lines)  # nobody reads now, or never again
             return
+        if written == len(data):
+            self._bucket.dropped -= missed
+            self._rest = b""
+            return
         # A line half written is finished before the next, or the log would hold half lines.
         end = data.find(b"\n", max(0, written - 1)) + 1
         if end >= before:
@@ -141,24 +141,27 @@ class SyslogSink:
         self._path = path
         self._bucket = Bucket()
         self._socket: socket.socket | None = None
+        import syslog  # with -L only
+
         syslog.openlog(name, syslog.LOG_PID, syslog.LOG_MAIL)
+        self._call = syslog
 
     def __call__(self, level: int, line: str) -> None:
         if not self._bucket.take():
             return
         missed = self._bucket.dropped
         if missed:
-            if not self._send(syslog.LOG_WARNING, f"log suppressed={missed}"):
+            if not self._send(_PRIORITY[logging.WARNING], f"log suppressed={missed}"):
                 self._bucket.dropped += 1
                 return
             self._bucket.dropped = 0
-        if not self._send(_PRIORITY.get(level, syslog.LOG_NOTICE), line):
+        if not self._send(_PRIORITY.get(level, _NOTICE), line):
             self._bucket.dropped += 1
 
     def _send(self, priority: int, text: str) -> bool:
         """Whether syslogd has got the line."""
         stamp = time.strftime("%b %e %H:%M:%S")
-        packet = f"<{syslog.LOG_MAIL | priority}>{stamp} {self._ident}: {text}".encode("ascii", "backslashreplace")
+        packet = f"<{_MAIL | priority}>{stamp} {self._ident}: {text}".encode("ascii", "backslashreplace")
         for _ in range(2):  # a syslogd that was restarted has another socket
             try:
                 self._connected().send(packet)
@@ -166,7 +169,7 @@ class SyslogSink:
                 return False
             except FileNotFoundError:
                 self.close()
-                syslog.syslog(priority, text)
+                self._call.syslog(priority, text)
                 return True
             except OSError:
                 self.close()

@@ -94,7 +94,9 @@ def format_pairs(pairs: Mapping[str, object], room: int | None = None) -> str:
     if len(every) > LOG_VALUE or not every.isascii() or not every.isprintable() or '"' in every or "\\" in every:
         shown = [quote_value(value) for value in pairs.values()]
     else:  # Nothing to escape and nothing to cut in any of them, as nearly always: all were looked at together.
-        shown = [_quote_plain(value) for value in values]
+        shown = [
+            value if isinstance(value, str) and value and " " not in value else _quote_plain(value) for value in values
+        ]
     text = " ".join([f"{key}={value}" for key, value in zip(pairs, shown, strict=True)])
     return text if room is None or len(text) <= room else _fitted(pairs, shown, room)
 
@@ -125,10 +127,8 @@ def _quote_within(value: object, most: int) -> str:
 
 
 def _quote_plain(value: object) -> str:
-    """`quote_value` for printable ASCII without quotes and backslashes."""
-    if isinstance(value, str):
-        return value if value and " " not in value else f'"{value}"'
-    return quote_value(value)
+    """`quote_value` for what is not one word of printable ASCII, without quotes and backslashes."""
+    return f'"{value}"' if isinstance(value, str) else quote_value(value)
 
 
 def unescape(text: str) -> bytes:

@@ -29,6 +29,7 @@ from filter_api.message.message import Message
 from filter_api.options import parse_options
 from filter_api.session import Session
 from filter_api.trust import Origin, origin_of
+from filter_api.wanted import Wanted
 from filter_dkimsign.in_use import InUse, in_use
 from filter_dkimsign.keytable import SHOWN, Entries, Entry, KeyStore, KeyTable, SharedKey
 from filter_dkimsign.options import LETTERS, Settings
@@ -68,6 +69,11 @@ class DkimSign(Filter):
         self._notes = notes
         self._news: deque[str] = deque() if news is None else news
         self._foreign: dict[str, None] = {}
+
+    def wanted(self) -> Wanted:
+        """The envelope as it is reported, but for -A, whose recipients must be known whatever their length."""
+        wanted = super().wanted()
+        return wanted.as_reported() if self._sealed is None else wanted
 
     def preload(self) -> None:
         """What -A needs, too."""

@@ -86,7 +86,7 @@ def check_way(
     received: the values of the Received fields. Anybody can choose the envelope sender of mail that comes back, so it
     is a condition only, never a proof.
     """
-    if origin not in {Origin.SOCKET, Origin.LOOPBACK}:
+    if origin is not Origin.SOCKET and origin is not Origin.LOOPBACK:
         return
     transaction = session.transaction
     from_here = is_sent_from_here(received, None if transaction is None else transaction.id)

@@ -86,7 +86,7 @@ class Outgoing:
         self.edits: list[Edit] = []
         found: list[tuple[bytes, bytes]] = _FIELD.findall(header)
         self.fields: list[RawField] = [(name.lower(), name + rest) for name, rest in found]
-        if sum([len(name) + len(rest) for name, rest in found]) != len(header):
+        if sum([len(raw) for _, raw in self.fields]) != len(header):
             raise Unsigned("malformed-header")
         if len(found) > MAX_FIELDS:
             raise Unsigned("header-too-long")

@@ -74,6 +74,27 @@ def test_who_is_ours(tmp_path: Path, address: str, sender: str, signed: bool) ->
         assert bool(signatures(client.mail(MAIL, sender=sender).text)) is signed
 
 
+def test_signing_asks_for_no_command_so_a_mail_costs_smtpd_no_question_more(tmp_path: Path) -> None:
+    assert one_key(tmp_path).wanted().phases == ["data-line", "commit"]
+
+
+def test_to_seal_for_recipients_they_are_asked_for_whatever_their_length(tmp_path: Path) -> None:
+    (tmp_path / "forwarded").write_text("alias@example.org\n")
+    phases = one_key(tmp_path, "-A", str(tmp_path / "forwarded")).wanted().phases
+    assert phases == ["mail-from", "rcpt-to", "data-line", "commit"]
+
+
+@pytest.mark.parametrize(("length", "signed"), [(254, True), (255, False)])
+def test_on_loopback_a_sender_that_smtpd_does_not_report_proves_no_domain(
+    tmp_path: Path, length: int, signed: bool
+) -> None:
+    sender = "a" * (length - len("@example.org")) + "@example.org"
+    with Player(one_key(tmp_path, "-N", "127.0.0.0/8")) as smtpd:
+        client = smtpd.connect("127.0.0.1")
+        client.helo()
+        assert bool(signatures(client.mail(MAIL, sender=sender).text)) is signed
+
+
 def test_a_login_on_loopback_is_a_login(tmp_path: Path) -> None:
     with Player(one_key(tmp_path)) as smtpd:
         client = smtpd.connect("127.0.0.1")

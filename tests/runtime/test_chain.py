@@ -197,6 +197,18 @@ def test_hooks_are_wanted_by_an_instance() -> None:
     assert (quiet.asked, asked.asked) == (0, 1)
 
 
+def test_who_needs_no_long_addresses_is_asked_for_no_command_of_the_envelope() -> None:
+    class Reading(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            return Verdict()
+
+    wanted = Reading().wanted()
+    assert wanted.phases == ["mail-from", "rcpt-to", "data-line", "commit"]
+    assert wanted.as_reported().phases == ["data-line", "commit"]
+    assert wanted.as_reported().without("saw_begin").phases == ["data-line", "commit"]
+    assert wanted.as_reported().reports == wanted.reports
+
+
 class Looking(Filter):
     """Gives a verdict on a message, and keeps what it saw."""
 

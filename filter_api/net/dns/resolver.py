@@ -25,14 +25,16 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from filter_api import in_use
 from filter_api.bounds import MAX_CACHE_UNITS
-from filter_api.figures import Figure, counter, gauge
 from filter_api.net.dns.answer import KINDS, Answer, Record, Status, bounded, canonical_name, reverse_name
 from filter_api.net.dns.cache import AnswerCache, Question
 from filter_api.net.dns.turns import Turns
+
+if TYPE_CHECKING:
+    from filter_api.figures import Figure
 
 __all__ = [
     "Answer",
@@ -127,6 +129,8 @@ class Resolver:
 
     def figures(self) -> list[Figure]:
         """What was asked, and what came of it."""
+        from filter_api.figures import counter, gauge  # who asks has loaded it: a start is without it
+
         return [
             counter("dns_questions", "Questions to name servers, each once whoever waits.", self._asked),
             counter("dns_failures", "Of these, those that nobody answered usably.", self._failures),
