@@ -50,7 +50,12 @@ def figures() -> list[Figure]:
 
 def _run() -> tuple[float, float, float, str]:
     done = subprocess.run(
-        [sys.executable, "-c", _CHILD.format(calls=_CALLS)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", _CHILD.format(calls=_CALLS)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=measure.environment(),
     )
     took, before, after, summary = json.loads(done.stdout)
     return took, before, after, summary

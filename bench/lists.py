@@ -25,16 +25,16 @@ with open(sys.argv[1], "w") as file:
         print(IPv4Address(number), file=file)
 """
 
-UPDATE = """
-import json, resource, sys, time
+UPDATE = f"""{measure.PEAK}
+import json, sys, time
 from filter_api.text.lines import content_lines
 from filter_lists.conf import parse_conf
 from filter_lists.tool.update import Job, update
-conf = parse_conf(content_lines(f"big black file:{sys.argv[1]} every=1h\\norder big\\n".encode()))
+conf = parse_conf(content_lines(f"big black file:{{sys.argv[1]}} every=1h\\norder big\\n".encode()))
 began = time.process_time()
 status = update(conf.used, Job(sys.argv[2], run=None))
 seconds = time.process_time() - began
-print(json.dumps([status, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([status, seconds, peak()]))
 """
 
 READ = """

@@ -42,13 +42,13 @@ VERBS: Final = {
     "filterctl report messages -H": ("report", "messages", "-H"),
 }
 
-PROGRAM: Final = """
-import json, os, resource, sys, time
+PROGRAM: Final = f"""{measure.PEAK}
+import json, os, sys, time
 from filterctl.__main__ import main
 sys.stdout = open(os.devnull, "w")
 main(sys.argv[1:])
 sys.stdout = sys.__stdout__
-print(json.dumps([time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+print(json.dumps([time.process_time(), peak()]))
 """
 
 

@@ -91,6 +91,14 @@ def installed(name: str, *arguments: str) -> Contender:
     return Contender(name, [str(Path(sys.executable).parent / name), *arguments])
 
 
+PEAK = """
+def peak():
+    # MB; not ru_maxrss, which a process inherits
+    with open("/proc/self/status") as about:
+        return int(next(line for line in about if line.startswith("VmHWM")).split()[1]) / 1024
+"""
+"""Source for a process of its own: the most memory it had."""
+
 PROCEED = Contender("python", python_filter("filters/proceed.py"))
 EVENTS = Contender("python", python_filter("filters/events.py"))
 
@@ -105,7 +113,7 @@ def floor() -> Contender:
     return Contender("floor", [str(build.minimal())])
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """As an installed filter has it: its modules compiled before."""
     kept = {
         key: value for key, value in os.environ.items() if key not in {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
@@ -118,7 +126,7 @@ def drive(contender: Contender, *options: str, timeout: float = 600) -> Result:
     added = [word for name in contender.added for word in ("-a", name)]
     command = [str(build.driver()), *options, *added, *contender.command]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=timeout, check=False, env=_environment(), cwd=build.OUT
+        command, capture_output=True, text=True, timeout=timeout, check=False, env=environment(), cwd=build.OUT
     )
     if done.returncode != 0:
         raise DriverFailed(f"{contender.name}: {done.stderr.strip()[-2000:]}")

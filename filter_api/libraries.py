@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import importlib.util
 from typing import Final
 
 LIBRARIES: Final = {
@@ -15,6 +15,6 @@ LIBRARIES: Final = {
 def missing() -> str:
     """What this Python lacks, with the remedy; empty if it has all. Nothing is imported, so this costs little."""
     for module, (project, remedy) in LIBRARIES.items():
-        if module not in sys.modules and not any(finder.find_spec(module, None) for finder in sys.meta_path):
+        if importlib.util.find_spec(module) is None:
             return f"this Python has no {project}, which is needed: {remedy}"
     return ""

@@ -68,7 +68,7 @@ class Dispatcher:
         self._open = self.sessions.open
         self._watch = members[0].watch
         self._parser = Parser(known=self._open)
-        self._intake = Intake(self._parser, self, begin=self.register, lose=self._lose)
+        self._take = Intake(self._parser, self, begin=self.register, lose=self._lose).take
         self._reserve = Reserve(context.monotonic)
         self.deadlines = Deadlines(loop, self.broke)
         self._loop = loop
@@ -124,7 +124,7 @@ class Dispatcher:
         watch = self._watch
         began = watch.last = watch.clock()
         watch.told = False
-        self._intake.take(data)
+        self._take(data)
         self._flush()
         took = watch.clock() - began
         if took > AT_ONCE or self._reserve.spent:

@@ -40,17 +40,15 @@ class Intake:
     def take(self, data: bytes | memoryview) -> None:
         """Take one read."""
         try:
-            self._take_whole(bytes(data))
+            read = bytes(data)
+            ends = self._parser.in_text or (len(read) > _LOOK and read.find(_TEXT, -_LOOK) >= 0)
+            lines = self._framing.feed(read, ends=ends)
+            if not self._begun and any(line.startswith((b"report|", b"filter|")) for line in lines):
+                self._begun = True
+                self._begin()
+            self._parser.tell(lines, self._sink, ends=ends)
         except BaseException as error:  # noqa: BLE001 - no memory for all of it, or a mistake of the library's own
             self._take_singly(data, error)
-
-    def _take_whole(self, data: bytes) -> None:
-        ends = self._parser.in_text or data.find(_TEXT, -_LOOK) >= 0
-        lines = self._framing.feed(data, ends=ends)
-        if not self._begun and any(line.startswith((b"report|", b"filter|")) for line in lines):
-            self._begun = True
-            self._begin()
-        self._parser.tell(lines, self._sink, ends=ends)
 
     def _take_singly(self, data: bytes | memoryview, error: BaseException) -> None:
         """What is left of a read."""
