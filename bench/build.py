@@ -5,6 +5,7 @@ Needs a C compiler and, for the peer, libopensmtpd with its header (Debian: ``gc
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -26,14 +27,16 @@ def _compile(name: str, sources: list[Path], *libraries: str) -> Path:
     if _stale(program, sources):
         OUT.mkdir(parents=True, exist_ok=True)
         files = [str(source) for source in sources if source.suffix == ".c"]
+        made = OUT / f".{name}.{os.getpid()}"  # two test processes may build at the same time
         try:
             done = subprocess.run(
-                ["cc", *FLAGS, "-o", str(program), *files, *libraries], capture_output=True, text=True, check=False
+                ["cc", *FLAGS, "-o", str(made), *files, *libraries], capture_output=True, text=True, check=False
             )
         except FileNotFoundError as error:
             raise CannotBuild("no C compiler: install gcc") from error
         if done.returncode != 0:
             raise CannotBuild(f"{name}: {done.stderr.strip()}")
+        made.rename(program)
     return program
 
 
