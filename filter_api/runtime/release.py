@@ -72,13 +72,14 @@ class Releaser:
             self._end(held, head)
 
     async def _in_blocks(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
-        """Wait for smtpd before each block. Who drops the message cancels this, wherever it waits."""
+        """Wait for smtpd before each block; the dot leaves with the last. Who drops the message cancels this."""
         try:
             await self._outbox.drain()
-            for block in blocks:
+            for number, block in enumerate(blocks):
+                if number:
+                    self._outbox.flush()
+                    await self._outbox.drain()
                 self._outbox.extend(writer.datalines(head, block))
-                self._outbox.flush()
-                await self._outbox.drain()
         except BaseException as error:  # noqa: BLE001 - as above; what is cancelled was mostly dropped
             if held.state is not RELEASING:
                 return
