@@ -211,9 +211,9 @@ class FallbackStore(Store):
 
     def _doubt(self) -> None:
         """The server may have lost what it had: the copies count until they have been compared."""
+        self._copier.doubt()
         if self._state is State.UP:
             self._state = State.MERGING
-            self._copier.doubt()
             self._changed.set()
 
     async def _keep(self) -> None:

@@ -49,6 +49,7 @@ class Copier:
         self._mirror = mirror
         self._last: bytes | None = None
         self._compared: float | None = None
+        self._doubts = 0
         self._copied: OrderedDict[tuple[Kind, bytes], Life] = OrderedDict()
 
     async def keep(self, records: Sequence[Record]) -> None:
@@ -76,9 +77,11 @@ class Copier:
             names, self._last, gap = await self._remote.reader.changes(self._last)
             if gap or self._compared is None or clock.monotonic() - self._compared >= COMPARE_SECONDS:
                 await self.compare(clock)
+            records = await self._remote.get_many(names)
+            if self._compared is None:
+                continue  # there is doubt since: these may be older than the copies
             if not names:
                 return
-            records = await self._remote.get_many(names)
             await self.keep([record for record in records if record is not None])
             await self._dropped([name for name, record in zip(names, records, strict=True) if record is None])
             if self._last == before:
@@ -89,12 +92,13 @@ class Copier:
             await self.forget(kind, name)
 
     def doubt(self) -> None:
-        """The server may have lost something: compare before anything else."""
+        """The server may have lost something: compare before anything else, and anew if that is going on."""
         self._compared = None
+        self._doubts += 1
 
     async def compare(self, clock: Clock) -> None:
         """Give back what is missing there, then copy what is missing here."""
-        self._copied.clear()
+        doubts = self._doubts
         for kind in COPIED:
             after: bytes | None = b""
             while after is not None:
@@ -102,10 +106,14 @@ class Copier:
                 await self._give_back(page, clock.time())
                 await asyncio.sleep(PAUSE)
         async for page in self._remote.reader.scan(LETTERS):
+            if doubts != self._doubts:
+                return  # this page may be older than the copies
             if page:
                 await here(self._mirror.copy(page))
             await asyncio.sleep(PAUSE)
-        self._compared = clock.monotonic()
+        self._copied.clear()  # what was copied here may be older than what was kept meanwhile: the log tells it again
+        if doubts == self._doubts:  # still, behind the last pause
+            self._compared = clock.monotonic()
 
     async def _give_back(self, page: Sequence[Record], now: float) -> None:
         """Restore the records of a page that the server lacks, or knows an older state of; forget the others."""
