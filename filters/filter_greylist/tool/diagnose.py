@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from filter_api.options import COMMON_LETTERS
 from filter_greylist.options import LETTERS
-from filter_greylist.store.redis.connect import make_client
+from filter_greylist.store.redis.connect import close, make_client
 from filter_greylist.store.spec import DEFAULT_PATH, Spec, parse_spec
 from filter_greylist.store.target import parse_target
 
@@ -70,7 +70,7 @@ async def _diagnose_redis(spec: Spec) -> list[Remark]:
     except (RedisError, OSError) as error:
         return [("error", f"{spec.shown}: {error}")]
     finally:
-        await (getattr(client, "aclose", None) or client.close)()  # redis-py before 5.0.1 has the latter only
+        await close(client)
     version = str(info.get("redis_version", "0"))
     found = [("ok", f"{spec.shown}: version {version}, {info.get('used_memory_human', 'unknown')} in use")]
     if int(version.partition(".")[0]) < OLDEST_REDIS:

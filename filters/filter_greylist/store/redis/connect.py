@@ -39,6 +39,12 @@ def make_client(target: Target) -> Any:  # noqa: ANN401 - no type is common to t
     return make_link(target)[0]
 
 
+async def close(client: Any) -> None:  # noqa: ANN401 - as above
+    """Close all connections of a client. Raises whatever goes wrong."""
+    method = getattr(client, "aclose", None) or client.close  # redis-py before 5.0.1 has the latter only
+    await method(close_connection_pool=True)  # an older redis-py leaves those open that were found by Sentinel
+
+
 def make_link(target: Target) -> tuple[Any, Any]:
     """A client, not connected yet, and the Sentinels that know its server, or None."""
     from redis.asyncio import Redis

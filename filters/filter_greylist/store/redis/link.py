@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from filter_greylist.store.base import StoreError
-from filter_greylist.store.redis.connect import make_link
+from filter_greylist.store.redis.connect import close, make_link
 from filter_greylist.store.redis.sentinel import Follower
 from filter_greylist.store.target import Target
 
@@ -45,13 +45,12 @@ class Link:
             self._follower.start()
 
     async def close(self) -> None:
-        """Close the connections; the method was renamed in redis-py 5.0.1."""
+        """Close the connections."""
         if self._follower is not None:
             await self._follower.stop()
         if self._client is not None:
-            close = getattr(self._client, "aclose", None) or self._client.close
             with contextlib.suppress(Exception):  # the server is gone: so are the connections
-                await close()
+                await close(self._client)
 
     async def execute(self, arguments: Callable[[bool], Sequence[bytes | str | int]]) -> Any:  # noqa: ANN401 - as redis-py has it
         """Send a command, and once more if the connection was closed: nobody knows whether it was carried out then.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from filter_greylist.store.background import end
+from filter_greylist.store.redis.connect import close
 
 POLL_SECONDS = 1.0
 ASK_SECONDS = 1.0
@@ -40,9 +41,8 @@ class Follower:
         if self._task is not None:
             await end(self._task)
         for client in self._sentinels.sentinels:
-            close = getattr(client, "aclose", None) or client.close  # renamed in redis-py 5.0.1
             with contextlib.suppress(Exception):  # it is gone
-                await close()
+                await close(client)
 
     async def _run(self) -> None:
         while True:

@@ -225,3 +225,36 @@ def test_a_switch_that_never_comes_is_not_told_of(
 
     asyncio.run(inside())
     assert said == []
+
+
+@pytest.mark.slow
+def test_a_store_that_is_closed_leaves_no_connection_behind(
+    cluster: tuple[RedisServer, RedisServer, list[SentinelServer]], tmp_path: Path
+) -> None:
+    """Neither to the master nor to a Sentinel: each client has a port of its own."""
+    master, _, sentinels = cluster
+    servers: list[RedisServer | SentinelServer] = [master, *sentinels]
+
+    def clients(server: RedisServer | SentinelServer) -> set[bytes]:
+        found = server.talk("CLIENT", "LIST", "TYPE", "normal").split(b"\n")
+        return {
+            line.split(b" addr=")[1].split()[0] for line in found if b" addr=" in line and b"cmd=client" not in line
+        }
+
+    async def inside() -> None:
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
+        store = open_spec(parse_spec(f"redis+sentinel://{hosts}/mx?fallback={tmp_path / 'fallback.db'}"), print)
+        before = {server: clients(server) for server in servers}
+        await store.open()
+        assert await store.attempt(a_tuple(1), int(time.time()), Timers()) is not None
+        while not all(clients(server) - before[server] for server in servers):
+            await asyncio.sleep(0.02)
+        ours = {server: clients(server) - before[server] for server in servers}
+        await store.close()
+        for _ in range(250):
+            if not any(clients(server) & ours[server] for server in servers):
+                return
+            await asyncio.sleep(0.02)
+        pytest.fail("a connection is still open")
+
+    asyncio.run(inside())
