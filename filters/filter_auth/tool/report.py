@@ -9,7 +9,7 @@ import smtplib
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +27,7 @@ from filter_auth.reports.believed import is_row
 from filter_auth.reports.destinations import Destination, destinations
 from filter_auth.reports.document import Report, Reporter
 from filter_auth.reports.store import SECONDS_A_DAY, Day, Store, StoreError, in_words, open_store
+from filter_auth.tool.alone import alone
 
 LISTENER: Final = "127.0.0.1:25"
 STORE: Final = "-f store   the file of option -f of filter-auth\n"
@@ -78,7 +79,8 @@ def report(arguments: list[str], resolver: Resolver | None = None, now: float | 
     if rest or not {"-e", "-f", "-O"} <= options.keys():
         raise UsageError("report takes -e address, -O organisation and -f store")
     wanted = _wanted(options, time.time() if now is None else now)
-    with _opened(options["-f"]) as opened:
+    sends = not wanted.list_only and wanted.directory is None
+    with _opened(options["-f"]) as opened, alone(options["-f"]) if sends else nullcontext():
         if not wanted.list_only:
             opened.address = wanted.reporter.address
         return asyncio.run(_report(opened, wanted, resolver or Resolver()))
