@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DOCUMENTS: Final = sorted(
     [
         *(ROOT / "man").glob("*.[1-9]"),
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "debian/opensmtpd-filters.README.Debian",
@@ -103,7 +103,7 @@ TABLES: Final[dict[tuple[str, str], str]] = {
     ("lists.conf.5", "order"): "",
     ("lists.conf.5", "drop"): "filterctl lists check -c {}",
     ("lists.conf.5", "xx"): "filterctl lists check -c {}",
-    ("migrating.md", "xx"): "filterctl lists check -c {}",
+    ("spamd.md", "xx"): "filterctl lists check -c {}",
 }
 
 #: (page, first word): what it shows that nobody can run.
@@ -112,9 +112,9 @@ FORMS: Final[dict[tuple[str, str], str]] = {
     ("filterctl.8", "GREY|ip|helo|<from>|<to>|first|pass|expire|block|pass"): "the columns of the listing",
     ("design.md", "stdin"): "the way of the data",
     ("design.md", "filters/filter_X/"): "the tree",
-    ("migrating.md", "SELECT"): "questions to a panel's database",
-    ("migrating.md", "pf"): "the way of a message",
-    ("migrating.md", "smtpd"): "the way of a message",
+    ("two-servers.md", "SELECT"): "questions to a panel's database",
+    ("smarthost.md", "pf"): "the way of a message",
+    ("smarthost.md", "smtpd"): "the way of a message",
     ("scaling.md", "tuples"): "formulas",
     ("runbook.md", "header"): "SpamAssassin's own configuration",
 }

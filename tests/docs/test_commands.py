@@ -13,7 +13,7 @@ from filterctl.__main__ import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 #: design.md tells nobody to type anything.
-DOCS = [path for path in (ROOT / "docs").glob("*.md") if path.name != "design.md"]
+DOCS = [path for path in (ROOT / "docs").rglob("*.md") if path.name != "design.md"]
 PAGES = sorted([*DOCS, ROOT / "README.md", ROOT / "debian/opensmtpd-filters.README.Debian"])
 FILTERS = sorted(path.parent.name.replace("_", "-") for path in (ROOT / "filters").glob("filter_*/__main__.py"))
 
@@ -55,7 +55,7 @@ def test_options_exist(page: Path) -> None:
 
 def test_the_tests_see_something() -> None:
     """The patterns above do find what the pages say."""
-    text = code(ROOT / "docs/migrating.md")
+    text = "".join(code(ROOT / f"docs/migrating/{name}.md") for name in ("smarthost", "spamd", "amavisd"))
     assert len(set(_FILTERCTL.findall(text)) & set(VERBS)) >= 5
     assert ("filter-greylist", "G") in set(options_in(text))
     assert len(set(options_in(text))) >= 8

@@ -101,7 +101,7 @@ ripencc|XX|asn|15169|1|20000330|allocated|a
 def test_a_country_is_made_of_what_the_registries_publish(
     site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The recipe of docs/migrating.md: lists update, check and test, with a program that prints the country."""
+    """The recipe of docs/migrating/spamd.md: lists update, check and test, with a program that prints the country."""
     (tmp_path / "delegated").write_text(STATISTICS)
     program = ROOT / "examples/country-networks"
     site.write(f'xx black "exec:{program} xx file://{tmp_path}/delegated" every=1d', "order xx")
