@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from tools.private_smtpd import Trouble
 from tools.private_smtpd.backends import Backend
 
 from . import config
+from .beside import Beside
 from .room import Room
 
 SETTLING: Final = 30.0
@@ -37,8 +37,11 @@ def nothing() -> None:
 
 
 @dataclass(slots=True)
-class Faults:
-    """Each fault in turn: `period` seconds from one to the next, of which it lasts `lasting`."""
+class Faults(Beside):
+    """Each fault in turn: `period` seconds from one to the next, of which it lasts `lasting`.
+
+    The first comes after some rest, and one that lasts when this is stopped is ended.
+    """
 
     faults: Sequence[Fault]
     period: float
@@ -47,33 +50,21 @@ class Faults:
     broken: list[str] = field(default_factory=list)
     _quiet_since: float = 0.0
     _active: bool = False
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
     def undisturbed(self) -> bool:
         """Whether nothing is wrong, nor was lately."""
         return not self._active and time.monotonic() > self._quiet_since + min(SETTLING, self.period / 3)
 
-    def start(self) -> None:
-        """Begin, with some rest first."""
-        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the fault there is, and have no more."""
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """One fault after the other."""
         for each in itertools.cycle(self.faults):
-            if self._stopped.wait(self.period - self.lasting):
+            if self.over(self.period - self.lasting):
                 return
             self._active = True
             try:
                 each.begin()
                 if each.end is not nothing:
-                    self._stopped.wait(self.lasting)
+                    self.over(self.lasting)
                 each.end()
             except Exception as error:  # noqa: BLE001 - reported at the end
                 self.broken.append(f"{each.name}: {error!r}")

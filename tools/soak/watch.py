@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
+from .beside import Beside
 from .room import Room
 from .senders import Senders
 
@@ -47,8 +47,11 @@ def title(command: str) -> str:
 
 
 @dataclass(slots=True)
-class Watch:
-    """Samples of a room every `every` seconds; `began` is the zero of their time. to: a file that gets each of them."""
+class Watch(Beside):
+    """Samples of a room every `every` seconds, and one more at the end; `began` is the zero of their time.
+
+    to: a file that gets each of them.
+    """
 
     room: Room
     senders: Senders
@@ -60,24 +63,12 @@ class Watch:
     redis: list[tuple[float, float]] = field(default_factory=list)
     sent: list[tuple[float, float]] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Take one more sample, and end."""
-        self._stopped.set()
-        if self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """One sample after the other."""
         last = False
         while not last:
-            last = self._stopped.wait(self.every)
+            last = self.over(self.every)
             try:
                 self.look()
             except Exception as error:  # noqa: BLE001 - reported at the end
