@@ -110,6 +110,8 @@ class Resolver:
         task = self._flying.get(question)
         if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
             task = self._launch(question)  # also where one was left over by a loop that was closed
+        else:
+            self._turns.also(question)
         try:
             async with asyncio.timeout_at(deadline):
                 return await asyncio.shield(task)
@@ -163,7 +165,7 @@ class Resolver:
 
         try:
             async with asyncio.timeout(self._timeout) as limit:
-                answer = bounded(await self._turns.ask(limit, query), question[1])
+                answer = bounded(await self._turns.ask(limit, query, question), question[1])
         except TimeoutError:
             self._timeouts += 1
             answer = Answer(Status.TEMPFAIL, why=f"no answer in {self._timeout:g} s")

@@ -8,7 +8,7 @@ from contextvars import copy_context
 
 import pytest
 
-from filter_api.net.dns import Resolver, Status
+from filter_api.net.dns import Answer, Resolver, Status
 from filter_api.net.dns import turns as module
 from filter_api.net.dns.turns import Turns
 from filter_api.session import asking
@@ -28,11 +28,26 @@ def asked_by(session: bytes, question: Callable[[], Awaitable[str]], turns: Turn
         asking.set(session)
         try:
             async with asyncio.timeout(20) as limit:
-                return await turns.ask(limit, question)
+                return await turns.ask(limit, question, question)
         except TimeoutError:
             return "ended"
 
     return asyncio.get_running_loop().create_task(ask(), context=copy_context())
+
+
+class InOrder:
+    """A backend that waits until `go`, and then keeps the order in which it is asked."""
+
+    def __init__(self, zone: FakeZone) -> None:
+        self.zone = zone
+        self.go = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def query(self, name: str, kind: str, timeout: float) -> Answer:
+        """The answer of the zone."""
+        await self.go.wait()
+        self.asked.append(name)
+        return await self.zone.query(name, kind, timeout)
 
 
 async def settled() -> None:
@@ -60,6 +75,98 @@ def test_sessions_take_turns_however_many_questions_one_has() -> None:
         go.set()
         await asyncio.gather(*asked)
         assert order == ["a0", "a1", "b0", "c0", "a2", "b1", "a3", "a4"]
+
+    asyncio.run(run())
+
+
+def test_a_question_of_two_sessions_has_the_first_of_their_turns() -> None:
+    """And who asked first loses none by it."""
+
+    async def run() -> None:
+        zone = {(f"{name}.example", "A"): ["192.0.2.1"] for name in ("a1", "a2", "a3", "shared", "a4", "b1")}
+        backend = InOrder(FakeZone(zone))
+        resolver = Resolver(backend=backend, parallel=1)
+
+        async def ask(session: bytes, *names: str) -> None:
+            asking.set(session)
+            await asyncio.gather(*(resolver.resolve(f"{name}.example", "A") for name in names))
+
+        first = asyncio.create_task(ask(b"a", "a1", "a2", "a3", "shared", "a4"))
+        await settled()
+        second = asyncio.create_task(ask(b"b", "shared", "shared", "b1"))
+        await settled()
+        backend.go.set()
+        await asyncio.gather(first, second)
+        assert [name.removesuffix(".example") for name in backend.asked] == ["a1", "a2", "shared", "a3", "b1", "a4"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_other_places_of_a_question_that_had_its_turn_make_nobody_wait() -> None:
+    async def run() -> None:
+        turns = Turns(1, 0)
+        go = asyncio.Event()
+
+        async def until_go() -> str:
+            await go.wait()
+            return "gone"
+
+        async def late() -> str:
+            await asyncio.sleep(0.1)
+            return "late"
+
+        first = asked_by(b"a", until_go, turns)
+        await settled()
+        second = asked_by(b"a", late, turns)
+        await settled()
+        for session in (b"b", b"c"):
+            asking.set(session)
+            turns.also(late)
+        assert turns.wanted
+        go.set()
+        assert await first == "gone"
+        await settled()
+        assert not turns.wanted
+        assert await second == "late", "it was not ended for somebody who waits"
+        assert await asked_by(b"d", late, turns) == "late", "and its turn was given back once"
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("soon")
+def test_who_wants_a_question_whose_turn_has_just_come_makes_nobody_wait_either() -> None:
+    async def run() -> None:
+        turns = Turns(2, 0)
+        go, never = asyncio.Event(), asyncio.Event()
+
+        async def until_go() -> str:
+            await go.wait()
+            return "gone"
+
+        async def nothing() -> str:
+            await never.wait()
+            return "answered"
+
+        async def at_once() -> str:
+            return "at once"
+
+        async def want() -> None:
+            await go.wait()
+            asking.set(b"c")
+            turns.also(nothing)
+
+        first = [asked_by(b"a", until_go, turns) for _ in range(2)]
+        await settled()
+        silent = asked_by(b"b", nothing, turns)
+        wanting = asyncio.create_task(want())
+        await settled()
+        go.set()
+        await asyncio.gather(*first, wanting)
+        assert await asked_by(b"d", at_once, turns) == "at once"
+        assert not silent.done(), "one of the two turns was free"
+        never.set()
+        assert await silent == "answered"
 
     asyncio.run(run())
 
