@@ -17,7 +17,7 @@ from enum import Enum
 
 from filter_api.decision import NO_FACTS, Disconnect, Facts, Reject
 from filter_api.errors import UsageError
-from filter_api.options import CommonOptions, parse_options
+from filter_api.options import COMMON_LETTERS, CommonOptions, parse_options, split_options
 from filter_api.text.escape import printable
 
 
@@ -59,11 +59,14 @@ def parse_phase_options(
     that checks SPF: `allow_from`) not at connect; elsewhere they are an error with ``file:line:``, as recipient and
     sender are not known yet. Raises as `parse_options` does.
     """
-    own, common = parse_options(own_letters, arguments, allow_from=allow_from, allow_to=True)
     phase = Phase.MAIL_FROM
-    for option, value in own:
+    for option, value in split_options(own_letters + COMMON_LETTERS, arguments)[0]:
         if option == "-p":
             phase = parse_phase(value)
-    if phase is not Phase.RCPT_TO and common.exempt is not None:
-        own, common = parse_options(own_letters, arguments, allow_from=allow_from and phase is not Phase.CONNECT)
+    own, common = parse_options(
+        own_letters,
+        arguments,
+        allow_from=allow_from and phase is not Phase.CONNECT,
+        allow_to=phase is Phase.RCPT_TO,
+    )
     return own, common, phase

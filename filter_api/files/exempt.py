@@ -70,9 +70,13 @@ class ExemptTable:
         Raises ConfigError with ``file:line:`` for a bad entry and for a kind that is not allowed.
         """
 
-        def parse(lines: Sequence[Line]) -> _Entries:
-            return _parse(lines, {b"host": True, b"from": allow_from, b"to": allow_to, b"dkim": allow_dkim})
+        kinds = {b"host": True, b"from": allow_from, b"to": allow_to, b"dkim": allow_dkim}
 
+        def parse(lines: Sequence[Line]) -> _Entries:
+            return _parse(lines, kinds)
+
+        #: The kinds of named entries, and whether they are taken: tables with the same ones take the same files.
+        self.kinds: Mapping[bytes, bool] = kinds
         #: The files, in the order they were given.
         self.files = [ReloadingFile(path, parse, clock=clock, expiring=True, wall=wall) for path in paths]
 

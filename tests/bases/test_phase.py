@@ -9,6 +9,7 @@ import pytest
 from filter_api.bases.phase import Phase, parse_phase, parse_phase_options, parse_reply_text
 from filter_api.decision import Disconnect, Reject
 from filter_api.errors import ConfigError, UsageError
+from filter_api.files.reloading import ReloadingFile
 
 
 @pytest.mark.parametrize("word", ["connect", "mail-from", "rcpt-to"])
@@ -45,6 +46,23 @@ def test_a_text() -> None:
 def test_the_default_is_mail_from() -> None:
     own, _, phase = parse_phase_options("mp:", ["-m"])
     assert (own, phase) == ([("-m", "")], Phase.MAIL_FROM)
+
+
+def test_a_file_of_exempt_clients_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be long."""
+    (tmp_path / "exempt").write_text("192.0.2.1\n")
+    read: list[str] = []
+    once = ReloadingFile._read
+
+    def count(file: ReloadingFile[object]) -> object:
+        read.append(file.path)
+        return once(file)
+
+    monkeypatch.setattr(ReloadingFile, "_read", count)
+    for phase in Phase:
+        read.clear()
+        parse_phase_options("p:", ["-W", str(tmp_path / "exempt"), "-p", phase.value], allow_from=True)
+        assert read == [str(tmp_path / "exempt")]
 
 
 def test_recipients_are_exempt_only_where_they_are_known(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ asked itself. Exit status 1: some entry is heeded by nobody, or was not there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -134,7 +134,11 @@ def _write(
             raise Refused(f"{process.shown()} may read it, and cannot be asked whether it takes {what.kind}: entries")
 
     def check(data: bytes) -> None:
+        asked: list[Mapping[bytes, bool]] = []
         for reader in readers:
+            if reader.table.kinds in asked:
+                continue  # it would say the same, and take as long
+            asked.append(reader.table.kinds)
             try:
                 for each in reader.table.files:
                     if each.path == file.path:

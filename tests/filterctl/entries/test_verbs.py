@@ -8,6 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from filter_api.files.exempt import ExemptTable
+from filter_api.files.reloading import ReloadingFile
 from filter_api.trust import client_at
 from tests.filterctl.entries.room import CONF, Room
 
@@ -46,6 +47,27 @@ def test_an_entry_that_some_reader_would_refuse_is_not_written(room: Room) -> No
     assert "not written to exempt: lists (smtpd.conf:5) says exempt:2: to: cannot be used here" in err
     assert "give those that can a file of their own for to: (-W may be given twice)" in err
     assert "heeded" not in out
+
+
+def test_filters_that_take_the_same_entries_are_asked_once(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may be long. Who takes other ones is asked, too."""
+    room.write(
+        'filter "r" proc-exec "filter-rdns -W {folder}/exempt"\n'
+        'filter "d" proc-exec "filter-dyndns -W {folder}/exempt"\n'
+        'filter "c" proc-exec "filter-rdns -p connect -W {folder}/exempt"\nlisten on lo0 filter {{ r, d, c }}\n'
+    )
+    asked: list[bytes] = []
+    would_take = ReloadingFile.would_take
+
+    def count(file: ReloadingFile[object], data: bytes) -> None:
+        asked.append(data)
+        would_take(file, data)
+
+    monkeypatch.setattr(ReloadingFile, "would_take", count)
+    assert room.run("allow", "192.0.2.7")[0] == 0
+    assert len(asked) == 2
+    status, _, err = room.run("allow", "from:example.org")
+    assert (status, err.split(": from:")[0]) == (1, "not written to exempt: c (smtpd.conf:3) says exempt:3")
 
 
 def test_each_filter_is_reached_by_a_file_of_its_own(room: Room) -> None:
