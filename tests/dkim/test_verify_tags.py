@@ -8,7 +8,7 @@ import time
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from dkim import sign as dkim_sign
 
 from filter_api import bounds
@@ -190,7 +190,7 @@ def by_ed25519() -> bytes:
         HEADER + b"\r\n" + BODY,
         b"rsa",
         b"example.org",
-        base64.b64encode(ed25519_key().private_bytes_raw()),
+        base64.b64encode(ed25519_key().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())),
         signature_algorithm=b"ed25519-sha256",
         linesep=b"\r\n",
     )

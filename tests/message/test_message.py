@@ -336,6 +336,7 @@ def test_a_message_that_waits_holds_nothing_of_a_large_header(head: bytes, kept:
     assert wire(held, RemoveHeader("Subject")) == b"\nbody\n"
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("line", [b"", b"..", b"...", b"..\r", b"ab", b"\0", b"." * 60_000, b"x" * 76])
 def test_text_of_any_shape_holds_nobody_up(line: bytes) -> None:
     """25 MB of dots or of empty lines: a block is soon made, and the size of all of them soon counted."""
