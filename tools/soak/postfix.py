@@ -139,9 +139,12 @@ class Postfix:
         self._command("postfix", "reload")
 
     def queued(self) -> list[str]:
-        """Why the mails in its queue are there: a reason each, empty for one that has not been tried."""
+        """Why the mails in its queue are there: a reason each, empty for one that has not been tried.
+
+        One without a recipient counts, too: it was refused, and its bounce is being made.
+        """
         entries = [json.loads(line) for line in self._command("postqueue", "-j").splitlines()]
-        return [entry["recipients"][0].get("delay_reason", "") for entry in entries if entry["recipients"]]
+        return [recipient.get("delay_reason", "") for entry in entries for recipient in entry["recipients"][:1] or [{}]]
 
     def flush(self) -> None:
         """Try everything in the queue now."""
