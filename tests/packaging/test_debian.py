@@ -28,6 +28,8 @@ def test_everything_is_in_its_place(package: Path) -> None:
     pages = {f"/usr/share/man/man{path.suffix[1:]}/{path.name}.gz" for path in (ROOT / "man").glob("*.[1-9]")}
     assert pages <= files
     assert "/usr/share/doc/opensmtpd-filters/examples/smtpd.conf" in files
+    documents = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert {f"/usr/share/doc/opensmtpd-filters/{name}" for name in documents} <= files
     assert not {name for name in files if name.startswith("/usr/bin/")}
 
 
