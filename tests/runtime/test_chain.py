@@ -331,3 +331,27 @@ def test_a_commit_without_a_message_is_answered_by_the_policy_of_who_looks(polic
         smtpd.feed(b"filter|0.7|1.1|smtp-in|commit|%b|%b|\n" % (client.id, smtpd.token(b"commit")))
         word = smtpd.lines()[-1].split(b"|")[3]
     assert word == (b"proceed" if policy is Failure.ACCEPT else b"reject")
+
+
+def test_a_message_that_passes_without_a_word_is_no_line_in_the_log() -> None:
+    with Player({"one": Looking(), "two": Looking(lambda: Verdict(edits=[AddHeader("X", "y")]))}) as smtpd:
+        assert smtpd.connect().mail(MAIL).ok
+        assert smtpd.log == []
+
+
+def test_the_delay_in_the_log_is_from_when_a_member_was_asked_until_it_answered() -> None:
+    one, two = (Looking(lambda: Verdict(facts={"seen": 1}), seconds) for seconds in (3.0, 5.0))
+    with Player({"one": one, "two": two}) as smtpd:
+        smtpd.advance(1_000)
+        assert smtpd.connect().mail(MAIL).ok
+        delays = [line.partition(" delay=")[2].split()[0] for line in smtpd.log]
+    assert delays == ["3.0", "5.0"]
+
+
+def test_a_message_that_cannot_be_edited_for_the_next_is_told_as_refused() -> None:
+    one, two = Looking(lambda: Verdict(edits=[AddHeader("X", "y")])), Looking()
+    with Player({"one": one, "two": two}) as smtpd:
+        client = smtpd.connect()
+        client.mail(b"A: b\r\n" * 60_000 + b"\r\nx\r\n")
+        told = [line for line in smtpd.log if " message result=refused reason=header-too-long action=reject " in line]
+    assert len(told) == 1

@@ -206,3 +206,42 @@ def test_refusals_are_counted_by_their_codes_and_beyond_the_bound_together() -> 
     assert counts.replies["other", "other"] == 6
     counts.decided("data", Disconnect(550, "5.7.0", "no"), observe=False)
     assert counts.replies["550", "5.7.0"] == 2
+
+
+class Word(str):
+    """A string of a filter's own, which may do anything when it is compared."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    ("own", "more", "reason"),
+    [
+        ({"reason": "odd"}, {}, "odd"),
+        ({"reason": "odd"}, {"reason": "spam"}, "odd"),
+        ({}, {"reason": "spam"}, "spam"),
+        ({"result": "spam"}, {}, "spam"),
+        ({"result": "spam"}, {"result": "odd"}, "spam"),
+        ({}, {"result": "spam"}, "spam"),
+        ({"reason": "odd", "result": "spam"}, {}, "odd"),
+        ({"reason": "the client's words", "result": "spam"}, {}, "spam"),
+        ({"result": "failed", "reason": "odd"}, {}, "failed"),
+        ({"reason": "odd"}, {"result": "failed"}, "failed"),
+        ({"result": "spam"}, {"result": "failed"}, "spam"),
+        ({"reason": "the client's words"}, {}, "other"),
+        ({"result": "the client's words"}, {}, "other"),
+        ({"reason": 7}, {}, "other"),
+        ({"reason": Word("odd")}, {}, "other"),
+        ({"result": Word("failed")}, {}, "other"),
+        ({"reason": "line-too-long"}, {}, "line-too-long"),
+        ({"score": 7}, {}, "-"),
+        ({}, {"score": 7}, "-"),
+        ({}, {}, "-"),
+    ],
+)
+def test_a_decision_is_counted_by_a_word_of_the_filter_its_own_facts_before_those_of_the_verdict(
+    own: dict[str, object], more: dict[str, object], reason: str
+) -> None:
+    counts = Counts(("odd", "spam"))
+    counts.decided("message", Junk(facts=own), more, observe=False)
+    assert counts.decisions == {("message", "junk", reason): 1}

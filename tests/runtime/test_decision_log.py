@@ -147,3 +147,13 @@ def test_a_refusal_of_the_library_is_told_as_done_whatever_the_filter_observes()
             'to="" size=49 delay=0.0 subject=hello msgid=<1@example.org>',
         )
     ]
+
+
+@pytest.mark.parametrize(("observe", "word"), [(False, "trap"), (True, "observe-trap")])
+def test_the_filters_own_word_for_what_it_lets_pass_is_the_action_once(*, observe: bool, word: str) -> None:
+    own = Verdict(facts={"action": "trap", "score": 1})
+    _, _, _, values = decision_log.of_message(client(), message(MAIL), own, delay=0.0, observe=observe)
+    assert [(key, value) for key, value in values.items() if key.lower() == "action"] == [("action", word)]
+    refused = Verdict(Reject(550, None, "no"), facts={"action": "trap"})
+    _, _, _, values = decision_log.of_message(client(), message(MAIL), refused, delay=0.0, observe=False)
+    assert values["action"] == "reject"

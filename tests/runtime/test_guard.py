@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from filter_api import Disconnect, Filter, Junk, Proceed, Reject, Session, Verdict
+from filter_api import Disconnect, Filter, Junk, Message, Proceed, Reject, Session, Verdict
 from filter_api.context import Context
 from filter_api.log import Logger
 from filter_api.runtime.guard import Guarded, guard
@@ -144,3 +145,21 @@ def test_a_message_that_cannot_be_read_is_refused_whatever_the_policy_and_a_full
     assert member.verdict(Session(b"1"), Failed("disk full", NO_SPACE)) == Verdict(NO_SPACE)
     assert lines == ['one: 1 spool error="disk full"']
     assert member.counts.failed == 0
+
+
+def test_a_full_disk_is_a_line_of_the_level_error() -> None:
+    levels: list[int] = []
+    (member,) = guard({"one": Filter()}, Context(Logger(lambda level, _line: levels.append(level))))
+    member.verdict(Session(b"1"), Failed("disk full", NO_SPACE))
+    assert levels == [logging.ERROR]
+
+
+def test_what_a_filter_throws_at_a_message_is_told_by_that_name() -> None:
+    class Throwing(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            raise ZeroDivisionError("bug")
+
+    member, lines = guarded(Throwing())
+    result = member.examine(Session(b"3c1bba49506bc31c"), Message(), 0.0, 60.0)
+    assert isinstance(result, Failed)
+    assert lines[0] == 'one: 3c1bba49506bc31c message error="ZeroDivisionError: bug"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from filter_api.protocol.events import DataLines
 from filter_api.protocol.framing import Framing
 from filter_api.protocol.parser import Parser
 from filter_api.protocol.sink import Values
@@ -26,6 +27,12 @@ class Failing(Values):
             self.failures[session_id] -= 1
             raise MemoryError
         super().request(phase, session_id, token, argument)
+
+    def data_lines(self, session_id: bytes, token: bytes, text: bytes) -> None:
+        if self.failures.get(session_id, 0):
+            self.failures[session_id] -= 1
+            raise MemoryError
+        super().data_lines(session_id, token, text)
 
     def broke(self, error: BaseException) -> None:
         self.told.append(error)
@@ -99,3 +106,11 @@ def test_a_slice_for_which_there_is_no_memory_is_lost_with_a_word() -> None:
     assert asked == ids(99)
     assert lost
     assert {type(error) for error in sink.told} == {MemoryError}
+
+
+def test_message_lines_that_fail_once_are_told_again_as_they_were() -> None:
+    sink = Failing({b"%016x" % 7: 1})
+    asked, lost = take(sink, b"".join(TEXT))
+    assert (set(asked), lost) == ({b"%016x" % 7, b"%016x" % 99}, [])
+    told = [event.text for event in sink.events if isinstance(event, DataLines)]
+    assert b"\n".join(told) == b"\n".join(b"%d" % number for number in range(40))

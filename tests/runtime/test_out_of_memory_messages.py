@@ -152,3 +152,18 @@ def test_a_read_without_memory_ends_with_the_reserve_set_aside_again(
     smtpd.advance(2)
     smtpd.feed(b"nonsense\n")
     assert not smtpd.dispatcher._reserve.spent
+
+
+def test_a_message_whose_first_line_cannot_be_taken_is_refused_in_the_name_of_its_client(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = talk(Both())
+    with monkeypatch.context() as patch:
+        patch.setattr(type(one.smtpd.dispatcher.held), "take", no_memory)
+        one.lines(b"x")
+    one.lines(b".")
+    one.commit()
+    assert (one.back, one.answers) == ([b"."], [LOST])
+    told = [line for line in one.smtpd.log if " message result=failed reason=lost action=reject " in line]
+    assert len(told) == 1
+    assert " client=192.0.2.1 " in told[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -136,3 +137,27 @@ def test_of_a_refused_message_nothing_but_the_dot_comes_back() -> None:
     outbox.flush()
     assert done == [held]
     assert written == [HEAD + b".\n"]
+
+
+def test_a_message_whose_lines_cannot_be_made_is_refused_and_told_with_its_session() -> None:
+    told: list[tuple[bytes, str]] = []
+    no_space = Reject(452, "4.3.1", "no space")
+
+    def cannot(session: Session, error: BaseException) -> Reject:
+        told.append((session.id, str(error)))
+        return no_space
+
+    def blocks() -> Iterator[bytes]:
+        yield b"first\n"
+        raise OSError("disk")
+
+    written: list[bytes] = []
+    outbox = Outbox(written.append)
+    done: list[Held] = []
+    held = Held(Session(b"3c1bba49506bc31c"), b"80bb07f5d532c2d0", Spool())
+    Releaser(outbox, done.append, cannot, lambda: None).give_back(held, HEAD, blocks())
+    outbox.flush()
+    assert told == [(b"3c1bba49506bc31c", "disk")]
+    assert held.decision is no_space
+    assert done == [held]
+    assert written[-1].endswith(HEAD + b".\n")

@@ -55,6 +55,19 @@ def test_two_questions_of_one_session_are_settled_each_by_its_own_answer() -> No
     on_a_loop(test)
 
 
+def test_at_the_end_every_question_is_settled_with_the_reason_for_all_members() -> None:
+    async def test(ledger: Ledger) -> None:
+        settled: list[object] = []
+        for session in (ONE, OTHER):
+            ledger.ask(session, Asked(MEMBER, "rcpt-to", after(2)), 10, settled.append)
+        ledger.settle_all("shutting down")
+        told = [(each.reason, each.for_all) for each in settled if isinstance(each, Failed)]
+        assert told == [("shutting down", True)] * 2
+        assert ledger.open == {}
+
+    on_a_loop(test)
+
+
 def test_a_question_that_cannot_be_kept_raises_and_leaves_nothing() -> None:
     """The caller answers it. What the hook gave to wait for is closed, and never runs."""
 

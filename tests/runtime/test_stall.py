@@ -145,3 +145,15 @@ def test_commands_are_told_from_message_lines_and_reports() -> None:
     assert commands_in(lines) == 3
     assert phases_in(lines, {b"helo": 1, b"rcpt-to": 1, b"data": 1}) == [b"helo", b"rcpt-to"]
     assert phases_in(lines, {b"rcpt-to": 1}) == [b"rcpt-to"]
+    assert phases_in([b"filter|0.7|1|smtp-in|helo"], {b"helo": 1}) == [], "half a line"
+
+
+def test_a_hook_that_waits_is_told_of_with_its_session() -> None:
+    told = stalls([2], kind=Waits, label="only")
+    assert [line.split(" ")[2:4] for line in told] == [["stalled", f"hook={hook}"] for hook in STALLED]
+    (session,) = {line.split(" ")[1] for line in told}
+    assert len(session) == 16
+
+
+STALLED = ("mail-from", "message", "message")
+"""The second hook stalls before its deadline, and when it is cancelled."""
