@@ -67,15 +67,15 @@ def choose_entries(sources: Sequence[Entries], domain: bytes, *, sign_unknown: b
     if len(found) == 1:
         return found[0]
     if found:
-        return max(found, key=lambda entries: _closeness(entries[0], domain))
+        return max(found, key=lambda entries: _closeness(entries[0]))
     if sign_unknown:
         return next(source.first for source in sources)
     raise Unsigned("no-key-for-domain")
 
 
-def _closeness(entry: Entry, domain: bytes) -> tuple[bool, int, bool]:
-    """The name itself is closest, then the longest parent, there its wildcard."""
-    return entry.pattern == domain, len(entry.domain), entry.pattern != entry.domain
+def _closeness(entry: Entry) -> tuple[int, bool]:
+    """The name itself is closest, then the longest parent, there its wildcard (which does not cover the name itself)."""
+    return len(entry.domain), entry.pattern != entry.domain
 
 
 def check_way(

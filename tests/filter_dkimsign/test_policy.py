@@ -121,6 +121,11 @@ def test_loopback_asks_for_the_envelope_sender(entry: Entry, sender: bytes | Non
         assert way(offered(source, sender), entry, [OWN]) == ""
 
 
+def test_what_a_known_program_hands_back_over_the_socket_needs_a_sender_of_the_domain(entry: Entry) -> None:
+    for sender, reason in ((b"a@example.org", ""), (b"a@example.net", "sender-not-in-domain")):
+        assert way(offered(b"unix:/run/smtpd.sock", sender), entry, [OWN, EARLIER], "socket") == reason
+
+
 @pytest.mark.parametrize(("sender", "in_domain"), SENDERS)
 @pytest.mark.parametrize("received", [[OWN, EARLIER], [EARLIER], [OWN, b" by hand"], [EARLIER, EARLIER, EARLIER]])
 def test_what_was_received_before_is_not_signed_unless_its_program_is_named(

@@ -114,3 +114,15 @@ def test_message_lines_that_fail_once_are_told_again_as_they_were() -> None:
     assert (set(asked), lost) == ({b"%016x" % 7, b"%016x" % 99}, [])
     told = [event.text for event in sink.events if isinstance(event, DataLines)]
     assert b"\n".join(told) == b"\n".join(b"%d" % number for number in range(40))
+
+
+@pytest.mark.parametrize("first", [b"report|0.7|1.1|smtp-in|timeout|%016x\n" % 1, LINES[0]])
+def test_what_is_wanted_is_said_before_the_first_event_and_not_for_the_handshake(first: bytes) -> None:
+    said: list[int] = []
+    sink = Values()
+    intake = Intake(Parser(), sink, begin=lambda: said.append(len(sink.events)), lose=lambda _: None)
+    intake.take(b"config|protocol|0.7\n")
+    assert said == []
+    intake.take(first)
+    intake.take(first)
+    assert said == [1]

@@ -21,6 +21,7 @@ class Clock:
 
 def test_the_reserve_is_let_go_and_told_once_and_set_aside_again_after_a_second() -> None:
     reading, writing = os.pipe()
+    os.set_blocking(reading, False)
     clock = Clock()
     try:
         reserve = Reserve(clock, writing)
@@ -62,3 +63,16 @@ def test_a_clock_that_fails_for_want_of_memory_leaves_the_reserve_spent(monkeypa
     monkeypatch.setattr(reserve, "_clock", no_memory)
     reserve.restore()
     assert reserve.spent is True
+
+
+def test_a_reserve_of_which_no_clock_said_when_it_went_is_set_aside_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve = Reserve(Clock(), -1)
+
+    def no_memory() -> float:
+        raise MemoryError
+
+    monkeypatch.setattr(reserve, "_clock", no_memory)
+    reserve.spend()
+    monkeypatch.setattr(reserve, "_clock", lambda: 1.5)
+    reserve.restore()
+    assert reserve.spent is False

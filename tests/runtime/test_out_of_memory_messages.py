@@ -114,6 +114,7 @@ def test_a_log_for_which_there_is_no_memory_keeps_no_answer_back(
 def test_the_reserve_is_let_go_once_and_set_aside_again(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     reading, writing = os.pipe()
+    os.set_blocking(reading, False)
     reserve = Reserve(lambda: now, fd=writing)
     reserve.restore()
     reserve.spend()

@@ -24,9 +24,14 @@ def in_child() -> bool:
     return "__mutmut_" in os.environ.get("MUTANT_UNDER_TEST", "")
 
 
-def pytest_configure() -> None:
-    """pytest collects garbage several times at its end: what the parent has made need not be looked at each time."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A test that takes a few times as long as it may hangs, and that is a kill: most of a run would be spent waiting.
+
+    pytest collects garbage several times at its end: what the parent has made need not be looked at each time.
+    """
     if in_child():
+        config.option.timeout = 5 * LONGEST
         gc.freeze()
 
 
