@@ -355,3 +355,55 @@ def test_a_message_that_cannot_be_edited_for_the_next_is_told_as_refused() -> No
         client.mail(b"A: b\r\n" * 60_000 + b"\r\nx\r\n")
         told = [line for line in smtpd.log if " message result=refused reason=header-too-long action=reject " in line]
     assert len(told) == 1
+
+
+def test_what_all_members_let_through_at_once_is_only_added_to_a_number() -> None:
+    for last, plain in ((Member(), 1), (Member(NO), 0)):
+        with Player({"one": Member(), "two": Member(), "last": last}) as smtpd:
+            smtpd.connect().mail_from()
+            assert smtpd.dispatcher.calls[b"mail-from"].plain == plain
+
+
+class Noting(Filter):
+    """Notes the senders it is asked about, and the sessions that are committed."""
+
+    def __init__(self, answer: Decision) -> None:
+        self.answer = answer
+        self.senders: list[bytes] = []
+        self.committed: list[bytes] = []
+
+    def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+        self.senders.append(sender)
+        return self.answer
+
+    def on_commit(self, session: Session) -> Decision:
+        self.committed.append(session.id)
+        return Proceed()
+
+
+def test_who_is_asked_after_a_mark_is_asked_with_the_same_argument() -> None:
+    one, two = Noting(Junk()), Noting(Proceed())
+    with Player({"one": one, "two": two}) as smtpd:
+        assert smtpd.connect().mail_from("alice@example.org").verdict == "junk"
+    assert one.senders == two.senders == [b"alice@example.org"]
+
+
+def test_who_is_asked_at_commit_after_those_who_looked_is_told_the_session() -> None:
+    noting = Noting(Proceed())
+    with Player({"looking": Looking(), "noting": noting}) as smtpd:
+        client = smtpd.connect()
+        assert client.mail(MAIL).ok
+    assert noting.committed == [client.id]
+
+
+def test_what_the_only_hook_of_a_phase_throws_is_told_by_its_member_and_its_policy_answers() -> None:
+    class Last(Filter):
+        def on_commit(self, session: Session) -> Decision:
+            return Proceed()
+
+    one, two = Last(), Member(ValueError("bug"), policy=Failure.REJECT)
+    one.options.failure = Failure.ACCEPT
+    with Player({"one": one, "two": two}) as smtpd:
+        client = smtpd.connect()
+        assert client.mail_from() == ("reject", "550 5.3.0 message cannot be checked here")
+        assert smtpd.log[0] == f'two: {client.id.decode()} mail-from error="ValueError: bug"'

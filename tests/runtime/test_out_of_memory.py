@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
-from filter_api import Failure
+from filter_api import Decision, Failure, Junk, Proceed, Reject, Session, Verdict
 from filter_api.protocol import writer
+from filter_api.testing import Player
 from tests.support.scarcity import Both, answered, asked, feed, no_memory, once
 from tests.support.talk import Talk
 
@@ -23,6 +24,11 @@ class Full:
     """An event loop that takes nothing more."""
 
     call_soon = call_at = time = no_memory
+
+
+def errors(smtpd: Player) -> int:
+    """How often the log says that the library itself met the end of its memory."""
+    return sum(line.startswith('library error="MemoryError: ') for line in smtpd.log)
 
 
 # --- input -----------------------------------------------------------------------------------------------------------
@@ -48,7 +54,8 @@ def test_a_lost_line_leaves_nobody_waiting_and_no_message_whole(
     one.lines(b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [LOST]), "whatever the policy says"
-    assert any("library error=" in line and "MemoryError" in line for line in smtpd.log)
+    assert errors(smtpd) == 3, "of the read, of the line, and of the line again"
+    assert sum('reason="input lost"' in line for line in smtpd.log) == 2, "one for each question"
 
 
 def test_where_even_giving_up_fails_the_next_line_is_still_taken(
@@ -60,6 +67,7 @@ def test_where_even_giving_up_fails_the_next_line_is_still_taken(
         patch.setattr(type(smtpd.dispatcher.held), "lose_all", no_memory)
         smtpd.feed(b"nonsense\n" + asked(smtpd, 3, b"rcpt-to"))
     assert answered(smtpd, 3) == [b"reject|550 5.7.1 no"]
+    assert errors(smtpd) == 4, "of the read, of the line, of what was to be given up, and of the line again"
 
 
 def test_lines_that_can_neither_be_held_nor_given_up_cost_no_other_session(
@@ -72,6 +80,21 @@ def test_lines_that_can_neither_be_held_nor_given_up_cost_no_other_session(
         one.lines(b"x")
         one.smtpd.feed(asked(one.smtpd, 3, b"rcpt-to"))
     assert answered(one.smtpd, 3) == [b"reject|550 5.7.1 no"]
+    assert errors(one.smtpd) == 2
+
+
+def test_a_line_of_a_session_for_which_there_is_no_memory_refuses_its_message(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtpd = talk(Both(), judged=False).smtpd
+    head = b"filter|0.7|1.1|smtp-in|data-line|%016x|%b|" % (77, smtpd.token(b"data-line"))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(smtpd.dispatcher.sessions), "add", no_memory)
+        smtpd.feed(head + b"x\n")
+    smtpd.feed(head + b"y\n" + head + b".\n")
+    smtpd.feed(asked(smtpd, 77, b"commit", b""))
+    assert answered(smtpd, 77) == [LOST]
+    assert not any(line.endswith((b"|x", b"|y")) for line in smtpd.lines())
 
 
 def test_a_report_that_cannot_be_taken_costs_nothing_else(
@@ -133,6 +156,43 @@ def test_an_answer_that_cannot_be_made_is_made_again_without_the_reserve(
     assert answered(smtpd, 1) == [LOST]
 
 
+def test_a_filter_that_only_observes_lets_through_what_cannot_be_answered(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filter_ = Both()
+    filter_.options.observe = True
+    smtpd = talk(filter_).smtpd
+    real = writer.result
+    monkeypatch.setattr(writer, "result", once(real))
+    monkeypatch.setattr(type(smtpd.dispatcher.members[0]), "tell_decision", no_memory)
+    smtpd.feed(asked(smtpd, 1, b"rcpt-to"))
+    assert answered(smtpd, 1) == [PROCEED]
+
+
+def test_a_client_whose_answer_at_connect_cannot_be_made_is_disconnected(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Judging(Both):
+        def on_connect(self, session: Session) -> Decision:
+            return Junk() if session.id == b"%016x" % 1 else Proceed()
+
+    smtpd = talk(Judging()).smtpd
+    monkeypatch.setattr(writer, "result", once(writer.result))
+    smtpd.feed(asked(smtpd, 1, b"connect", b"mx|192.0.2.1"))
+    assert answered(smtpd, 1) == [b"disconnect|451 4.3.0 temporary local problem"]
+
+
+def test_a_refusal_that_cannot_be_written_behind_its_message_is_to_come_again(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = talk(Both())
+    monkeypatch.setattr(Both, "on_message", lambda self, session, message: Verdict(Reject(550, "5.7.1", "no")))
+    monkeypatch.setattr(writer, "result", once(writer.result))
+    one.lines(b"x", b".")
+    one.commit()
+    assert (one.back, one.answers) == ([b"."], [LOST])
+
+
 def test_where_no_answer_can_be_made_at_all_the_others_are_made(
     talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +202,7 @@ def test_where_no_answer_can_be_made_at_all_the_others_are_made(
         smtpd.feed(asked(smtpd, 1, b"rcpt-to"))
     smtpd.feed(asked(smtpd, 2, b"rcpt-to"))
     assert (answered(smtpd, 1), answered(smtpd, 2)) == ([], [b"reject|550 5.7.1 no"])
+    assert errors(smtpd) == 2, "of the answer, and of the one in its place"
 
 
 @pytest.mark.parametrize("place", ["task", "deadline"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -168,3 +169,22 @@ def test_a_message_whose_first_line_cannot_be_taken_is_refused_in_the_name_of_it
     told = [line for line in one.smtpd.log if " message result=failed reason=lost action=reject " in line]
     assert len(told) == 1
     assert " client=192.0.2.1 " in told[0]
+
+
+def test_a_message_that_cannot_be_held_is_a_line_of_the_level_error(talk: Callable[..., Talk]) -> None:
+    smtpd = talk(Both()).smtpd
+    told: list[tuple[int, str]] = []
+    smtpd.context.log.sink = lambda level, line: told.append((level, line))
+    assert smtpd.dispatcher._broken(Session(b"00000000000000aa"), OSError("disk full")).reply[:3] == "452"
+    assert smtpd.dispatcher._broken(Session(b"00000000000000ab"), OSError()).reply[:3] == "452"
+    assert told == [
+        (logging.ERROR, '00000000000000aa spool error="disk full"'),
+        (logging.ERROR, "00000000000000ab spool error=OSError"),
+    ]
+
+
+def test_a_log_that_cannot_tell_of_a_message_tells_why(talk: Callable[..., Talk]) -> None:
+    smtpd = talk(Both()).smtpd
+    smtpd.context.log.sink = once(smtpd.context.log.sink)  # type: ignore[assignment]
+    smtpd.dispatcher._broken(Session(b"00000000000000aa"), OSError("disk full"))
+    assert smtpd.log[0].startswith('library error="MemoryError: ')
