@@ -129,6 +129,23 @@ def test_answers_of_one_moment_leave_in_one_write() -> None:
         assert [data.count(b"|junk\n") for data in smtpd.written] == [3]
 
 
+def test_answers_of_one_moment_ask_the_loop_for_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[Callable[[], None]] = []
+
+    class Loop:
+        def call_soon(self, callback: Callable[[], None]) -> None:
+            called.append(callback)
+
+    with Player(at_mail(Proceed)) as smtpd:
+        monkeypatch.setattr(smtpd.dispatcher, "_loop", Loop())
+        smtpd.dispatcher._flush_soon()
+        smtpd.dispatcher._flush_soon()
+        assert len(called) == 1
+        called[0]()
+        smtpd.dispatcher._flush_soon()
+        assert len(called) == 2
+
+
 @pytest.mark.parametrize(
     ("policy", "verdict", "reply"),
     [

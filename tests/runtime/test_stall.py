@@ -157,3 +157,9 @@ def test_a_hook_that_waits_is_told_of_with_its_session() -> None:
 
 STALLED = ("mail-from", "message", "message")
 """The second hook stalls before its deadline, and when it is cancelled."""
+
+
+@pytest.mark.parametrize("seconds", [(1.0,), (0.5, 0.5), (1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize("kind", [Blocks, Waits])
+def test_a_second_exactly_is_no_stall(seconds: Sequence[float], kind: type[Blocks]) -> None:
+    assert stalls(seconds, kind=kind) == []
