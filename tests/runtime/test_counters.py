@@ -174,6 +174,14 @@ def test_messages_and_sessions_are_counted() -> None:
         assert told["unwritten_bytes"] == 7
 
 
+def test_every_message_that_the_library_refuses_is_counted() -> None:
+    with Player(Judging()) as smtpd:
+        client = smtpd.connect()
+        for number in (1, 2, 3):
+            client.mail(b"Subject: x\r\n\r\n" + b"y" * 70_000 + b"\r\n")
+            assert status(smtpd)["library_refusals"] == number
+
+
 def test_reply_codes_beyond_the_bound_are_counted_together() -> None:
     counts = Counts()
     for number in range(MAX_REPLY_CODES + 5):
@@ -259,3 +267,12 @@ def test_a_decision_is_counted_by_a_word_of_the_filter_its_own_facts_before_thos
     counts = Counts(("odd", "spam"))
     counts.decided("message", Junk(facts=own), more, observe=False)
     assert counts.decisions == {("message", "junk", reason): 1}
+
+
+def test_verdicts_are_counted_as_done_or_as_observed_with_the_reason_they_give() -> None:
+    counts = Counts(("virus",))
+    for _ in range(2):
+        counts.examined(Verdict(), observe=False)
+        counts.examined(Verdict(Reject(550, None, "no"), facts={"reason": "virus"}), observe=True)
+    assert counts.passed == 2
+    assert counts.decisions == {("message", "observe-reject", "virus"): 2}

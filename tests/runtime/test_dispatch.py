@@ -432,6 +432,9 @@ def test_a_commit_without_a_message_is_not_a_clean_one() -> None:
         client = smtpd.connect()
         smtpd.feed(b"filter|0.7|1.1|smtp-in|commit|%b|89|\n" % client.id)
         assert smtpd.lines()[-1].endswith(b"reject|451 4.3.0 temporary local problem")
+        (line,) = smtpd.log
+        assert line.startswith(f'{client.id.decode()} commit action=reject reply="451 4.3.0 temporary local problem" ')
+        assert ' reason="no message before commit" ' in line
 
 
 def test_lines_behind_a_dot_never_come_back() -> None:
@@ -673,7 +676,7 @@ def test_a_question_asked_again_is_answered_by_the_policy_before_the_next_is_ask
         answers = [line for line in smtpd.lines() if line.startswith(b"filter-result|%b" % client.id)]
         expected = b"proceed" if again == b"mail-from" else b"reject|" + TEMPFAIL.encode()
         assert answers[1:] == [b"filter-result|%b|86|%b" % (client.id, expected)]
-        assert any("asked again" in line for line in smtpd.log)
+        assert sum(' reason="asked again" ' in line for line in smtpd.log) == 1
         client.vanish()
 
 

@@ -188,3 +188,14 @@ def test_a_log_that_cannot_tell_of_a_message_tells_why(talk: Callable[..., Talk]
     smtpd.context.log.sink = once(smtpd.context.log.sink)  # type: ignore[assignment]
     smtpd.dispatcher._broken(Session(b"00000000000000aa"), OSError("disk full"))
     assert smtpd.log[0].startswith('library error="MemoryError: ')
+
+
+def test_a_refusal_that_cannot_be_logged_is_answered_and_told(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = talk(Both())
+    monkeypatch.setattr(decision_log, "refusal", no_memory)
+    one.lines(b"y" * 70_000, b".")
+    one.commit()
+    assert one.answers == [b"reject|550 5.6.0 line too long"]
+    assert [line for line in one.smtpd.log if "error=" in line] == ['library error="MemoryError: "']
