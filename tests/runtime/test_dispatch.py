@@ -546,6 +546,26 @@ def test_long_senders_are_known_from_the_request() -> None:
     assert senders == [b"x" * 300 + b"@example.org", None]
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["sync", "async"])
+def test_a_sender_is_known_until_it_is_refused_itself(*, late: bool) -> None:
+    senders: list[bytes | None] = []
+
+    class Asking(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Any:  # noqa: ANN401 - a decision, or a wait for one
+            return later(Junk()) if late else Junk()
+
+        def on_rcpt_to(self, session: Session, recipient: bytes) -> Any:  # noqa: ANN401 - as above
+            senders.append(session.sender)
+            return later(Reject(550, None, "no")) if late else Reject(550, None, "no")
+
+    with Player(Asking()) as smtpd:
+        client = smtpd.connect()
+        client.mail_from("a@example.org")
+        client.rcpt_to()
+        client.rcpt_to()
+    assert senders == [b"a@example.org", b"a@example.org"]
+
+
 def test_an_unknown_sender_is_not_logged_as_the_null_sender() -> None:
     """smtpd reports no sender over 254 bytes, and a filter before this one may have answered the request."""
     with Player(at_message(lambda _: Verdict(Reject(554, "5.7.1", "no")))) as smtpd:
@@ -642,9 +662,11 @@ def test_a_question_of_a_session_that_is_over_is_waved_through_and_makes_no_sess
 def test_message_lines_of_a_session_nobody_told_of_are_held() -> None:
     with Player(at_message(lambda _: Verdict())) as smtpd:
         head = b"filter|0.7|1.1|smtp-in|data-line|00000000000000cc|%b|" % smtpd.token(b"data-line")
+        smtpd.advance(5)
         smtpd.feed(head + b"A: b\n" + head + b".\n")
         assert smtpd.lines()[-2:] == [smtpd.head(b"00000000000000cc") + line for line in (b"A: b", b".")]
-        assert len(smtpd.dispatcher.sessions) == 1
+        (session,) = smtpd.dispatcher.sessions.open.values()
+        assert session.connected_at == 5.0
 
 
 @pytest.mark.parametrize("again", [b"mail-from", b"commit"])
