@@ -136,6 +136,7 @@ def test_a_question_asked_again_asks_nobody_who_has_not_been() -> None:
         smtpd.dispatcher.close("shutting down")
         assert smtpd.lines()[-1].endswith(b"reject|451 4.3.0 temporary local problem")
         assert (first.asked, second.asked) == (1, 0)
+        assert all(' reason="shutting down" ' in line for line in smtpd.log)
         smtpd.oracle.asked += 1
 
 

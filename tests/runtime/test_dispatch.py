@@ -708,3 +708,23 @@ def test_the_subject_a_filter_knows_is_the_one_that_is_logged() -> None:
         assert smtpd.connect().mail(b"Subject: other\r\n\r\nx\r\n").ok
         (line,) = smtpd.log
         assert line.endswith("subject=known msgid=<known@x>")
+
+
+@pytest.mark.parametrize(("protocol", "start"), [("0.4", b"81|00000000000000cc|"), ("0.5", b"00000000000000cc|81|")])
+@pytest.mark.parametrize(("decision", "end"), [(Proceed(), b"proceed"), (Junk(), b"junk")])
+def test_before_protocol_0_5_the_token_of_an_answer_comes_first(
+    protocol: str, start: bytes, decision: Decision, end: bytes
+) -> None:
+    with Player(at_mail(lambda: decision), protocol=protocol) as smtpd:
+        smtpd.feed(b"filter|%b|1.1|smtp-in|mail-from|00000000000000cc|81|x@y\n" % protocol.encode())
+        assert smtpd.lines()[-1] == b"filter-result|" + start + end
+
+
+@pytest.mark.parametrize("what", ["question", "report"])
+def test_a_session_began_when_it_was_first_heard_of(what: str) -> None:
+    with Player(at_mail(Proceed)) as smtpd:
+        smtpd.advance(5)
+        report = b"report|0.7|1.1|smtp-in|tx-reset|%016x|0badcafe\n" % 1
+        smtpd.feed(asked(smtpd, 1, b"mail-from") if what == "question" else report)
+        (session,) = smtpd.dispatcher.sessions.open.values()
+        assert session.connected_at == 5.0

@@ -109,6 +109,17 @@ def test_a_report_that_cannot_be_taken_costs_nothing_else(
     assert answered(smtpd, 77) == [b"reject|550 5.7.1 no"]
 
 
+def test_a_question_of_a_session_for_which_there_is_no_memory_is_answered_and_logged_with_its_id(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smtpd = talk(Both()).smtpd
+    with monkeypatch.context() as patch:
+        patch.setattr(type(smtpd.dispatcher.sessions), "add", no_memory)
+        smtpd.feed(asked(smtpd, 77, b"rcpt-to"))
+    assert answered(smtpd, 77) == [LOST]
+    assert any(line.startswith("000000000000004d rcpt-to action=reject ") for line in smtpd.log)
+
+
 @pytest.mark.parametrize("text", [False, True], ids=["no message is open", "between message lines"])
 def test_a_hook_of_facts_that_throws_costs_nothing_else(
     talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch, text: bool
