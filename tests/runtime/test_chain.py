@@ -114,6 +114,20 @@ def test_all_members_together_have_half_a_minute_for_a_command() -> None:
     assert any("the filters before this one took all the time" in line for line in log)
 
 
+def test_two_members_have_the_time_of_a_chain_together_whatever_their_options_say() -> None:
+    first, second = Member(seconds=1_000, policy=Failure.ACCEPT), Member(NO, policy=Failure.REJECT)
+    first.options.timeout = 200.0
+    word, reply, asked, _ = ask(first, second)
+    assert (word, reply, asked) == ("reject", "550 5.3.0 message cannot be checked here", [1, 0])
+    looking = Looking(Verdict, 1_000, policy="accept")
+    looking.options.timeout = 200.0
+    with Player({"one": looking, "two": Looking(policy="reject")}) as smtpd:
+        client = smtpd.connect()
+        began = smtpd.loop.time()
+        assert client.mail(MAIL).reply == "550 5.3.0 message cannot be checked here"
+        assert smtpd.loop.time() - began == pytest.approx(110, abs=0.5)
+
+
 @pytest.mark.parametrize(("seconds", "asked"), [(8.5, 1), (9.0, 1), (9.5, 0)])
 def test_who_has_a_second_left_is_asked(seconds: float, asked: int) -> None:
     slow = [Member(seconds=1_000, policy=Failure.ACCEPT) for _ in range(2)]

@@ -256,3 +256,11 @@ def test_lines_that_are_lost_with_the_dot_behind_them_end_their_message(
         one.lines(b"x", b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [LOST])
+
+
+def test_a_deadline_that_throws_is_told_and_costs_no_answer(talk: Callable[..., Talk]) -> None:
+    smtpd = talk(Both()).smtpd
+    smtpd.dispatcher.deadlines.add(smtpd.loop.time() - 1.0, no_memory)
+    smtpd.feed(asked(smtpd, 1, b"rcpt-to"))
+    assert answered(smtpd, 1) == [b"reject|550 5.7.1 no"]
+    assert errors(smtpd) == 1
