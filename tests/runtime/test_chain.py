@@ -422,3 +422,13 @@ def test_what_the_only_hook_of_a_phase_throws_is_told_by_its_member_and_its_poli
         client = smtpd.connect()
         assert client.mail_from() == ("reject", "550 5.3.0 message cannot be checked here")
         assert smtpd.log[0] == f'two: {client.id.decode()} mail-from error="ValueError: bug"'
+
+
+def test_at_a_commit_without_a_message_who_decides_there_is_asked_after_those_who_would_have_looked() -> None:
+    noting = Noting(Proceed())
+    with Player({"looking": Looking(policy="accept"), "noting": noting}) as smtpd:
+        client = smtpd.connect()
+        smtpd.feed(b"filter|0.7|1.1|smtp-in|commit|%b|%b|\n" % (client.id, smtpd.token(b"commit")))
+        assert smtpd.lines()[-1].endswith(b"|proceed")
+        assert [line.partition(" ")[0] for line in smtpd.log] == ["looking:"]
+    assert noting.committed == [client.id]

@@ -342,6 +342,7 @@ def test_a_failed_examination_follows_the_policy(answer: Callable[[Message], Any
 def test_the_message_deadline_is_an_option() -> None:
     assert play(lambda _: later(Verdict(), 5), timeout=4.0).reply == TEMPFAIL
     assert play(lambda _: later(Verdict(), 5), timeout=6.0).ok
+    assert play(lambda _: later(Verdict(), 150), timeout=200.0).ok, "one that is alone has no bound but its own"
 
 
 def test_observing_changes_nothing() -> None:

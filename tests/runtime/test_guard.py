@@ -8,10 +8,27 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from filter_api import Disconnect, Filter, Junk, Message, Proceed, Reject, Session, Verdict
+from filter_api import (
+    AddHeader,
+    CannotCheck,
+    Decision,
+    Disconnect,
+    Failure,
+    Filter,
+    Junk,
+    Message,
+    Proceed,
+    Reject,
+    Session,
+    Verdict,
+)
 from filter_api.context import Context
+from filter_api.figures import Figure
 from filter_api.log import Logger
-from filter_api.runtime.guard import Guarded, guard
+from filter_api.message.spool import SpoolError
+from filter_api.protocol.events import Request
+from filter_api.runtime import decision_log
+from filter_api.runtime.guard import Guarded, awaited, guard
 from filter_api.runtime.refusals import LINE_TOO_LONG, NO_SPACE, Failed
 
 
@@ -44,9 +61,10 @@ class Hanging(Filter):
         await asyncio.sleep(1_000)
 
 
-def guarded(filter_: Filter) -> tuple[Guarded, list[str]]:
+def guarded(filter_: Filter, clock: Callable[[], float] = lambda: 0.0) -> tuple[Guarded, list[str]]:
     lines: list[str] = []
-    (member,) = guard({"one": filter_}, Context(Logger(lambda _level, line: lines.append(line))))
+    log = Logger(lambda _level, line: lines.append(line))
+    (member,) = guard({"one": filter_}, Context(log, monotonic=clock))
     return member, lines
 
 
@@ -163,3 +181,153 @@ def test_what_a_filter_throws_at_a_message_is_told_by_that_name() -> None:
     result = member.examine(Session(b"3c1bba49506bc31c"), Message(), 0.0, 60.0)
     assert isinstance(result, Failed)
     assert lines[0] == 'one: 3c1bba49506bc31c message error="ZeroDivisionError: bug"'
+
+
+SESSION = Session(b"3c1bba49506bc31c")
+HEAD = "one: 3c1bba49506bc31c"
+
+
+class Clock:
+    """Jumps by `step` while a hook is called."""
+
+    now, step = 100.0, 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def work(self, *_: object) -> Decision:
+        self.now += self.step
+        return Proceed()
+
+    def fail(self, *_: object) -> Decision:
+        raise ZeroDivisionError("bug")
+
+
+def test_what_a_hook_throws_is_told_with_its_session_and_name_and_counted() -> None:
+    member, lines = guarded(Filter())
+    ask = member.asking("helo", Clock().fail)
+    for count in (1, 2):
+        lines.clear()
+        result = ask(SESSION, b"x")
+        assert isinstance(result, Failed)
+        assert (result.reason, result.refusal) == ("ZeroDivisionError in the filter", None)
+        assert lines[0] == f'{HEAD} helo error="ZeroDivisionError: bug"'
+        assert member.counts.exceptions == count
+    lines.clear()
+    member.telling("tx-mail", Clock().fail)(SESSION, [])  # type: ignore[arg-type]  # it throws
+    assert lines[0] == f'{HEAD} tx-mail error="ZeroDivisionError: bug"'
+
+
+@pytest.mark.parametrize("step", [1.0, 1.001])
+def test_a_hook_that_blocks_for_more_than_a_second_is_told_with_its_session_and_name_once(step: float) -> None:
+    clock = Clock()
+    clock.step = step
+    member, lines = guarded(Filter(), clock)
+    told = (
+        [] if step == 1.0 else [f"{HEAD} stalled hook=helo seconds=1.001", f"{HEAD} stalled hook=tx-mail seconds=1.001"]
+    )
+    assert member.asking("helo", clock.work)(SESSION, b"x") == Proceed()
+    assert member.watch.last == clock.now
+    member.telling("tx-mail", clock.work)(SESSION, [])  # type: ignore[arg-type]  # what it returns is dropped
+    assert member.watch.last == clock.now
+    assert lines == told
+    assert member.watch.told is (told != [])
+
+
+def test_a_message_is_asked_about_with_the_time_it_has_and_one_that_blocks_is_told() -> None:
+    clock = Clock()
+    clock.step = 2.0
+
+    class Looking(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            clock.work()
+            return Verdict()
+
+    member, lines = guarded(Looking(), clock)
+    for until, deadline in ((500.0, 160.0), (120.0, 120.0)):
+        clock.now = 100.0
+        message = Message()
+        assert member.examine(SESSION, message, 100.0, until) == Verdict()
+        assert (message.queued_at, message.deadline) == (100.0, deadline)
+        assert member.watch.last == 102.0
+    assert lines == [f"{HEAD} stalled hook=message seconds=2.0"] * 2
+
+
+def test_who_cannot_check_and_who_has_no_room_say_why_and_count_as_no_mistake() -> None:
+    member, lines = guarded(Filter())
+    failed = [member.failure(SESSION, "helo", error) for error in (CannotCheck("down"), SpoolError("full"))]
+    assert [(each.reason, each.refusal) for each in failed] == [("down", None), ("full", NO_SPACE)]
+    assert member.counts.exceptions == 0
+    assert lines == []
+
+
+def test_where_the_log_fails_too_the_reason_says_so() -> None:
+    member, _ = guarded(Filter())
+    member.filter.log.sink = Clock().fail
+    assert member.failure(SESSION, "helo", ValueError("x")).reason == "a hook failed, and so did the log of it"
+    member.broke(SESSION, ValueError("x"))
+    member.stalled(SESSION, "helo", 2.0)
+
+
+@pytest.mark.parametrize(("phase", "kind"), [(b"connect", Disconnect), (b"helo", Reject)])
+def test_the_policy_refuses_with_its_own_reply_and_says_why(phase: bytes, kind: type[Decision]) -> None:
+    member, _ = guarded(Filter())
+    member.filter.options.failure = Failure.REJECT
+    decided = member.decided(SESSION, phase, Failed("down"))
+    assert type(decided) is kind
+    assert isinstance(decided, Reject | Disconnect)
+    assert decided.reply == "550 5.3.0 message cannot be checked here"
+    assert decided.facts == {"result": "failed", "reason": "down"}
+    member.filter.options.failure = Failure.ACCEPT
+    accepted = member.decided(SESSION, phase, Failed("down"))
+    assert (accepted, accepted.facts) == (Proceed(), {"result": "failed", "reason": "down"})
+    assert member.counts.failed == 2
+
+
+@pytest.mark.parametrize("tempfail", [Reject(452, None, "own words"), "none"])
+def test_a_message_that_nobody_can_mark_does_not_pass(tempfail: object) -> None:
+    class Unmarked(Filter):
+        def unchecked(self) -> list[AddHeader]:
+            raise ZeroDivisionError("bug")
+
+    member, lines = guarded(Unmarked())
+    member.filter.options.failure = Failure.ACCEPT
+    member.filter.tempfail = tempfail  # type: ignore[assignment, misc]  # which may be anything
+    verdict = member.verdict(SESSION, Failed("down"))
+    reply = "452 own words" if tempfail != "none" else "451 4.3.0 temporary local problem"
+    assert isinstance(verdict.decision, Reject)
+    assert verdict.decision.reply == reply
+    assert verdict.facts == {"result": "failed", "reason": "down"}
+    assert lines[0] == f'{HEAD} message error="ZeroDivisionError: bug"'
+
+
+def test_a_log_that_cannot_be_made_is_told_as_a_mistake_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    member, lines = guarded(Filter())
+    monkeypatch.setattr(decision_log, "decision", Clock().fail)
+    monkeypatch.setattr(decision_log, "of_message", Clock().fail)
+    member.tell_decision(SESSION, Request(b"helo", SESSION.id, b"1", b"x"), Junk())
+    assert member.line_of(SESSION, Message(), Verdict(), 0.0) is None
+    member.write((logging.INFO, SESSION, "message", 7))  # type: ignore[arg-type]  # a line that cannot be written
+    told = [line for line in lines if "error=" in line or "unprintable=" in line]
+    assert told[:2] == [f'{HEAD} library error="ZeroDivisionError: bug"'] * 2
+    assert len(told) == 3
+
+
+def test_figures_that_cannot_be_made_are_told_and_there_are_none() -> None:
+    class Figureless(Filter):
+        def figures(self) -> list[Figure]:
+            raise ZeroDivisionError("bug")
+
+    member, lines = guarded(Figureless())
+    assert member.figures() == []
+    assert lines[0] == 'one: figures error="ZeroDivisionError: bug"'
+
+
+def test_an_awaitable_that_gives_an_awaitable_is_no_decision() -> None:
+    async def never() -> None:
+        raise AssertionError
+
+    result = awaited(never())
+    assert isinstance(result, Failed)
+    assert result.reason == "illegal decision: an awaitable in an awaitable, coroutine"
+    assert awaited(Proceed()) == Proceed()
