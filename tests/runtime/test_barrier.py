@@ -134,7 +134,9 @@ def test_a_message_of_a_policy_that_throws_is_put_off() -> None:
             raise CannotCheck("nobody knows")
 
     with Player(Unhelpful()) as smtpd:
-        assert smtpd.connect().mail(MAIL).reply == TEMPFAIL
+        client = smtpd.connect()
+        assert client.mail(MAIL).reply == TEMPFAIL
+        assert smtpd.log[0] == f'{client.id.decode()} library error="ZeroDivisionError: "'
 
 
 def test_a_log_that_throws_keeps_no_answer_back() -> None:

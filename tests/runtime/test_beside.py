@@ -195,6 +195,7 @@ def test_one_for_whose_answer_there_is_no_memory_has_failed_and_the_others_may_a
         monkeypatch.setattr(type(smtpd.dispatcher.deadlines), "add", no_memory)
         done = client.mail(MAIL)
         monkeypatch.undo()
+        assert smtpd.log[0] == f'X-Two: {client.id.decode()} message error="MemoryError: "'
     assert done.ok
     assert done.text.startswith(b"X-Filter-Unchecked: filter\r\nX-One: y\r\n")
 
@@ -217,3 +218,30 @@ def test_only_neighbours_that_both_say_so_are_asked_together(members: str, turns
     """b: looks beside others; o: must see what those before it have added."""
     filters = {str(turn): (Scanner if kind == "b" else InOrder)("X", 0) for turn, kind in enumerate(members)}
     assert turns_beside(guard(filters, Context())) == turns
+
+
+def test_who_looks_beside_others_is_told_the_session_too_and_is_named_when_it_throws() -> None:
+    class Throwing(Scanner):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            self.saw.append(session.id)
+            raise ZeroDivisionError("bug")
+
+    two = Throwing("X-Two", 0)
+    two.options.failure = Failure.ACCEPT
+    with played(Scanner("X-One", 2), two) as smtpd:
+        client = smtpd.connect()
+        assert client.mail(MAIL).ok
+        assert smtpd.log[0] == f'X-Two: {client.id.decode()} message error="ZeroDivisionError: bug"'
+    assert two.saw == [client.id]
+
+
+def test_who_throws_later_beside_others_is_named_with_its_session() -> None:
+    def bug() -> object:
+        raise ZeroDivisionError("bug")
+
+    two = Scanner("X-Two", 1, bug)
+    two.options.failure = Failure.ACCEPT
+    with played(Scanner("X-One", 2), two) as smtpd:
+        client = smtpd.connect()
+        assert client.mail(MAIL).ok
+        assert smtpd.log[0] == f'X-Two: {client.id.decode()} message error="ZeroDivisionError: bug"'

@@ -134,6 +134,19 @@ def test_commands_that_wait_for_a_slow_read_are_counted_as_slow() -> None:
         assert player.dispatcher.slow.seconds > 0.29
 
 
+@pytest.mark.parametrize(("seconds", "slow"), [(0.005, 0), (0.006, 1)])
+def test_a_read_of_five_milliseconds_is_not_slow(seconds: float, slow: int) -> None:
+    class Blocking(Filter):
+        def on_mail_from(self, session: Session, sender: bytes) -> Decision:
+            player.loop._jumping.now = seconds  # type: ignore[attr-defined]  # as above
+            return Proceed()
+
+    with Player(Blocking()) as player:
+        assert player.loop.time() == 0.0
+        player.feed(asked(player, 1, b"mail-from"))
+        assert sum(player.dispatcher.slow.classes) == slow
+
+
 def test_all_commands_of_a_slow_read_are_counted_as_slow() -> None:
     class Blocking(Filter):
         def on_mail_from(self, session: Session, sender: bytes) -> Decision:

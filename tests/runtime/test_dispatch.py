@@ -644,6 +644,7 @@ def test_what_is_overridden_is_registered() -> None:
 def test_what_one_smtpd_says_stays_with_its_filter() -> None:
     with Player(at_mail(Proceed)) as smtpd:
         assert smtpd.filter.server.admd == b"mx.example.org"
+        assert smtpd.filter.server.protocol == (0, 7)
     assert at_mail(Proceed).server.admd == b""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -22,8 +23,9 @@ from filter_api import (
     Session,
     Verdict,
 )
+from filter_api.bounds import MAX_FIGURES
 from filter_api.context import Context
-from filter_api.figures import Figure
+from filter_api.figures import Figure, gauge
 from filter_api.log import Logger
 from filter_api.message.spool import SpoolError
 from filter_api.protocol.events import Request
@@ -199,7 +201,7 @@ class Clock:
         self.now += self.step
         return Proceed()
 
-    def fail(self, *_: object) -> Decision:
+    def fail(self, *_: object, **__: object) -> Decision:
         raise ZeroDivisionError("bug")
 
 
@@ -223,9 +225,7 @@ def test_a_hook_that_blocks_for_more_than_a_second_is_told_with_its_session_and_
     clock = Clock()
     clock.step = step
     member, lines = guarded(Filter(), clock)
-    told = (
-        [] if step == 1.0 else [f"{HEAD} stalled hook=helo seconds=1.001", f"{HEAD} stalled hook=tx-mail seconds=1.001"]
-    )
+    told = [] if step == 1.0 else [f"{HEAD} stalled hook={hook} seconds=1.001" for hook in ("helo", "tx-mail")]
     assert member.asking("helo", clock.work)(SESSION, b"x") == Proceed()
     assert member.watch.last == clock.now
     member.telling("tx-mail", clock.work)(SESSION, [])  # type: ignore[arg-type]  # what it returns is dropped
@@ -327,7 +327,31 @@ def test_an_awaitable_that_gives_an_awaitable_is_no_decision() -> None:
     async def never() -> None:
         raise AssertionError
 
-    result = awaited(never())
+    waiting = never()
+    result = awaited(waiting)
+    assert inspect.getcoroutinestate(waiting) == inspect.CORO_CLOSED, "it would complain that nobody awaited it"
     assert isinstance(result, Failed)
     assert result.reason == "illegal decision: an awaitable in an awaitable, coroutine"
     assert awaited(Proceed()) == Proceed()
+
+
+def test_of_the_figures_of_a_filter_only_so_many_are_taken() -> None:
+    many = [gauge(f"n{number}", "One.", number) for number in range(MAX_FIGURES + 5)]
+
+    class Figured(Filter):
+        def figures(self) -> list[Figure]:
+            return many
+
+    member, lines = guarded(Figured())
+    assert member.figures() == many[:MAX_FIGURES]
+    assert lines == []
+
+
+def test_a_verdict_is_what_the_hook_gave_and_a_failure_that_is_accepted_marks_the_message() -> None:
+    member, _ = guarded(Filter())
+    given = Verdict(Reject(550, None, "no"))
+    assert member.verdict(SESSION, given) is given
+    member.filter.options.failure = Failure.ACCEPT
+    accepted = member.verdict(SESSION, Failed("down"))
+    assert accepted == Verdict(Proceed(), (AddHeader("X-Filter-Unchecked", "filter"),))
+    assert accepted.facts == {"result": "failed", "reason": "down"}

@@ -313,3 +313,32 @@ def test_a_message_ends_at_its_first_lone_dot(text: bytes, before: bytes | None,
 )
 def test_a_line_that_is_longer_than_the_limit_is_found_wherever_it_stands(text: bytes, longer: bool) -> None:
     assert _has_longer_line(text, 5) is longer
+
+
+def test_lines_of_the_next_message_are_not_taken_for_those_of_one_that_was_dropped(talk: Callable[..., Talk]) -> None:
+    one = talk(Looking(), judged=False)
+    one.lines(b"A: old")
+    one.smtpd.feed(b"report|0.7|1.1|smtp-in|tx-reset|%b|0badcafe\n" % one.client.id)
+    one.lines(b"A: new", b"")
+    one.lines(b"x", b".")
+    one.commit()
+    assert one.back == [b"X-Seen: 1", b"A: new", b"", b"x", b"."]
+    assert one.answers == [PROCEED]
+
+
+@pytest.mark.parametrize("text", [b".", b"x\n.", b"x\ny"])
+def test_lines_that_are_lost_refuse_the_message_they_belong_to_at_its_dot(
+    talk: Callable[..., Talk], text: bytes
+) -> None:
+    one = talk(Looking(), judged=False)
+    one.lines(b"A: b", b"")
+    messages = one.smtpd.dispatcher.held
+    (held,) = messages.open.values()
+    messages.lose(held.session, held.token, text)
+    assert (messages.begun, list(messages.open.values())) == (1, [held])
+    one.smtpd.dispatcher.outbox.flush()
+    assert one.back == ([b"."] if text.endswith(b".") else [])
+    if not text.endswith(b"."):
+        one.lines(b"z", b".")
+    one.commit()
+    assert (one.back, one.answers) == ([b"."], [LOST])

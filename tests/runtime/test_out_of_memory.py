@@ -142,6 +142,7 @@ def test_an_answer_that_cannot_be_written_now_is_written_with_the_next(talk: Cal
     smtpd.feed(asked(smtpd, 1, b"rcpt-to"))
     smtpd.dispatcher.outbox.write = real
     assert answered(smtpd, 1) == []
+    assert errors(smtpd) == 1
     smtpd.feed(asked(smtpd, 2, b"rcpt-to"))
     assert answered(smtpd, 1) == answered(smtpd, 2) == [b"reject|550 5.7.1 no"]
 
