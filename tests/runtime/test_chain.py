@@ -126,6 +126,16 @@ def test_two_members_have_the_time_of_a_chain_together_whatever_their_options_sa
         began = smtpd.loop.time()
         assert client.mail(MAIL).reply == "550 5.3.0 message cannot be checked here"
         assert smtpd.loop.time() - began == pytest.approx(110, abs=0.5)
+        assert ' reason="the filters before this one took all the time there is" ' in smtpd.log[-1]
+
+
+@pytest.mark.parametrize(("seconds", "looked"), [(108.5, 1), (109.0, 1), (109.5, 0)])
+def test_who_has_a_second_left_for_a_message_looks_at_it(seconds: float, looked: int) -> None:
+    one, two = Looking(Verdict, seconds), Looking()
+    one.options.timeout = 200.0
+    with Player({"one": one, "two": two}) as smtpd:
+        smtpd.connect().mail(MAIL)
+    assert len(two.saw) == looked
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(8.5, 1), (9.0, 1), (9.5, 0)])

@@ -355,3 +355,21 @@ def test_a_verdict_is_what_the_hook_gave_and_a_failure_that_is_accepted_marks_th
     accepted = member.verdict(SESSION, Failed("down"))
     assert accepted == Verdict(Proceed(), (AddHeader("X-Filter-Unchecked", "filter"),))
     assert accepted.facts == {"result": "failed", "reason": "down"}
+
+
+def test_failures_are_counted_and_among_them_those_that_took_too_long() -> None:
+    member, _ = guarded(Filter())
+    for reason in ("deadline exceeded", "deadline exceeded", "down"):
+        member.decided(SESSION, b"helo", Failed(reason))
+    assert (member.counts.failed, member.counts.timed_out) == (3, 2)
+
+
+def test_what_is_only_observed_is_logged_so() -> None:
+    member, lines = guarded(Filter())
+    member.filter.options.observe = True
+    line = member.line_of(SESSION, Message(), Verdict(Reject(550, None, "no")), 0.0)
+    assert line is not None
+    assert line[3]["action"] == "observe-reject"
+    member.tell_decision(SESSION, Request(b"helo", SESSION.id, b"1", b"x"), Reject(550, None, "no"))
+    assert lines[0].startswith(f"{HEAD} helo action=observe-reject ")
+    assert member.counts.decisions == {("helo", "observe-reject", "-"): 1}
