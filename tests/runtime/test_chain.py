@@ -380,6 +380,14 @@ def test_a_message_that_cannot_be_edited_for_the_next_is_told_as_refused() -> No
         client.mail(b"A: b\r\n" * 60_000 + b"\r\nx\r\n")
         told = [line for line in smtpd.log if " message result=refused reason=header-too-long action=reject " in line]
     assert len(told) == 1
+    assert not any(" error=" in line for line in smtpd.log), "it is no mistake of anybody's"
+
+
+def test_before_7_4_no_header_with_a_longer_line_is_shown_to_the_next() -> None:
+    one, two = Looking(lambda: Verdict(edits=[AddHeader("X", "y" * 2_500)])), Looking()
+    with Player({"one": one, "two": two}, protocol="0.6") as smtpd:
+        assert smtpd.connect().mail(MAIL).reply == "550 5.6.0 header too long"
+    assert two.saw == []
 
 
 def test_what_all_members_let_through_at_once_is_only_added_to_a_number() -> None:
@@ -442,3 +450,17 @@ def test_at_a_commit_without_a_message_who_decides_there_is_asked_after_those_wh
         assert smtpd.lines()[-1].endswith(b"|proceed")
         assert [line.partition(" ")[0] for line in smtpd.log] == ["looking:"]
     assert noting.committed == [client.id]
+
+
+def test_who_looks_at_a_message_is_told_its_session() -> None:
+    seen: list[bytes] = []
+
+    class Seeing(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            seen.append(session.id)
+            return Verdict()
+
+    with Player({"one": Seeing(), "two": Seeing()}) as smtpd:
+        client = smtpd.connect()
+        client.mail(MAIL)
+    assert seen == [client.id, client.id]

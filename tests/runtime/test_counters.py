@@ -75,7 +75,12 @@ def test_what_is_only_observed_is_counted_as_such() -> None:
     with Player(Judging(), observe=True) as smtpd:
         smtpd.connect().mail_from("bad@example.net")
         smtpd.connect().mail_from("good@example.net")
-        assert decisions(smtpd) == {"mail-from observe-reject": 1, "mail-from proceed": 1}
+        smtpd.connect().mail(b"Subject: x\r\n\r\n" + b"long\r\n" * 100, sender="good@example.net")
+        assert decisions(smtpd) == {
+            "mail-from observe-reject": 1,
+            "mail-from proceed": 2,
+            "message observe-reject": 1,
+        }
 
 
 class Second(Filter):

@@ -31,6 +31,7 @@ def test_a_verdict_that_cannot_be_taken_refuses_the_message(
     one.lines(b"x", b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [LOST])
+    assert [line for line in one.smtpd.log if " error=" in line] == ['library error="MemoryError: "']
 
 
 @pytest.mark.parametrize("large", [False, True])
