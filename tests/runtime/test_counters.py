@@ -198,6 +198,7 @@ def test_every_message_that_the_library_refuses_is_counted() -> None:
         for number in (1, 2, 3):
             client.mail(b"Subject: x\r\n\r\n" + b"y" * 70_000 + b"\r\n")
             assert status(smtpd)["library_refusals"] == number
+            assert status(smtpd)["messages"] == number
 
 
 def test_reply_codes_beyond_the_bound_are_counted_together() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from filter_api import AddHeader, Filter, Message, Session, Verdict
-from filter_api.message.spool import HeldLines, Spool
+from filter_api.message.spool import HeldLines, Spool, SpoolError
 from filter_api.runtime.held import _cut_at_dot, _has_longer_line
 from filter_api.runtime.life import ANSWERED, COLLECTING, DECIDED, DOT, DROPPED, ENDED, OVER, RELEASED, Held
 from tests.support.talk import Talk, talks
@@ -342,3 +342,55 @@ def test_lines_that_are_lost_refuse_the_message_they_belong_to_at_its_dot(
         one.lines(b"z", b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [LOST])
+
+
+@pytest.mark.parametrize("call", [1, 2])
+def test_lines_for_which_there_is_no_room_are_told_once_with_their_session(
+    talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """The first lines of a message are taken on the long way, those behind them on the short one."""
+    real, calls = HeldLines.append, 0
+
+    def append(self: HeldLines, run: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise SpoolError("full")
+        real(self, run)
+
+    monkeypatch.setattr(HeldLines, "append", append)
+    one = talk(Looking())
+    for text in (b"x", b"y", b"."):
+        one.lines(text)
+    one.commit()
+    assert (one.back, one.answers) == ([b"."], [NO_SPACE])
+    told = [line for line in one.smtpd.log if "error=" in line]
+    assert told == [f"{one.client.id.decode()} spool error=full"]
+
+
+@pytest.mark.parametrize("size", [1, 3_000])
+def test_a_client_that_goes_between_the_dot_and_the_commit_is_no_mistake(talk: Callable[..., Talk], size: int) -> None:
+    one = talk(Looking(), judged=False)
+    for _ in range(size // 300 + 1):
+        one.lines(*[b"x" * 900] * min(size, 300))
+    one.lines(b".")
+    one.smtpd.advance(1)
+    assert one.back[-1] == b"."
+    one.client.vanish()
+    assert one.smtpd.log == []
+    assert not one.smtpd.dispatcher.held.open
+
+
+def test_before_7_4_a_message_is_refused_that_would_get_a_longer_line(talk: Callable[..., Talk]) -> None:
+    class Adding(Filter):
+        def on_message(self, session: Session, message: Message) -> Verdict:
+            return Verdict(edits=[AddHeader("X", "y" * 2_500)])
+
+    one = talk(Adding(), protocol="0.6")
+    one.lines(b"A: b", b"", b"x", b".")
+    one.commit()
+    assert (one.back, one.answers) == ([b"."], [b"reject|550 5.6.0 header too long"])
+
+
+def test_an_empty_line_before_the_dot_is_a_line() -> None:
+    assert _cut_at_dot(b"\n.\nx") == _cut_at_dot(b"\n.") == (b"", True)
