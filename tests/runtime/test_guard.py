@@ -30,7 +30,7 @@ from filter_api.log import Logger
 from filter_api.message.spool import SpoolError
 from filter_api.protocol.events import Request
 from filter_api.runtime import decision_log
-from filter_api.runtime.guard import Guarded, awaited, guard
+from filter_api.runtime.guard import Guarded, awaited, guard, is_late
 from filter_api.runtime.refusals import LINE_TOO_LONG, NO_SPACE, Failed
 from tests.support.scarcity import once
 
@@ -375,3 +375,15 @@ def test_what_is_only_observed_is_logged_so() -> None:
     member.tell_decision(SESSION, Request(b"helo", SESSION.id, b"1", b"x"), Reject(550, None, "no"))
     assert lines[0].startswith(f"{HEAD} helo action=observe-reject ")
     assert member.counts.decisions == {("helo", "observe-reject", "-"): 1}
+
+
+def test_what_cannot_even_be_looked_at_is_no_answer_that_comes_later() -> None:
+    class Hostile:
+        __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]  # what a hook may return
+
+    assert is_late(Hostile()) is False
+    assert is_late(Verdict()) is False
+    assert is_late(Proceed()) is False
+    waiting = asyncio.sleep(0)
+    assert is_late(waiting) is True
+    waiting.close()

@@ -287,6 +287,7 @@ def test_a_verdict_that_comes_when_the_message_was_given_up_is_ignored(talk: Cal
         (b"a\n.\nb\n.", b"a", True),
         (b"a\n.\nb\n.\nc", b"a", True),
         (b"\n.", b"", True),
+        (b"\n.\nsmuggled", b"", True),
         (b"..", b"..", False),
         (b"a.\n.b\nc.", b"a.\n.b\nc.", False),
     ],
@@ -390,7 +391,3 @@ def test_before_7_4_a_message_is_refused_that_would_get_a_longer_line(talk: Call
     one.lines(b"A: b", b"", b"x", b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [b"reject|550 5.6.0 header too long"])
-
-
-def test_an_empty_line_before_the_dot_is_a_line() -> None:
-    assert _cut_at_dot(b"\n.\nx") == _cut_at_dot(b"\n.") == (b"", True)
