@@ -264,7 +264,7 @@ def test_who_cannot_check_and_who_has_no_room_say_why_and_count_as_no_mistake() 
 
 def test_where_the_log_fails_too_the_reason_says_so() -> None:
     member, _ = guarded(Filter())
-    member.filter.log.sink = Clock().fail
+    member.filter.log.sink = Clock().fail  # type: ignore[assignment]  # as of any function
     assert member.failure(SESSION, "helo", ValueError("x")).reason == "a hook failed, and so did the log of it"
     member.broke(SESSION, ValueError("x"))
     member.stalled(SESSION, "helo", 2.0)
@@ -379,7 +379,7 @@ def test_what_is_only_observed_is_logged_so() -> None:
 
 def test_what_cannot_even_be_looked_at_is_no_answer_that_comes_later() -> None:
     class Hostile:
-        __class__ = property(lambda self: 1 / 0)  # type: ignore[assignment]  # what a hook may return
+        __class__ = property(lambda self: 1 / 0)  # what a hook may return
 
     assert is_late(Hostile()) is False
     assert is_late(Verdict()) is False
