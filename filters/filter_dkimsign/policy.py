@@ -74,7 +74,7 @@ def choose_entries(sources: Sequence[Entries], domain: bytes, *, sign_unknown: b
 
 
 def _closeness(entry: Entry) -> tuple[int, bool]:
-    """The name itself is closest, then the longest parent, there its wildcard (which does not cover the name itself)."""
+    """The name itself is closest, then the longest parent, there its wildcard, which does not cover the name itself."""
     return len(entry.domain), entry.pattern != entry.domain
 
 
