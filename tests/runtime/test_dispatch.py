@@ -136,7 +136,8 @@ def test_answers_of_one_moment_ask_the_loop_for_one_write(monkeypatch: pytest.Mo
         def call_soon(self, callback: Callable[[], None]) -> None:
             called.append(callback)
 
-    with Player(at_mail(Proceed)) as smtpd:
+    with Player(at_mail(lambda: later(Junk()))) as smtpd:
+        smtpd.feed(asked(smtpd, 1, b"mail-from"))
         monkeypatch.setattr(smtpd.dispatcher, "_loop", Loop())
         smtpd.dispatcher._flush_soon()
         smtpd.dispatcher._flush_soon()
@@ -144,6 +145,8 @@ def test_answers_of_one_moment_ask_the_loop_for_one_write(monkeypatch: pytest.Mo
         called[0]()
         smtpd.dispatcher._flush_soon()
         assert len(called) == 2
+        called[1]()
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize(
