@@ -12,6 +12,7 @@ import pytest
 from filter_api import (
     AddHeader,
     CannotCheck,
+    CommonOptions,
     Decision,
     Disconnect,
     Failure,
@@ -387,3 +388,19 @@ def test_what_cannot_even_be_looked_at_is_no_answer_that_comes_later() -> None:
     waiting = asyncio.sleep(0)
     assert is_late(waiting) is True
     waiting.close()
+
+
+def test_each_member_has_its_own_name_in_the_log_and_its_own_wish_for_debug_lines() -> None:
+    lines: list[str] = []
+    context = Context(Logger(lambda _level, line: lines.append(line)))
+    talkative, quiet, alone = Filter(), Filter(), Filter()
+    for each in (talkative, quiet, alone):
+        each.options = CommonOptions()
+    talkative.options.verbose = True
+    members = guard({"talkative": talkative, "quiet": quiet}, context)
+    assert [member.observe for member in members] == [False, False]
+    for each in (talkative, quiet):
+        each.log.debug(None, "looking")
+    assert lines == ["talkative: looking"]
+    guard({"": alone}, context)
+    assert alone.context is context

@@ -123,3 +123,14 @@ def test_a_hook_that_throws_while_it_is_awaited_is_told_with_its_session_and_its
 
     on_a_loop(test)
     assert lines[0] == 'one: 00000000000000aa rcpt-to error="ZeroDivisionError: bug"'
+
+
+def test_a_session_that_goes_and_has_asked_nothing_leaves_the_questions_of_others() -> None:
+    async def test(ledger: Ledger) -> None:
+        settled: list[object] = []
+        ledger.ask(ONE, Asked(MEMBER, "rcpt-to", after(2)), 10, settled.append)
+        ledger.forget(OTHER)
+        await asyncio.sleep(5)
+        assert settled == [Proceed()]
+
+    on_a_loop(test)
