@@ -60,6 +60,7 @@ def test_a_release_for_which_no_task_can_be_made_is_a_refusal(
         feed(one.smtpd, start)
     one.commit()
     assert (one.back, one.answers) == ([b"."], [NO_SPACE])
+    assert f"{one.client.id.decode()} spool error=MemoryError" in one.smtpd.log
 
 
 def test_the_dot_is_made_when_the_reserve_is_gone(talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,3 +161,14 @@ def test_a_message_whose_lines_cannot_be_made_is_refused_and_told_with_its_sessi
     assert held.decision is no_space
     assert done == [held]
     assert written[-1].endswith(HEAD + b".\n")
+
+
+def test_a_message_of_one_block_is_given_back_at_once() -> None:
+    outbox = Outbox(lambda _: None)
+    done: list[Held] = []
+    held = Held(Session(b"3c1bba49506bc31c"), b"80bb07f5d532c2d0", Spool())
+    for _ in range(2):
+        held.message.append(b"x" * 32_767)
+    assert held.message.wire_size == 65_536
+    Releaser(outbox, done.append, broken, lambda: None).give_back(held, HEAD, held.message.wire((), 65_485))
+    assert done == [held]

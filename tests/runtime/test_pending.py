@@ -15,6 +15,7 @@ from filter_api.runtime.deadline import Deadlines
 from filter_api.runtime.guard import guard
 from filter_api.runtime.pending import Asked, Ledger, Pending
 from filter_api.runtime.refusals import Failed
+from filter_api.session import asking
 from filter_api.testing import FakeTimeLoop
 
 ONE, OTHER = Session(b"00000000000000aa"), Session(b"00000000000000bb")
@@ -123,6 +124,46 @@ def test_a_hook_that_throws_while_it_is_awaited_is_told_with_its_session_and_its
 
     on_a_loop(test)
     assert lines[0] == 'one: 00000000000000aa rcpt-to error="ZeroDivisionError: bug"'
+
+
+def test_what_is_asked_again_is_settled_for_all_members() -> None:
+    async def test(ledger: Ledger) -> None:
+        settled: list[object] = []
+        ledger.ask(ONE, Asked(MEMBER, "rcpt-to", after(2)), 10, settled.append)
+        ledger.settle_session(ONE, "asked again")
+        [failed] = settled
+        assert isinstance(failed, Failed)
+        assert (failed.reason, failed.for_all) == ("asked again", True)
+
+    on_a_loop(test)
+
+
+def test_a_hook_that_waits_does_so_in_the_name_of_its_session() -> None:
+    """What it asks of others takes turns by session."""
+
+    async def whose() -> object:
+        await asyncio.sleep(1)
+        return asking.get()
+
+    async def test(ledger: Ledger) -> None:
+        settled: list[object] = []
+        for session in (ONE, OTHER):
+            ledger.ask(session, Asked(MEMBER, "rcpt-to", whose()), 10, settled.append)
+        await asyncio.sleep(2)
+        assert settled == [ONE.id, OTHER.id]
+
+    on_a_loop(test)
+
+
+def test_a_question_can_be_closed_twice() -> None:
+    async def test(ledger: Ledger) -> None:
+        pending = ledger.ask(ONE, Asked(MEMBER, "rcpt-to", after(2)), 10, lambda _: pytest.fail("it is closed"))
+        pending.close()
+        pending.close()
+        assert not pending.open
+        await asyncio.sleep(20)
+
+    on_a_loop(test)
 
 
 def test_a_session_that_goes_and_has_asked_nothing_leaves_the_questions_of_others() -> None:
