@@ -60,3 +60,15 @@ def test_an_id_that_smtpd_uses_again_is_a_new_session() -> None:
                 smtpd.feed(question % (client.id, smtpd.token(b"connect")))
         assert len(smtpd.dispatcher.sessions) == 0
     assert [session.source[:9] for session in seen] == [b"192.0.2.1", b"192.0.2.9"]
+
+
+def test_an_id_that_was_used_long_ago_may_be_used_again() -> None:
+    sessions = Sessions()
+    sessions.end(ID)
+    for number in range(4_096):
+        sessions.end(b"%016x" % (number + 1_000))
+    assert sessions.has_ended(ID)
+    sessions.begin_again(ID)
+    assert not sessions.has_ended(ID)
+    sessions.add(ID, 1.0)
+    assert list(sessions.open) == [ID]
