@@ -76,3 +76,8 @@ def test_a_reserve_of_which_no_clock_said_when_it_went_is_set_aside_again(monkey
     monkeypatch.setattr(reserve, "_clock", lambda: 1.5)
     reserve.restore()
     assert reserve.spent is False
+
+
+def test_what_is_told_goes_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    Reserve(Clock()).spend()
+    assert capfd.readouterr().err.encode() == NOTE
