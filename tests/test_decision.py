@@ -274,3 +274,11 @@ def test_what_is_refused_says_what_is_wanted() -> None:
         Reject(550, b"5.7.1", "no")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^facts are a mapping of names to values, not list$"):
         Proceed(facts=["reason"])  # type: ignore[arg-type]
+
+
+def test_names_of_facts_may_be_strings_of_any_class() -> None:
+    class Name(str):
+        __slots__ = ()
+
+    facts = {Name("reason"): "x"}
+    assert Junk(facts=facts).facts == {"reason": "x"}
