@@ -280,5 +280,5 @@ def test_names_of_facts_may_be_strings_of_any_class() -> None:
     class Name(str):
         __slots__ = ()
 
-    facts = {Name("reason"): "x"}
+    facts: dict[str, object] = {Name("reason"): "x"}
     assert Junk(facts=facts).facts == {"reason": "x"}
