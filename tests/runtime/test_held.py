@@ -391,3 +391,13 @@ def test_before_7_4_a_message_is_refused_that_would_get_a_longer_line(talk: Call
     one.lines(b"A: b", b"", b"x", b".")
     one.commit()
     assert (one.back, one.answers) == ([b"."], [b"reject|550 5.6.0 header too long"])
+
+
+def test_short_reads_of_several_lines_are_held_without_a_word(talk: Callable[..., Talk]) -> None:
+    one = talk(Looking())
+    for read in ((b"A: b", b""), (b"x", b"y"), (b"z", b""), (b"..", b"end"), (b".",)):
+        one.lines(*read)
+    one.commit()
+    assert one.back == [b"X-Seen: 1", b"A: b", b"", b"x", b"y", b"z", b"", b"..", b"end", b"."]
+    assert one.answers == [PROCEED]
+    assert one.smtpd.log == []
