@@ -97,7 +97,7 @@ def _all_domains(value: bytes) -> Iterator[bytes]:
 
     Some readers leave out other blanks, too: ``jane@exam ple.org`` is in both domains.
     """
-    close = _BLANKS.sub(b" ", value).replace(b" .", b".").replace(b". ", b".").lower()
+    close = _BLANKS.sub(b" ", value).replace(b" .", b".").replace(b". ", b".")
     for text, more in _BEHIND_AT.findall(close):
         words = text.split(b" ")
         if more and len(words) > 1:

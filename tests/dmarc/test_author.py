@@ -68,7 +68,14 @@ def test_a_domain_with_a_blank_in_it_is_both_domains_that_readers_see(blank: str
 
 
 @pytest.mark.parametrize(
-    "value", ["jane@example.org Jane Doe", "jane@example.org Jane", "x@example.org jane@example.org"]
+    "value",
+    [
+        "jane@example.org Jane Doe",
+        "jane@example.org Jane",
+        "x@example.org jane@example.org",
+        "jane@example.org Jane.",
+        "x@example.org j.d@example.org",
+    ],
 )
 def test_words_behind_an_address_are_no_part_of_its_domain(value: str) -> None:
     assert author_domains([value.encode()]) == ["example.org"]
@@ -124,18 +131,23 @@ def test_a_name_that_some_readers_take_for_another_is_no_domain(domain: str) -> 
         "=?utf-8?q?jane=00?=",
         "=?utf-8?q?jane=0D=0AFrom?=",
         "=?utf-8?b?A?=",
+        "=?UTF-8?B?amFuZUBleGFtcGxlLm9yZw==?=",
     ],
 )
 def test_an_encoded_word_in_an_address_that_is_decoded_to_another_leaves_no_author(local: str) -> None:
     """Readers that decode first, and take apart then, see that one."""
-    with pytest.raises(Unusable):
+    reason = (
+        "^(an encoded word in an address of From stands for another address|an address in From is not in a domain)$"
+    )
+    with pytest.raises(Unusable, match=reason):
         author_domains([f"<{local}@evil.example>".encode()])
     with pytest.raises(Unusable):
         author_domains([f"Jane <{local}@evil.example>, b@example.net".encode()])
 
 
 @pytest.mark.parametrize(
-    "local", ["=?utf-8?q?jane?=", "=?utf-8?q?j=C3=A4ne?=", "=?iso-8859-1?b?auRuZQ==?=", "a=?b", "=?="]
+    "local",
+    ["=?utf-8?q?jane?=", "=?utf-8*en?q?jane?=", "=?utf-8?q?j=C3=A4ne?=", "=?iso-8859-1?b?auRuZQ==?=", "a=?b", "=?="],
 )
 def test_one_that_is_a_local_part_does_no_harm(local: str) -> None:
     assert author_domains([f"Jane <{local}@example.org>".encode()]) == ["example.org"]

@@ -77,6 +77,7 @@ def test_only_so_many_tags_and_addresses_count_as_an_honest_record_has() -> None
 
     assert parse_record(padded(MAX_TAGS - 3)) == Record("reject", "none", "none")
     assert parse_record(padded(MAX_TAGS - 3) + b"; z=z; z=z") == Record("reject", "none", "none")
+    assert parse_record(padded(MAX_TAGS - 3) + b"; z=z" * 10) == Record("reject", "none", "none")
     assert parse_record(padded(MAX_TAGS - 2)) == Record("reject", "reject", "reject")
     many = parse_record(b"v=DMARC1; p=none; rua=" + b",".join(b"mailto:a%d@x.example" % n for n in range(50)))
     assert many is not None
@@ -113,3 +114,10 @@ def test_p_is_for_the_domain_sp_for_those_below_it_and_np_for_those_that_do_not_
 
 def test_testing_weakens_each_policy_by_one_step() -> None:
     assert WEAKER == {"reject": "quarantine", "quarantine": "none", "none": "none"}
+
+
+def test_a_colon_in_an_address_or_a_port_in_another_uri_changes_nothing() -> None:
+    record = parse_record(b"v=DMARC1; p=none; rua=mailto:a:b@x.example, https://x.example:8443/")
+    assert record is not None
+    assert record.reports == ("mailto:a:b@x.example",)
+    assert record.otherwise == ("https://x.example:8443/",)
