@@ -129,6 +129,17 @@ def test_answers_of_one_moment_leave_in_one_write() -> None:
         assert [data.count(b"|junk\n") for data in smtpd.written] == [3]
 
 
+def test_an_answer_is_written_while_other_questions_are_open() -> None:
+    seconds = iter((1.0, 5.0))
+    with Player(at_mail(lambda: later(Junk(), next(seconds)))) as smtpd:
+        for number in (1, 2):
+            smtpd.feed(asked(smtpd, number, b"mail-from"))
+        smtpd.advance(2)
+        assert [line.split(b"|")[1::2] for line in smtpd.lines()[-1:]] == [[b"%016x" % 1, b"junk"]]
+        smtpd.advance(5)
+        assert [line.split(b"|")[1::2] for line in smtpd.lines()[-1:]] == [[b"%016x" % 2, b"junk"]]
+
+
 def test_answers_of_one_moment_ask_the_loop_for_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[Callable[[], None]] = []
 
