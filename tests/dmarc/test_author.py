@@ -64,6 +64,7 @@ def test_what_is_no_group_lends_nobody_a_name(value: str) -> None:
 @pytest.mark.parametrize("blank", [" ", "\t", "\r\n ", "\r", " \t "])
 def test_a_domain_with_a_blank_in_it_is_both_domains_that_readers_see(blank: str) -> None:
     assert author_domains([f"jane@exam{blank}ple.org".encode()]) == ["exam", "example.org"]
+    assert author_domains([f"jane@Exam{blank}X.org".encode()]) == ["exam", "examx.org"]
     assert "example.org" in author_domains([f"<x@evil.example> jane@exam{blank}ple.org".encode()])
 
 
