@@ -159,6 +159,18 @@ def test_an_answer_that_cannot_wait_for_others_is_written_at_once(
     assert answered(smtpd, 1) == [LOST]
 
 
+def test_so_is_one_beside_which_another_still_waits(talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch) -> None:
+    smtpd = talk(Both()).smtpd
+    for number in (1, 2):
+        smtpd.feed(asked(smtpd, number, b"mail-from"))
+    first = next(iter(smtpd.dispatcher.ledger.open.values()))[0].session
+    with monkeypatch.context() as patch:
+        patch.setattr(smtpd.dispatcher, "_loop", Full())
+        smtpd.dispatcher.ledger.settle_session(first, "asked again")
+        smtpd.dispatcher._flush_soon()
+    assert (answered(smtpd, 1), answered(smtpd, 2)) == ([LOST], [])
+
+
 def test_an_answer_that_cannot_be_made_is_made_again_without_the_reserve(
     talk: Callable[..., Talk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
