@@ -36,11 +36,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a child without those that took long when all were run, unless there are no others."""
+    """In a child without those that took long when all were run, unless there are no others; the fast ones first.
+
+    mutmut names them in no order, and what a file sets up for all of its tests would be set up again and again.
+    """
     items[:] = [item for item in items if not any(word in item.name for word in SLOW)]
     if in_child():
         seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
         items[:] = [item for item in items if seconds.get(item.nodeid, 0.0) <= LONGEST] or items
+        slowest: dict[Path, float] = {}
+        for item in items:
+            slowest[item.path] = max(slowest.get(item.path, 0.0), seconds.get(item.nodeid, 0.0))
+        items.sort(key=lambda item: (slowest[item.path], item.path))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -134,10 +134,9 @@ def _check_where(where: str, weight: int) -> None:
 
 def _answers(text: str) -> AnswerFilter:
     word = printable(text, _SHOWN)
-    numbers = re.findall(_NUMBER, text)
-    if len(numbers) != 4 or re.fullmatch(rf"(?:{_NUMBER})(?:\.(?:{_NUMBER})){{3}}", text) is None:
+    if re.fullmatch(rf"(?:{_NUMBER})(?:\.(?:{_NUMBER})){{3}}", text) is None:
         raise ValueError(f"={word}: a filter has four numbers, such as 127.0.0.[2..4;9] or 127.0.0.&8")
-    values = tuple(_values(number, word) for number in numbers)
+    values = tuple(_values(number, word) for number in re.findall(_NUMBER, text))
     if 127 not in values[0]:
         raise ValueError(f"={word}: answers of lists begin with 127, so this never counts")
     if not all(values):

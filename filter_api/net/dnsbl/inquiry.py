@@ -128,8 +128,7 @@ class Inquiry:
     def _read(self, question: Question, zone: Zone, reading: Reading, standing: Standing) -> None:
         """Keep what was read, as far as the self test lets it count."""
         if reading.addresses and standing is not Standing.PASSED and self._tests is not None:
-            why = self._tests.why(zone, question.kind) or "its self test had no answer"
-            reading = Reading(trouble=why, broken=standing is Standing.OFF)
+            reading = Reading(trouble=self._tests.why(zone, question.kind), broken=standing is Standing.OFF)
         if reading.trouble and not (question.kind == IPV6 and standing is Standing.OFF):
             self._tell(zone, reading.trouble)
         question.reading = reading

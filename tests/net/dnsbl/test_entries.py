@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -15,7 +16,8 @@ from filter_api.text.lines import LineError, content_lines
 
 def test_a_domain_alone_asks_about_the_client_for_one_point() -> None:
     entry = parse_entry("Zen.Example.org.")
-    assert (entry.zone.name, entry.weight, entry.where) == ("zen.example.org", 1, "c")
+    assert (entry.zone.name, entry.zone.shown) == ("zen.example.org", "zen.example.org")
+    assert (entry.weight, entry.where) == (1, "c")
     assert entry.counts(IPv4Address("127.99.1.2"))
 
 
@@ -52,6 +54,23 @@ def test_bits_are_any_of_them() -> None:
         ),
         ("zen.example.org=127.0.0.256", "=127.0.0.256: '256' is no number from 0 to 255"),
         ("zen.example.org=127.0.0.[2;]", "=127.0.0.[2;]: '' is no number from 0 to 255"),
+        ("zen.example.org=127.0.0.[2..300]", "=127.0.0.[2..300]: '300' is no number from 0 to 255"),
+        ("zen.example.org=127.0.0.[300..2]", "=127.0.0.[300..2]: '300' is no number from 0 to 255"),
+        ("zen.example.org=127.0.0.&256", "=127.0.0.&256: '256' is no number from 0 to 255"),
+        ("zen.example.org=127.0.0.[0002]", "=127.0.0.[0002]: '0002' is no number from 0 to 255"),
+        (
+            "zen.example.org=127.0.0.[" + "1" * 21 + "]",
+            "=127.0.0.[" + "1" * 21 + "]: '" + "1" * 17 + "...' is no number from 0 to 255",
+        ),
+        (
+            "zen.example.org=127.0.0.2x",
+            "=127.0.0.2x: a filter has four numbers, such as 127.0.0.[2..4;9] or 127.0.0.&8",
+        ),
+        (
+            "zen.example.org=" + "x" * 81,
+            "=" + "x" * 77 + "...: a filter has four numbers, such as 127.0.0.[2..4;9] or 127.0.0.&8",
+        ),
+        ("zen.example.org*" + "9" * 41, "*" + "9" * 37 + "...: a weight is from -99 to 99, and not 0"),
         ("zen.example.org=10.0.0.2", "=10.0.0.2: answers of lists begin with 127, so this never counts"),
         (
             "zen.example.org=127.0.0.&0",
@@ -74,6 +93,16 @@ def test_bits_are_any_of_them() -> None:
             "@dqs@.zen.example.org",
             "@dqs@.zen.example.org: no key is named dqs; add it to the file of keys (-k)",
         ),
+        (
+            "@" + "k" * 41 + "@.example.org",
+            "@" + "k" * 41 + "@.example.org: no key is named " + "k" * 37 + "...; add it to the file of keys (-k)",
+        ),
+        ("x" * 81, "x" * 77 + "...: no domain name; write it like zen.example.org"),
+        ("=" + "x" * 80, "=" + "x" * 76 + "...: a list is domain[=filter][*weight][/where]"),
+        (
+            "zen.example.org/" + "x" * 41,
+            "/" + "x" * 37 + "...: write /c alone, or some of /p /h /s /a together, such as /ps",
+        ),
         ("@dqs.zen.example.org", "@dqs.zen.example.org: a key is written @name@, once"),
     ],
 )
@@ -82,7 +111,17 @@ def test_what_is_wrong_is_named_with_the_remedy(word: str, complaint: str) -> No
         parse_entry(word)
 
 
+def test_where_no_key_can_be_given_a_list_with_one_is_refused() -> None:
+    complaint = "^@dqs@.bl.test: no list with a key can be asked here; name one without$"
+    with pytest.raises(ValueError, match=complaint):
+        parse_entry("@dqs@.bl.test", None)
+
+
 def test_a_domain_must_leave_room_for_an_address() -> None:
+    longest = ".".join(["x" * 60] * 3) + ".a.test"
+    assert parse_entry(longest).zone.name == longest
+    with pytest.raises(ValueError, match="longer than 189 characters"):
+        parse_entry("x" + longest)
     with pytest.raises(ValueError, match="longer than 189 characters"):
         parse_entry(".".join(["x" * 60] * 3) + ".long.example")
 
@@ -94,13 +133,28 @@ def test_a_bad_line_is_told_by_its_number() -> None:
 
 
 def test_a_file_has_no_more_lists_than_are_asked() -> None:
-    with pytest.raises(LineError, match="more than 64 lists"):
+    assert len(parse_lists(content_lines(b"bl.test\n" * 64))) == 64
+    with pytest.raises(LineError, match="more than 64 lists") as error:
         parse_lists(content_lines(b"bl.test\n" * 65))
+    assert error.value.number == 65
+
+
+def test_a_list_may_be_asked_about_authors_unless_the_filter_does_not_know_them() -> None:
+    [entry] = parse_lists(content_lines(b"bl.test/a\n"))
+    assert entry.where == "a"
+    with pytest.raises(LineError, match=r"^bl\.test: a list is asked about authors \(/a\): give -a"):
+        parse_lists(content_lines(b"bl.test/a\n"), authors=False)
+
+
+def test_a_filter_may_count_codes_that_are_no_refusals() -> None:
+    assert parse_entry("bl.test=127.0.255.2").counts(IPv4Address("127.0.255.2"))
+    assert parse_entry("bl.test=127.255.0.2").counts(IPv4Address("127.255.0.2"))
 
 
 def test_a_key_is_in_the_name_and_in_nothing_that_is_shown() -> None:
     entry = parse_entry("@dqs@.zen.dq.example.net", {"dqs": "SeCrEtKey99"})
     assert entry.zone.name == "secretkey99.zen.dq.example.net"
+    assert entry.zone.key == "secretkey99"
     assert str(entry.zone) == entry.zone.shown == "zen.dq.example.net"
     assert "secretkey99" not in repr(entry).lower()
 
@@ -128,6 +182,13 @@ def test_a_bad_line_of_keys_is_named_and_not_shown(tmp_path: Path) -> None:
         keys(tmp_path, "dqs abc123\ndqs2 secret secret\n")
     assert "keys:2: a line is the name of a key" in str(error.value)
     assert "secret" not in str(error.value)
+
+
+def test_a_pipe_is_no_file_of_keys(tmp_path: Path) -> None:
+    """And nobody waits for who might write into it."""
+    os.mkfifo(tmp_path / "keys", 0o600)
+    with pytest.raises(ConfigError, match=r"/keys: not a regular file$"):
+        read_keys(str(tmp_path / "keys"))
 
 
 def test_a_large_file_and_a_missing_one_are_no_keys(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from filter_api.net.dns import Resolver, Status
 from filter_api.net.dnsbl import SelfTests, Standing, Zone
-from filter_api.testing.dns import FakeZone
+from filter_api.testing.dns import FakeZone, Slow
 
 BL = Zone("k.bl.test", "bl.test")
 LISTED, FREE = ("2.0.0.127.k.bl.test", "A"), ("1.0.0.127.k.bl.test", "A")
@@ -69,3 +69,51 @@ def test_a_list_is_tested_again_after_an_hour_and_after_a_minute_where_there_was
 
     asyncio.run(inside(["127.0.0.2"], 3600.0))
     asyncio.run(inside(Status.TEMPFAIL, 60.0))
+
+
+def test_before_a_list_is_tested_nothing_is_wrong_with_it() -> None:
+    tests = SelfTests(Resolver(backend=FakeZone({})), lambda: 0.0)
+    assert tests.why(BL, "4") == ""
+    assert not tests.is_off(BL)
+
+
+def test_nobody_waits_for_a_new_test_of_a_list_that_is_known() -> None:
+    content: Any = {LISTED: ["127.0.0.2"]}
+
+    async def inside() -> None:
+        zone = FakeZone(content, ttl=0)
+        tests = SelfTests(Resolver(backend=zone), lambda: 0.0)
+        await tests.settled(BL, "4")
+        tests.repeat()
+        zone.content[LISTED] = Slow(60.0)
+        assert await asyncio.wait_for(tests.settled(BL, "4"), 5) is Standing.PASSED
+
+    asyncio.run(inside())
+
+
+@pytest.mark.parametrize(
+    ("off", "kind", "counts"),
+    [
+        ("1.0.0.127.k.bl.test", "4", False),
+        ("invalid.k.bl.test", "d", False),
+        ("1.0.0.0.0.0.f.7.f.f.f.f." + "0." * 20 + "k.bl.test", "6", True),
+    ],
+)
+def test_a_list_that_fails_a_test_is_off_unless_it_is_that_for_ipv6(off: str, kind: str, counts: bool) -> None:
+    async def inside() -> None:
+        tests = SelfTests(Resolver(backend=FakeZone({(off, "A"): ["127.0.0.2"]})), lambda: 0.0)
+        assert await tests.settled(BL, kind) is Standing.OFF
+        assert tests.is_off(BL) is not counts
+
+    asyncio.run(inside())
+
+
+def test_a_list_that_passes_or_does_not_answer_is_not_off() -> None:
+    async def inside(answer: object) -> bool:
+        content: Any = {LISTED: answer}
+        tests = SelfTests(Resolver(backend=FakeZone(content)), lambda: 0.0)
+        await tests.settled(BL, "4")
+        return tests.is_off(BL)
+
+    assert not asyncio.run(inside(["127.0.0.2"]))
+    assert not asyncio.run(inside(Status.TEMPFAIL))

@@ -61,6 +61,13 @@ def test_an_open_question_may_still_say_all_that_its_lists_count(reading: Readin
     assert (tally.points, tally.low, tally.high, tally.asked, tally.answered) == (1, -2, 3, 2, 1)
 
 
+def test_what_several_open_questions_may_still_say_adds_up() -> None:
+    opened = [question(None, "bl.test*2", "wl.test*-3", name=name) for name in ("a", "b")]
+    answered = [question(NOTHING, "bl.test", name=name) for name in ("c", "d")]
+    tally = add_up([*opened, *answered], {})
+    assert (tally.points, tally.low, tally.high, tally.asked, tally.answered) == (0, -6, 4, 4, 2)
+
+
 def test_a_broken_list_will_say_nothing() -> None:
     tally = add_up([question(BROKEN, "bl.test*2", "bl.test*-3")], {})
     assert (tally.points, tally.low, tally.high, tally.asked, tally.answered) == (0, 0, 0, 1, 0)
