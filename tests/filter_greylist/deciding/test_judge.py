@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
-from filter_greylist.deciding.judge import Case, question_of, seen_tuple, tuple_of
+from filter_api.net.dns import Resolver
+from filter_api.net.vouching import Vouching
+from filter_api.testing.dns import FakeZone
+from filter_greylist.deciding.judge import Case, Judge, question_of, seen_tuple, tuple_of
 from filter_greylist.rules.key import Prefixes, group_of, tuple_for
-from filter_greylist.rules.records import Details, address_name, pair_name
+from filter_greylist.rules.policy import Delay, Facts, Pass
+from filter_greylist.rules.records import Details, Timers, address_name, pair_name
 from filter_greylist.store.base import Question
+from filter_greylist.store.sqlite.store import SqliteStore
 
 NETWORK = b"192.0.2.0/24"
 
@@ -65,3 +72,29 @@ def test_the_store_is_asked_for_the_client_the_recipient_the_pair_and_the_domain
     assert known == Question(name, b"bob@example.net", pair_name(b"a@example.org", b"bob@example.net"), b"example.org")
     for nobody in (b"", None):
         assert question_of(case(nobody)) == Question(name, b"bob@example.net", b"", b"")
+
+
+def test_what_is_put_around_the_one_who_asks_spf_is_asked_in_its_place(tmp_path: Path) -> None:
+    mute = Vouching(Resolver(backend=FakeZone({})), lambda: 0.0)
+    record = {("example.org", "TXT"): ["v=spf1 ip4:192.0.2.7 -all"]}
+    vouches = Vouching(Resolver(backend=FakeZone(record)), lambda: 0.0)
+    told: list[Vouching] = []
+
+    def around(vouching: Vouching) -> Vouching:
+        told.append(vouching)
+        return vouches
+
+    async def inside() -> None:
+        store = SqliteStore(str(tmp_path / "greylist.db"), lambda _text: None)
+        await store.open()
+        judge = Judge(store, mute, Timers(), Prefixes())
+        deadline = asyncio.get_running_loop().time() + 5
+        exempt = case(b"a@example.org")
+        exempt = Case(exempt.address, exempt.sender, exempt.recipient, exempt.helo, True, exempt.now, deadline)
+        assert await judge.judge(exempt, Facts()) == Delay("new", 1500)
+        judge.tell_spf(around)
+        assert told == [mute]
+        assert await judge.judge(exempt, Facts()) == Pass("exempt")
+        await store.close()
+
+    asyncio.run(inside())
