@@ -16,6 +16,8 @@ SLOW = ("ten_thousand",)
 """Words of the names of tests that take seconds without being marked so: left out, or their time would be over."""
 LONGEST = 1.0
 """Seconds of a test that is asked about each mutant."""
+TOGETHER = 5.0
+"""Seconds of all tests that are asked about each mutant: beyond that the slowest are left out."""
 NOT_FOUND = 35
 """mutmut calls a mutant with this status suspicious; it counts as alive."""
 
@@ -36,18 +38,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In a child without those that took long when all were run, unless there are no others; the fast ones first.
-
-    mutmut names them in no order, and what a file sets up for all of its tests would be set up again and again.
-    """
+    """In a child without those that took long when all were run, unless there are no others."""
     items[:] = [item for item in items if not any(word in item.name for word in SLOW)]
     if in_child():
         seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
-        items[:] = [item for item in items if seconds.get(item.nodeid, 0.0) <= LONGEST] or items
-        slowest: dict[Path, float] = {}
-        for item in items:
-            slowest[item.path] = max(slowest.get(item.path, 0.0), seconds.get(item.nodeid, 0.0))
-        items.sort(key=lambda item: (slowest[item.path], item.path))
+        items[:] = asked(items, seconds) or items
+
+
+def asked(items: list[pytest.Item], seconds: dict[str, float]) -> list[pytest.Item]:
+    """The fast ones in the order in which they are run: the files with the fastest tests first.
+
+    mutmut names them in no order, and what a file sets up for all of its tests would be set up again and again.
+    """
+    chosen: list[pytest.Item] = []
+    slowest: dict[Path, float] = {}
+    together = 0.0
+    for item in sorted(items, key=lambda item: (seconds.get(item.nodeid, 0.0), item.nodeid)):
+        takes = seconds.get(item.nodeid, 0.0)
+        together += takes
+        if takes > LONGEST or together > TOGETHER:
+            break
+        chosen.append(item)
+        slowest[item.path] = takes
+    return sorted(chosen, key=lambda item: (slowest[item.path], item.path))
 
 
 @pytest.hookimpl(tryfirst=True)

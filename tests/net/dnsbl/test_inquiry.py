@@ -158,3 +158,14 @@ def test_a_hit_counts_untested_where_lists_are_believed() -> None:
         assert watched.backend.asked == [("a.bl.test", "A")]
 
     asyncio.run(inside())
+
+
+def test_lists_behind_one_that_is_not_asked_are_asked() -> None:
+    async def inside() -> None:
+        other = {("a.other.test", "A"): ["127.0.0.2"], ("2.0.0.127.other.test", "A"): ["127.0.0.2"]}
+        watched = Watched(LISTED | EVERYBODY | other)
+        await watched.ask(CLIENT, "bl.test")
+        inquiry = await watched.ask(CLIENT, "senders.test/s", "bl.test*5", "other.test*3")
+        assert (inquiry.tally().points, inquiry.tally().asked) == (3, 1)
+
+    asyncio.run(inside())
