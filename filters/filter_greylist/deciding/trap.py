@@ -105,7 +105,7 @@ class LowPriorityMx:
         if self._address is not None and destination.is_unspecified:
             self.wildcard = True
         else:
-            self._primary_here |= self.serves_first(destination, port)
+            self._primary_here |= self.serves_first(destination)
         return self.wildcard
 
     def serves_first(self, destination: Address | None, port: int | None = None) -> bool:

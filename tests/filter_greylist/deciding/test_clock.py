@@ -2,7 +2,7 @@
 
 import pytest
 
-from filter_greylist.deciding.clock import JUMP, SUSPENSION, SteadyClock
+from filter_greylist.deciding.clock import JUMP, PLAUSIBLE, SUSPENSION, SteadyClock
 
 
 class Hands:
@@ -65,7 +65,7 @@ def test_a_second_jump_begins_a_day_of_its_own() -> None:
 
 def test_a_store_from_the_future_suspends_expiry_too() -> None:
     hands = Hands()
-    hands.clock.distrust()
+    assert hands.clock.distrust() == 0
     assert hands.clock.suspended
     hands.passes(SUSPENSION)
     assert not hands.clock.suspended
@@ -87,13 +87,14 @@ def test_a_clock_that_cannot_be_right_gives_way_to_the_store() -> None:
     for boot in (100, 946_684_800):
         hands = Booted(boot)
         assert hands.clock.distrust(STORE) == STORE - boot
+        assert hands.clock.jump == boot - STORE
         assert hands.clock.suspended
         assert hands.passes(60) == STORE + 60
         hands.wall = STORE + 600
         assert hands.passes(5) == STORE + 605, "the step is followed at once"
         assert not hands.clock.suspended
         (move,) = hands.clock.moves()
-        assert move.since <= STORE
+        assert move.since == STORE - 1, "the second before this filter began"
         assert move.until >= STORE + 65
         assert move.by == 540
         assert hands.clock.jump == 540
@@ -196,3 +197,69 @@ def test_a_jump_that_is_followed_after_a_day_moves_all_that_was_remembered() -> 
     (move,) = hands.clock.moves()
     assert move.since == 0
     assert move.by == 50 * 86400
+
+
+def test_a_jump_as_wide_as_the_last_one_that_was_followed_is_a_jump() -> None:
+    hands = Hands()
+    hands.wall += 7200
+    hands.passes(0)
+    assert hands.passes(SUSPENSION) == 1_800_007_200 + SUSPENSION
+    hands.wall += 7200
+    assert hands.passes(0) == 1_800_007_200 + SUSPENSION
+    assert hands.clock.suspended
+
+
+def test_a_second_jump_of_an_hour_at_most_is_no_new_one() -> None:
+    hands = Hands()
+    hands.wall += 7200
+    hands.passes(0)
+    hands.wall += JUMP
+    hands.passes(SUSPENSION - 1)
+    assert hands.clock.suspended
+    assert hands.passes(1) == 1_800_000_000 + SUSPENSION + 7200 + JUMP
+
+
+def test_a_second_jump_of_more_than_an_hour_begins_a_day_of_its_own() -> None:
+    hands = Hands()
+    hands.wall += 7200
+    hands.passes(0)
+    hands.wall += JUMP + 1
+    hands.passes(0)
+    hands.monotonic += 1
+    hands.passes(SUSPENSION - 2)
+    assert hands.clock.suspended
+
+
+def test_a_step_to_an_hour_before_the_time_of_the_store_is_followed() -> None:
+    hands = Booted(100)
+    hands.clock.distrust(STORE)
+    hands.wall = STORE - JUMP
+    assert hands.passes(0) == STORE - JUMP
+
+
+def test_a_step_of_an_hour_is_a_correction_though_it_comes_to_the_time_of_the_store() -> None:
+    hands = Booted(STORE - 7200)
+    hands.clock.distrust(STORE)
+    hands.wall += JUMP
+    assert hands.passes(0) == STORE - JUMP
+    assert hands.clock.moves() == []
+    assert hands.clock.doubtful
+    hands.passes(JUMP)
+    assert not hands.clock.doubtful, "the time of the store has come"
+
+
+def test_a_clock_that_has_just_become_possible_keeps_its_own_time() -> None:
+    hands = Booted(PLAUSIBLE)
+    hands.clock.distrust(STORE)
+    assert hands.passes(0) == 1_666_000_000
+
+
+def test_after_a_step_that_was_followed_a_new_doubt_keeps_the_time_of_the_wall() -> None:
+    hands = Booted(100)
+    hands.clock.distrust(STORE)
+    hands.wall = STORE
+    hands.passes(0)
+    assert len(hands.clock.moves()) == 1
+    hands.clock.distrust(STORE + 7200)
+    hands.passes(3600)
+    assert hands.clock.moves() == [], "there was no step"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from filter_api.net.vouching import Vouching
 from filter_api.testing.dns import FakeZone
 from filter_greylist.deciding.judge import Case, Judge, question_of, seen_tuple, tuple_of
 from filter_greylist.rules.key import Prefixes, group_of, tuple_for
-from filter_greylist.rules.policy import Delay, Facts, Pass
+from filter_greylist.rules.policy import Delay, Facts, Pass, Trap
 from filter_greylist.rules.records import Details, Timers, address_name, pair_name
 from filter_greylist.store.base import Question
 from filter_greylist.store.sqlite.store import SqliteStore
@@ -74,6 +77,17 @@ def test_the_store_is_asked_for_the_client_the_recipient_the_pair_and_the_domain
         assert question_of(case(nobody)) == Question(name, b"bob@example.net", b"", b"")
 
 
+@asynccontextmanager
+async def greylist(directory: Path) -> AsyncIterator[SqliteStore]:
+    """A real store."""
+    store = SqliteStore(str(directory / "greylist.db"), lambda _text: None)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 def test_what_is_put_around_the_one_who_asks_spf_is_asked_in_its_place(tmp_path: Path) -> None:
     mute = Vouching(Resolver(backend=FakeZone({})), lambda: 0.0)
     record = {("example.org", "TXT"): ["v=spf1 ip4:192.0.2.7 -all"]}
@@ -85,16 +99,31 @@ def test_what_is_put_around_the_one_who_asks_spf_is_asked_in_its_place(tmp_path:
         return vouches
 
     async def inside() -> None:
-        store = SqliteStore(str(tmp_path / "greylist.db"), lambda _text: None)
-        await store.open()
-        judge = Judge(store, mute, Timers(), Prefixes())
-        deadline = asyncio.get_running_loop().time() + 5
-        exempt = case(b"a@example.org")
-        exempt = Case(exempt.address, exempt.sender, exempt.recipient, exempt.helo, True, exempt.now, deadline)
-        assert await judge.judge(exempt, Facts()) == Delay("new", 1500)
-        judge.tell_spf(around)
-        assert told == [mute]
-        assert await judge.judge(exempt, Facts()) == Pass("exempt")
-        await store.close()
+        async with greylist(tmp_path) as store:
+            judge = Judge(store, mute, Timers(), Prefixes())
+            deadline = asyncio.get_running_loop().time() + 5
+            exempt = replace(case(b"a@example.org"), listed=True, deadline=deadline)
+            assert await judge.judge(exempt, Facts()) == Delay("new", 1500)
+            judge.tell_spf(around)
+            assert told == [mute]
+            assert await judge.judge(exempt, Facts()) == Pass("exempt")
+
+    asyncio.run(inside())
+
+
+@pytest.mark.parametrize(("sender", "helo"), [(b"a@example.org", b""), (b"a@example.org", b"mx.example"), (None, b"h")])
+def test_a_delivery_for_which_spf_vouched_at_the_primary_is_known_at_the_second_mx(
+    tmp_path: Path, sender: bytes | None, helo: bytes
+) -> None:
+    mute = Vouching(Resolver(backend=FakeZone({})), lambda: 0.0)
+
+    async def inside() -> None:
+        async with greylist(tmp_path) as store:
+            delivery = replace(case(sender), helo=helo)
+            await store.attempt(tuple_of(delivery, Prefixes(), vouched=True), delivery.now, Timers())
+            judge = Judge(store, mute, Timers(), Prefixes())
+            assert await judge.judge(delivery, Facts(low_mx=True)) == Delay("new", 1500)
+            other = replace(delivery, recipient=b"other@example.net")
+            assert await judge.judge(other, Facts(low_mx=True)) == Trap("low-priority-mx", fresh=True)
 
     asyncio.run(inside())

@@ -19,6 +19,7 @@ def held(tarpit: Tarpit, addresses: list[bytes], longest: float = 8.0) -> list[f
 def test_it_holds_for_the_time_that_was_asked_for() -> None:
     assert held(Tarpit(5.0), [b"192.0.2.1"]) == [5.0]
     assert held(Tarpit(5.0), [b"192.0.2.1"], longest=2.0) == [2.0]
+    assert held(Tarpit(0.5), [b"192.0.2.1"]) == [0.5]
     assert held(Tarpit(0.0), [b"192.0.2.1"]) == [0.0]
 
 

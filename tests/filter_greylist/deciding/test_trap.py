@@ -109,6 +109,12 @@ def test_a_trap_address_counts_whatever_changed(tmp_path: Path, traps: str) -> N
         allowed.write("example.org\nexample.com\n")
         assert smtpd.offer(recipient="trap@example.org") == TRAPPED
         assert smtpd.offer(recipient="us@example.org") == TRAPPED
+        assert [smtpd.filter.traps.reason(name) for name in (b"trap@example.org", b"a@relay.example")] == [
+            "trap-file",
+            "foreign-domain",
+        ]
+        assert smtpd.filter.traps.is_settled("trap-file")
+        assert not smtpd.filter.traps.is_settled("foreign-domain")
 
 
 def test_a_domain_that_is_not_ours_is_a_trap(tmp_path: Path) -> None:
@@ -225,6 +231,23 @@ def test_a_wildcard_listener_ends_option_m(tmp_path: Path) -> None:
         assert sum("-M is off" in line for line in smtpd.log) == 1
 
 
+def test_a_session_without_a_destination_or_on_a_port_of_submission_tells_nothing_of_a_primary() -> None:
+    for mx in (LowPriorityMx(None, 0.0), LowPriorityMx(ip_address("198.51.100.2"), 0.0)):
+        assert not mx.serves_first(None, 25)
+        assert not mx.serves_first(ip_address("198.51.100.1"), 587)
+        assert not mx.serves_first(ip_address("198.51.100.1"), 465)
+        assert mx.serves_first(ip_address("198.51.100.1"), 25)
+
+
+@pytest.mark.parametrize(
+    ("age", "noted"), [(None, False), (-3600, False), (-3599, True), (0, True), (3599, True), (3600, False)]
+)
+def test_a_primary_notes_its_clients_for_an_hour_after_a_sign_of_option_m(age: float | None, noted: bool) -> None:
+    primary = LowPriorityMx(None, 0.0)
+    primary.asked(age)
+    assert primary.is_noted is noted
+
+
 def test_a_heartbeat_is_believed_for_a_minute() -> None:
     low, address = LowPriorityMx(ip_address("198.51.100.2"), 0.0), ip_address("198.51.100.2")
     assert not low.is_primary
@@ -238,6 +261,8 @@ def test_a_heartbeat_is_believed_for_a_minute() -> None:
     low.heard(100.0, BEAT_VALID)
     low.heard(100.0, -BEAT_VALID)
     assert not low.out_of_order(address, 90.0 + BEAT_VALID, falling_back=False), "an old beat tells nothing"
+    low.heard(1000.0, 0.0)
+    assert low.out_of_order(address, 1000.0 + BEAT_VALID - 0.5, falling_back=False)
     fresh = LowPriorityMx(address, 100.0)
     fresh.heard(100.0, 0.0)
     assert not fresh.out_of_order(address, 100.0 + FIRST_SECONDS - 1, falling_back=False)
@@ -343,3 +368,4 @@ def test_notes_of_clients_are_bounded_and_end() -> None:
     assert not seen.add(b"10", 99.0)
     assert not seen.has(b"10", 100.0)
     assert seen.add(b"10", 100.0)
+    assert seen.has(b"10", 199.0)

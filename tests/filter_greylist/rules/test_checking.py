@@ -27,6 +27,7 @@ DETAILS = Details(group_of(b"192.0.2.0/24"), b"192.0.2.1", b"mx", b"a@b", b"c@d"
         Record(Kind.SPAMTRAP, "früher@example.org".encode(), LIFE),
         Record(Kind.DOMAIN, b"example.org", LIFE),
         Record(Kind.DOMAIN, b"odd\xff\n", LIFE),
+        Record(Kind.DOMAIN, b"x", LIFE),
         Record(Kind.PAIR, pair_name(b"a@b", b"c@d"), LIFE),
         Record(Kind.GREY, KEY, LIFE, DETAILS),
         Record(Kind.GREY, KEY, LIFE, NO_DETAILS),

@@ -54,6 +54,7 @@ def test_a_reply_to_our_user_does_not_wait_if_spf_vouches(tmp_path: Path) -> Non
         assert smtpd.offer("198.51.100.9") != "", "a forged sender waits"
         assert smtpd.offer("192.0.2.1", sender="other@example.net") != "", "one message teaches an address"
         assert smtpd.offer("192.0.2.1", recipient="other@example.org") != "", "and one user of ours"
+        assert not any(" learned " in line for line in smtpd.log), "only what is refused is told"
 
 
 def test_writing_to_one_mailbox_lets_no_other_in(tmp_path: Path) -> None:
@@ -164,6 +165,8 @@ def test_a_user_may_teach_two_hundred_new_recipients_a_day(tmp_path: Path) -> No
         assert any("refused=50" in line for line in smtpd.log)
         write(smtpd, "user0@example.net", "new@example.net")
         assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS, "a known one is renewed, a new one refused"
+        renewed = [record.name for record in smtpd.records(Kind.PAIR) if record.life.passed == 2]
+        assert renewed == [pair_name(b"user0@example.net", b"us@example.org")]
         write(smtpd, "new@example.net", user="bob", ours="bob@example.org")
         assert len(smtpd.records(Kind.PAIR)) == NEW_PAIRS + 1
         smtpd.hands.advance(DAY)
@@ -176,7 +179,7 @@ def test_the_host_that_takes_our_mail_is_white(tmp_path: Path) -> None:
     with Smtpd(tmp_path, "-o") as smtpd:
         relay(smtpd, write(smtpd, "them@example.net"))
         (white,) = smtpd.records(Kind.WHITE)
-        assert white.name == b"192.0.2.25"
+        assert (white.name, white.life.passed) == (b"192.0.2.25", 0), "no message came from it"
         assert smtpd.offer("192.0.2.25") == ""
 
 
