@@ -16,7 +16,7 @@ SLOW = ("ten_thousand",)
 """Words of the names of tests that take seconds without being marked so: left out, or their time would be over."""
 LONGEST = 1.0
 """Seconds of a test that is asked about each mutant."""
-TOGETHER = 5.0
+TOGETHER = 3.0
 """Seconds of all tests that are asked about each mutant: beyond that the slowest are left out."""
 NOT_FOUND = 35
 """mutmut calls a mutant with this status suspicious; it counts as alive."""
