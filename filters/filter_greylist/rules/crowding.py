@@ -97,7 +97,7 @@ class Crowd:
             top, size = counts.most_common(1)[0]
             if level == 0 and size > 1:
                 self._name = shown(top)
-            mine = counts[own[level]] if among else 0
+            mine = counts[own[level]]
             if among and mine == size:
                 top = own[level]
             elif among and size < mine + 2:

@@ -61,6 +61,8 @@ def test_what_waits_least_goes_first_and_what_passed_goes_last() -> None:
     assert [member.name for member in crowd.give_way(b"198.51.100.1")] == [b"new"]
     assert [member.name for member in crowd.give_way(b"198.51.100.1")] == [b"old"]
     assert crowd.give_way(b"198.51.100.1") == [], "one is left, and it waits alone"
+    named = [Member(b"a", b"192.0.2.1", 0, 1), Member(b"b", b"192.0.2.1", 0, 5), Member(b"c", b"192.0.2.1", 1, 9)]
+    assert [member.name for member in Crowd(named).give_way(b"198.51.100.1")] == [b"b"], "whatever their names"
 
 
 def test_those_that_are_looked_at_now_are_spared() -> None:
@@ -77,6 +79,15 @@ def test_a_large_crowd_gives_way_by_several_and_a_sample_wears_out() -> None:
         crowd.give_way(b"192.0.2.1")
         uses += 1
     assert uses == 50
+    assert len(Crowd(members(*["192.0.2.1"] * 100)).give_way(b"198.51.100.1")) == 12
+
+
+@pytest.mark.parametrize("size", [1, 3, 12])
+def test_a_small_sample_is_used_once(size: int) -> None:
+    crowd = Crowd(members(*["192.0.2.1"] * size))
+    assert not crowd.worn
+    crowd.give_way(b"198.51.100.1")
+    assert crowd.worn
 
 
 def test_among_many_crowds_honest_strangers_are_never_chosen() -> None:
@@ -115,3 +126,7 @@ def test_the_log_names_what_is_full_and_who_gives_way() -> None:
     assert crowd.who == "new ones are not remembered"
     assert crowd.give_way(b"198.51.100.1")
     assert crowd.who == "those of 192.0.0.0/16 give way"
+    for size, who in ((1, "new ones are not remembered"), (2, "those of 192.0.0.0/16 give way")):
+        crowd = Crowd(members(*["192.0.2.1"] * size))
+        crowd.give_way(b"198.51.100.1")
+        assert crowd.who == who
