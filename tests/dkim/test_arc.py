@@ -150,6 +150,79 @@ def test_a_chain_that_was_changed_fails_and_says_where(old: bytes, new: bytes, r
     assert reason in chain.reason
 
 
+MISMATCH = (
+    "the signature does not match: a signed header field was changed or added, or the published key is not the one"
+    " that signed"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=4;", "the sets are not complete, or not numbered from 1 without a gap"),
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=3;", "ARC-Seal: an instance occurs twice"),
+        (b"-Signature: i=2;", b"-Signature: i=3;", "ARC-Message-Signature: an instance occurs twice"),
+        (b"-Results: i=2;", b"-Results: i=3;", "ARC-Authentication-Results: an instance occurs twice"),
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=x;", "ARC-Seal: i= is not a number from 1 to 50"),
+        (b"ARC-Seal: i=2;", b"ARC-Seal:", "ARC-Seal: i= is not a number from 1 to 50"),
+        (b"-Signature: i=2;", b"-Signature: i=x;", "ARC-Message-Signature: i= is not a number from 1 to 50"),
+        (b"-Results: i=1;", b"-Results: j=1;", "ARC-Authentication-Results does not begin with i="),
+        (b"ARC-Seal: i=2;", b"ARC-Seal: i=2; i=2;", "ARC-Seal: malformed: tag i= occurs twice"),
+        (b"-Signature: i=2;", b"-Signature: i=2; =;", "ARC-Message-Signature: malformed: not a tag list"),
+        (b"cv=none", b"cv=pass", "ARC-Seal of instance 1: cv= must be none"),
+        (b"cv=pass", b"cv=none", "ARC-Seal of instance 3: cv= must be pass"),
+        (b"a=rsa-sha256", b"a=rsa-sha1", "ARC-Seal of instance 3: a=rsa-sha1 is not a safe algorithm (RFC 8301)"),
+        (b"d=list.example", b"d=list.example.", "ARC-Seal of instance 3: d= is not a name"),
+        (b"s=arc", b"s=-", "ARC-Seal of instance 3: s= is not a name"),
+        (b" d=list.example; s=arc;", b" d=;", "ARC-Seal of instance 3: d= and s= is missing or empty"),
+        (b"cv=pass; b=", b"b=", "ARC-Seal of instance 3: cv= is missing or empty"),
+        (b"t=1700000000", b"t=now", "ARC-Seal of instance 3: malformed: t= is not a time"),
+        (b"cv=pass; b=", b"cv=pass; b=!", "ARC-Seal of instance 3: malformed: b= is not base64"),
+        (b"ARC-Seal: i=1;", b"ARC-Seal: i=1; h=from;", "ARC-Seal of instance 1: it must not have h="),
+        (b"h=from:to:subject", b"h=from:arc-seal", "ARC-Message-Signature: h= must not name ARC-Seal"),
+        (b"h=from:to:subject", b"h=to:subject", "ARC-Message-Signature: From is not signed, h= lacks it"),
+        (b"h=from:to:subject", b"h=", "ARC-Message-Signature: h= is missing or empty"),
+        (b"bh=", b"x=", "ARC-Message-Signature: bh= is missing or empty"),
+        (b"bh=", b"bh=!", "malformed: bh= is not base64"),
+        (b"c=relaxed/relaxed;", b"c=odd;", "malformed: unknown canonicalization in c="),
+        (b"c=relaxed/relaxed;", b"c=relaxed/relaxed; l=x;", "malformed: l= is not a number"),
+        (b"header.d=example.org", b"header.d=example.net", f"ARC-Seal of instance 3: {MISMATCH}"),
+        (b"Subject: test", b"Subject: toast", f"ARC-Message-Signature of instance 3: {MISMATCH}"),
+        (
+            b"world",
+            b"World",
+            "ARC-Message-Signature of instance 3: the body hash does not match: the body was changed after signing",
+        ),
+    ],
+)
+def test_the_first_fault_of_a_chain_is_named_in_full(old: bytes, new: bytes, reason: str) -> None:
+    message = sealed(3)
+    assert old in message
+    chain, _ = judged(message.replace(old, new, 1))
+    assert (chain.result, chain.reason) == ("fail", reason)
+
+
+def test_a_seal_of_an_older_set_that_does_not_hold_is_named() -> None:
+    message = sealed(3)
+    at = message.index(b"ARC-Authentication-Results: i=1;")
+    changed = message[:at] + message[at:].replace(b"dkim=pass", b"dkim=none", 1)
+    chain, _ = judged(changed)
+    assert chain.reason == f"ARC-Seal of instance 3: {MISMATCH}", "the newest covers the older ones"
+
+
+def test_there_are_fifty_sets_at_most() -> None:
+    for number, reason in ((50, "ARC-Authentication-Results does not begin with i="), (51, "more than 50 sets")):
+        chain, _ = judged(b"ARC-Authentication-Results: x\r\n" * number + HEADER + b"\r\n" + BODY)
+        assert (chain.result, chain.reason) == ("fail", reason)
+
+
+def test_of_a_set_the_payload_the_sealer_and_the_field_are_told() -> None:
+    [one] = judged(sealed(1))[0].sets
+    assert (one.instance, one.sealer) == (1, b"list.example")
+    assert one.results == b" list.example;\r\n\tdkim=pass header.d=example.org\r\n"
+    assert one.results_field == b"ARC-Authentication-Results: i=1;" + one.results
+
+
 def test_a_chain_that_had_failed_before_asks_for_no_key() -> None:
     message = sealed(2).replace(b"cv=pass", b"cv=fail", 1)
     chain, _ = judged(message, {LIST: Status.TEMPFAIL})

@@ -170,3 +170,190 @@ def test_a_changed_key_is_used_and_a_bad_one_is_not(tmp_path: Path, caplog: pyte
 
 def test_nothing_of_the_key_is_shown() -> None:
     assert repr(parse_key(pem(rsa_key()))) == "SigningKey(rsa-sha256, 2048 bits)"
+
+
+class Named:
+    """Who signs with a key."""
+
+    def __init__(self, record_name: str) -> None:
+        self.record_name = record_name
+
+
+class Followed:
+    """A key file, a clock that is set by hand, and what is told."""
+
+    def __init__(self, path: Path, number: int = 0) -> None:
+        self.now = 100.0
+        self.told: list[str] = []
+        self.path = write_key(path, ed25519_key(number))
+        self.file = KeyFile(self.path, clock=lambda: self.now, tell=self.told.append)
+
+    def later(self, seconds: float = 1.0) -> bytes:
+        """The public half of the key that is in use then."""
+        self.now += seconds
+        return self.file.current().public_data()
+
+
+def test_another_key_is_told_with_who_signs_with_it(tmp_path: Path) -> None:
+    followed = Followed(tmp_path / "k")
+    user = Named("a._domainkey.example.org")
+    followed.file.users.add(user)
+    followed.later()
+    assert followed.told == []
+    write_key(tmp_path / "k", ed25519_key(1))
+    followed.later()
+    assert followed.told == [
+        f"{followed.path}: a new key is in use for a._domainkey.example.org, SigningKey(ed25519-sha256, 256 bits)"
+    ]
+
+
+def test_of_many_who_sign_with_a_key_three_are_named(tmp_path: Path) -> None:
+    followed = Followed(tmp_path / "k")
+    users = [Named(name) for name in "edcba"]
+    for number, shown in ((3, "c, d, e"), (4, "b, c, d and 1 more"), (5, "a, b, c and 2 more")):
+        for user in users[:number]:
+            followed.file.users.add(user)
+        write_key(tmp_path / "k", ed25519_key(number))
+        followed.later()
+        assert followed.told[-1].startswith(f"{followed.path}: a new key is in use for {shown}, ")
+
+
+def test_a_key_that_was_bad_for_a_while_is_told_to_be_good_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed = Followed(tmp_path / "k")
+    os.chmod(followed.path, 0o644)
+    before = followed.later()
+    problem = f"{followed.path}: mode 0644 lets everybody read or write the key: chmod 0600 or 0640"
+    assert followed.file.complaint == problem
+    assert [each.getMessage() for each in caplog.records] == [f"{problem}; the key read before stays in use"]
+    os.chmod(followed.path, 0o600)
+    assert followed.later() == before
+    assert followed.file.complaint == ""
+    assert followed.told == [f"{followed.path}: the key is good again, SigningKey(ed25519-sha256, 256 bits)"]
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    followed = Followed(tmp_path / "k")
+    user = Named("a._domainkey.example.org")
+    followed.file.users.add(user)
+    os.unlink(followed.path)
+    followed.later()
+    assert [each.getMessage() for each in caplog.records] == [
+        f"{followed.path}: No such file or directory; the key read before stays in use for a._domainkey.example.org"
+    ]
+
+
+def test_a_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
+    followed = Followed(tmp_path / "k")
+    first = followed.later(0.0)
+    write_key(tmp_path / "k", ed25519_key(1))
+    assert followed.later(0.9) == first
+    second = followed.later(0.1)
+    assert second != first
+    write_key(tmp_path / "k", ed25519_key(0))
+    assert followed.later(0.9) == second
+    assert followed.later(0.1) == first
+
+
+def test_a_weak_key_that_comes_into_use_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    now = [100.0]
+    path = write_key(tmp_path / "k", rsa_key())
+    told: list[str] = []
+    key = KeyFile(path, clock=lambda: now[0], tell=told.append)
+    for form in (PKCS1, PKCS8):
+        write_key(tmp_path / "k", rsa_key(1024), form)
+        now[0] += 1.0
+        key.current()
+    assert told == [f"{path}: a new key is in use, SigningKey(rsa-sha256, 1024 bits)"]
+    assert [each.getMessage() for each in caplog.records] == [
+        f"{path}: the RSA key has 1024 bits only, 2048 are advised (RFC 8301)"
+    ]
+
+
+def test_the_algorithm_of_a_file_is_that_of_its_first_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    followed = Followed(tmp_path / "k")
+    assert followed.file.algorithm == "ed25519-sha256"
+    write_key(tmp_path / "k", rsa_key())
+    followed.later()
+    assert followed.file.complaint == f"{followed.path}: the key makes rsa-sha256, not ed25519-sha256"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"rubbish", "not a private key in PEM: filterctl dkim keygen makes one"),
+        (
+            rsa_key().private_bytes(Encoding.PEM, PKCS8, BestAvailableEncryption(b"secret")),
+            "the key is encrypted: store it without a passphrase",
+        ),
+        (
+            ec_key(SECP256R1()).private_bytes(Encoding.PEM, PKCS8, NoEncryption()),
+            "the key is neither RSA nor Ed25519",
+        ),
+    ],
+    ids=["rubbish", "encrypted", "elliptic"],
+)
+def test_what_is_wrong_with_a_key_is_said_with_the_remedy(tmp_path: Path, text: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        parse_key(text)
+    (tmp_path / "k").write_bytes(text)
+    (tmp_path / "k").chmod(0o600)
+    with pytest.raises(KeyProblem, match=f"^{tmp_path}/k: {message}$"):
+        KeyFile(str(tmp_path / "k"))
+
+
+def test_a_warning_says_how_long_a_key_should_be() -> None:
+    assert parse_key(pem(rsa_key(1024))).warning == "the RSA key has 1024 bits only, 2048 are advised (RFC 8301)"
+
+
+def test_a_file_that_is_no_key_file_is_said_to_be_none(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    for name, size, problem in (
+        ("fifo", None, "not a regular file"),
+        ("huge", 65_537, "larger than 65536 bytes: this is no key"),
+        ("large", 65_536, "not a private key in PEM: filterctl dkim keygen makes one"),
+        ("none", None, "No such file or directory"),
+    ):
+        if size is not None:
+            (tmp_path / name).write_bytes(b"x" * size)
+            (tmp_path / name).chmod(0o600)
+        with pytest.raises(KeyProblem, match=f"^{tmp_path}/{name}: {problem}$"):
+            KeyFile(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "problem"),
+    [
+        (
+            0o600,
+            54321,
+            54322,
+            f"owned by uid 54321: the owner must be root or uid {os.geteuid()}, which runs the filter",
+        ),
+        (0o644, 0, 54322, "mode 0644 lets everybody read or write the key: chmod 0600 or 0640"),
+        (0o602, 0, 54322, "mode 0602 lets everybody read or write the key: chmod 0600 or 0640"),
+        (0o620, 0, 54322, "mode 0620 lets the group write the key: chmod 0600 or 0640"),
+        (0o040, 0, 54322, "mode 0040 lets group 54322 read the key, and the filter is not in it"),
+        (0o600, 0, 54322, ""),
+        (0o400, os.geteuid(), 54322, ""),
+    ],
+)
+def test_why_an_owner_or_a_mode_is_unsafe(mode: int, uid: int, gid: int, problem: str) -> None:
+    assert unsafe_mode(os.stat_result((0o100000 | mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))) == problem
+
+
+def test_a_signature_is_verified_before_the_first_is_given_away() -> None:
+    for secret in (rsa_key(), ed25519_key()):
+        key = parse_key(pem(secret))
+        proved: list[tuple[bytes, bytes]] = []
+        prove = key._prove
+
+        def noted(signature: bytes, data: bytes) -> None:
+            prove(signature, data)  # noqa: B023 - called before the next one is made
+            proved.append((signature, data))  # noqa: B023
+
+        key._prove = noted
+        first = key.sign(b"one")
+        key.sign(b"two")
+        assert proved == [(first, b"one")]

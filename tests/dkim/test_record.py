@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from filter_api.bounds import MAX_BASE64, MAX_KEY_RECORD, MAX_TAGS
-from filter_api.dkim.record import KeyRecord, decode_base64, parse_tags, public_data, zone_lines
-from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
+from filter_api.dkim.keys import parse_key
+from filter_api.dkim.record import KeyRecord, decode_base64, parse_tags, public_data, record_text, zone_lines
+from tests.filter_dkimsign.keyring import ed25519_key, pem, record, rsa_key
 
 ED = record(ed25519_key()).partition(b"p=")[2]
 RSA = record(rsa_key()).partition(b"p=")[2]
@@ -75,3 +76,27 @@ def test_a_record_for_a_zone_file_has_strings_of_255_bytes() -> None:
     assert zone_lines("s._domainkey.example.org", "x" * 255 + "yz") == (
         's._domainkey.example.org. IN TXT (\n\t"' + "x" * 255 + '"\n\t"yz" )\n'
     )
+
+
+def test_what_is_published_for_a_key_says_its_kind_and_its_public_half() -> None:
+    key = parse_key(pem(ed25519_key()))
+    text = record_text(key)
+    assert text == "v=DKIM1; k=ed25519; p=" + base64.b64encode(key.public_data()).decode()
+    assert record_text(parse_key(pem(rsa_key()))) == "v=DKIM1; k=rsa; p=" + RSA.decode()
+    published = KeyRecord.parse(text.encode())
+    assert published.is_of(key)
+    assert not published.is_of(parse_key(pem(ed25519_key(1))))
+    assert not published.is_of(parse_key(pem(rsa_key())))
+
+
+def test_a_name_of_a_tag_that_occurs_twice_is_shown_in_part() -> None:
+    name = b"x" * 33
+    with pytest.raises(ValueError, match="^tag " + "x" * 29 + r"\.\.\.= occurs twice$"):
+        parse_tags(name + b"=1; " + name + b"=2")
+
+
+def test_tags_and_a_last_empty_one_may_have_blanks_around_them() -> None:
+    assert parse_tags(b" a \r\n = b c ;\t") == {b"a": b"b c"}
+    assert parse_tags(b"") == {}
+    with pytest.raises(ValueError, match=r"^not a tag list$"):
+        parse_tags(b"a=b;;c=d")
