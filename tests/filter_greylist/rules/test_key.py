@@ -75,6 +75,7 @@ def test_different_senders_stay_different(one: bytes, other: bytes) -> None:
         (b"btv1==123abc==alice@example.org", b"alice@example.org"),
         (b"SRS0=ab=xY=home.example=bob@fwd.example", b"bob=home.example@fwd.example"),
         (b"Alice+news@example.org", b"alice@example.org"),
+        (b"alice+news+old@example.org", b"alice@example.org"),
         (b"prvs=joe=123@example.org", b"prvs=joe=123@example.org"),
         (b"1234567@example.org", b"1234567@example.org"),
         (b"deadbeef01@example.org", b"deadbeef01@example.org"),
@@ -150,6 +151,7 @@ def test_the_listing_keeps_what_was_sent_up_to_a_bound() -> None:
         (b"bounce-20261120-a@Shop.Example.", b"bounce-#-a@shop.example"),
         (b"m.0a1b2c3d4e5f@shop.example", b"m.#@shop.example"),
         (b"list+bob=x@lists.example", b"list@lists.example"),
+        (b"list+bob+news=x@lists.example", b"list@lists.example"),
         (b"SRS0=ab=xY=home.example=bob@fwd.example", b"bob=home.example@fwd.example"),
     ],
 )
