@@ -2,7 +2,7 @@
 
 import pytest
 
-from filter_greylist.deciding.clock import JUMP, PLAUSIBLE, SUSPENSION, SteadyClock
+from filter_greylist.deciding.clock import JUMP, PLAUSIBLE, SUSPENSION, CurrentClock, SteadyClock
 
 
 class Hands:
@@ -263,3 +263,15 @@ def test_after_a_step_that_was_followed_a_new_doubt_keeps_the_time_of_the_wall()
     hands.clock.distrust(STORE + 7200)
     hands.passes(3600)
     assert hands.clock.moves() == [], "there was no step"
+
+
+def test_a_store_has_the_clock_that_the_filter_has_at_the_moment() -> None:
+    first, second = Hands(), Hands()
+    second.wall += 100
+    second.monotonic = 70.0
+    second.clock = SteadyClock(lambda: second.wall, lambda: second.monotonic)
+    clocks = [first.clock]
+    current = CurrentClock(lambda: clocks[0])
+    assert (current.time(), current.monotonic(), current.source) == (1_800_000_000.0, 50.0, (first.clock, 50.0))
+    clocks[0] = second.clock
+    assert (current.time(), current.monotonic(), current.source) == (1_800_000_100.0, 70.0, (second.clock, 70.0))
