@@ -101,3 +101,25 @@ def test_names_are_as_long_as_an_address_can_be_and_no_longer() -> None:
         assert checked(Record(kind, half + b"z", LIFE)) is None
     assert checked(Record(Kind.GREY, KEY + b"k", LIFE)) is None
     assert checked(Record(Kind.GREY, KEY[1:], LIFE)) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "least", "most"),
+    [(0, 0, LATEST), (1, 0, LATEST), (2, 0, LATEST), (3, 0, FOREVER), (4, 0, FOREVER)],
+    ids=Life._fields,
+)
+def test_each_number_of_a_row_has_its_bounds(place: int, least: int, most: int) -> None:
+    row: list[object] = [1, 2, 3, 4, 5]
+    for value, good in (
+        (least, True),
+        (least - 1, False),
+        (most, True),
+        (most + 1, False),
+        (1.0, False),
+        (True, False),
+    ):
+        row[place] = value
+        assert (life_of(row) is not None) is good
+    assert life_of([1, 2, FOREVER, 4, 5]) == Life(1, 2, FOREVER, 4, 5)
+    assert life_of([1, 2, 3, 4]) is None
+    assert life_of([1, 2, 3, 4, 5, 6]) is None
