@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.dsa import generate_private_key as dsa_key
@@ -199,7 +202,7 @@ def test_another_key_is_told_with_who_signs_with_it(tmp_path: Path) -> None:
     user = Named("a._domainkey.example.org")
     followed.file.users.add(user)
     followed.later()
-    assert followed.told == []
+    assert (followed.told, followed.file.complaint) == ([], "")
     write_key(tmp_path / "k", ed25519_key(1))
     followed.later()
     assert followed.told == [
@@ -246,8 +249,9 @@ def test_a_file_that_cannot_be_read_is_told_with_the_reason(tmp_path: Path, capl
 
 def test_a_file_is_looked_at_once_a_second(tmp_path: Path) -> None:
     followed = Followed(tmp_path / "k")
-    first = followed.later(0.0)
+    first = parse_key(pem(ed25519_key(0))).public_data()
     write_key(tmp_path / "k", ed25519_key(1))
+    assert followed.later(0.0) == first
     assert followed.later(0.9) == first
     second = followed.later(0.1)
     assert second != first
@@ -265,6 +269,7 @@ def test_a_weak_key_that_comes_into_use_is_warned_of_once(tmp_path: Path, caplog
         write_key(tmp_path / "k", rsa_key(1024), form)
         now[0] += 1.0
         key.current()
+        assert len(caplog.records) == 1
     assert told == [f"{path}: a new key is in use, SigningKey(rsa-sha256, 1024 bits)"]
     assert [each.getMessage() for each in caplog.records] == [
         f"{path}: the RSA key has 1024 bits only, 2048 are advised (RFC 8301)"
@@ -331,6 +336,7 @@ def test_a_file_that_is_no_key_file_is_said_to_be_none(tmp_path: Path) -> None:
             54322,
             f"owned by uid 54321: the owner must be root or uid {os.geteuid()}, which runs the filter",
         ),
+        (0o600, 1, 54322, f"owned by uid 1: the owner must be root or uid {os.geteuid()}, which runs the filter"),
         (0o644, 0, 54322, "mode 0644 lets everybody read or write the key: chmod 0600 or 0640"),
         (0o602, 0, 54322, "mode 0602 lets everybody read or write the key: chmod 0600 or 0640"),
         (0o620, 0, 54322, "mode 0620 lets the group write the key: chmod 0600 or 0640"),
@@ -341,6 +347,26 @@ def test_a_file_that_is_no_key_file_is_said_to_be_none(tmp_path: Path) -> None:
 )
 def test_why_an_owner_or_a_mode_is_unsafe(mode: int, uid: int, gid: int, problem: str) -> None:
     assert unsafe_mode(os.stat_result((0o100000 | mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))) == problem
+
+
+def test_a_private_exponent_that_is_right_for_one_prime_alone_is_noticed() -> None:
+    good = rsa_key().private_numbers()
+    for right, wrong, part in (("q", "p", "dmp1"), ("p", "q", "dmq1")):
+        changed = {name: getattr(good, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp", "public_numbers")}
+        changed["d"] += changed[right] - 1
+        changed[part] = changed["d"] % (changed[wrong] - 1)
+        damaged: Any = SimpleNamespace(private_numbers=lambda changed=changed: SimpleNamespace(**changed))
+        with pytest.raises(ValueError, match=r"^the numbers of the RSA key do not fit each other: the file is damaged$"):
+            keys._check_parts(damaged)
+
+
+def test_a_file_that_was_changed_just_now_is_not_settled(tmp_path: Path) -> None:
+    """It may change again under the same time stamp, so it is read once more."""
+    path = write_key(tmp_path / "k", ed25519_key())
+    for later, settled in ((-1000, True), (1000, False)):
+        at = time.time_ns() + later * 10**9
+        os.utime(path, ns=(at, at))
+        assert keys._version(os.stat(path))[-1] is settled
 
 
 def test_a_signature_is_verified_before_the_first_is_given_away() -> None:
