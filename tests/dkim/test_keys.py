@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.dsa import generate_private_key as dsa_key
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as ec_key
@@ -349,15 +350,42 @@ def test_why_an_owner_or_a_mode_is_unsafe(mode: int, uid: int, gid: int, problem
     assert unsafe_mode(os.stat_result((0o100000 | mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))) == problem
 
 
-def test_a_private_exponent_that_is_right_for_one_prime_alone_is_noticed() -> None:
+def parts(**changed: int) -> Any:  # noqa: ANN401 - it quacks like an RSA key
+    """The numbers of a good key, some of them changed."""
     good = rsa_key().private_numbers()
-    for right, wrong, part in (("q", "p", "dmp1"), ("p", "q", "dmq1")):
-        changed = {name: getattr(good, name) for name in ("p", "q", "d", "dmp1", "dmq1", "iqmp", "public_numbers")}
-        changed["d"] += changed[right] - 1
-        changed[part] = changed["d"] % (changed[wrong] - 1)
-        damaged: Any = SimpleNamespace(private_numbers=lambda changed=changed: SimpleNamespace(**changed))
-        with pytest.raises(ValueError, match=r"^the numbers of the RSA key do not fit each other: the file is dam"):
+    names = ("p", "q", "d", "dmp1", "dmq1", "iqmp")
+    numbers = {name: getattr(good, name) for name in names} | changed
+    public = SimpleNamespace(n=numbers.pop("n", good.public_numbers.n), e=good.public_numbers.e)
+    return SimpleNamespace(private_numbers=lambda: SimpleNamespace(public_numbers=public, **numbers))
+
+
+def test_each_equation_of_a_key_is_looked_at_for_itself() -> None:
+    good = rsa_key().private_numbers()
+    p, q, d = good.p, good.q, good.d
+    keys._check_parts(parts())
+    for damaged in (
+        parts(n=good.public_numbers.n + 2),
+        parts(d=d + q - 1),
+        parts(d=d + p - 1),
+        parts(d=d + q - 1, dmp1=(d + q - 1) % (p - 1)),
+        parts(d=d + p - 1, dmq1=(d + p - 1) % (q - 1)),
+        parts(iqmp=good.iqmp + 1),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^the numbers of the RSA key do not fit each other: the file is damaged$"
+        ):
             keys._check_parts(damaged)
+
+
+def test_a_signature_that_does_not_hold_is_given_to_nobody() -> None:
+    """A broken machine must not send mail that every receiver takes for forged."""
+    for secret in (rsa_key(), ed25519_key()):
+        key = parse_key(pem(secret))
+        made = key._make(b"one")
+        key._make = lambda _data, made=made: made  # type: ignore[misc]
+        with pytest.raises(InvalidSignature):
+            key.sign(b"another")
+        assert key.sign(b"one") == made
 
 
 def test_a_file_that_was_changed_just_now_is_not_settled(tmp_path: Path) -> None:
