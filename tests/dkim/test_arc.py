@@ -221,6 +221,8 @@ def test_of_a_set_the_payload_the_sealer_and_the_field_are_told() -> None:
     assert (one.instance, one.sealer) == (1, b"list.example")
     assert one.results == b" list.example;\r\n\tdkim=pass header.d=example.org\r\n"
     assert one.results_field == b"ARC-Authentication-Results: i=1;" + one.results
+    more = sealed(1).replace(b"dkim=pass", b"dkim=pass (a: b) i=2; i=3;", 1)
+    assert judged(more)[0].sets[0].results.startswith(b" list.example;\r\n\tdkim=pass (a: b) i=2; i=3; header.d")
 
 
 def test_a_chain_that_had_failed_before_asks_for_no_key() -> None:

@@ -93,6 +93,31 @@ def test_reading(value: bytes, addresses: list[bytes] | None) -> None:
     assert parse_mailboxes(value) == addresses
 
 
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        (b"Staff: a@b.example, c@d.example;", [b"a@b.example", b"c@d.example"]),
+        (b"Staff:;", []),
+        (b"Staff: Alice <a@x>, b@y;, Others: c@z;", [b"a@x", b"b@y", b"c@z"]),
+        (b"a@x, Staff: b@y; , c@z", [b"a@x", b"b@y", b"c@z"]),
+        (b"Dr. Staff: a@x;", [b"a@x"]),
+        (b"<@relay.example,@other.example:a@x>, b@y", [b"a@x", b"b@y"]),
+        (b"Staff: <@relay.example,@other.example:a@x>;", [b"a@x"]),
+        (b"Staff: a@x; b@y", None),
+        (b"Staff: a@x; Others: b@y;", None),
+        (b"Staff: Inner: a@x;;", None),
+        (b"Staff: a@x", None),
+        (b"Staff: a@x;;", None),
+        (b"a@x;", None),
+        (b": a@x;", None),
+        (b"<a@x>: b@y;", None),
+        (b"Staff: a@x b@y;", None),
+    ],
+)
+def test_groups_are_taken_where_they_are_asked_for(value: bytes, addresses: list[bytes] | None) -> None:
+    assert parse_mailboxes(value, groups=True) == addresses
+
+
 @given(st.binary(max_size=200))
 def test_total(value: bytes) -> None:
     found = parse_mailboxes(value)
