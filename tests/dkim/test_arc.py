@@ -14,6 +14,7 @@ from contextlib import suppress
 import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from filter_api import bounds
@@ -23,6 +24,7 @@ from filter_api.dkim.results import RECEIVER
 from filter_api.dkim.seal import Unsealable, next_link
 from filter_api.dkim.verify import Verified, blocks_of, judge
 from filter_api.net.dns import Resolver, Status
+from filter_api.testing import FakeTimeLoop
 from filter_api.testing.dns import FakeZone
 from tests.dkim.crafted import BODY, HEADER, NAME, NOW, Published, crafted
 from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
@@ -36,16 +38,23 @@ def relaxed(raw: bytes) -> bytes:
     return name.lower() + b":" + re.sub(rb"[ \t]+", b" ", value.replace(b"\r\n", b"")).strip() + b"\r\n"
 
 
-def signed(field: bytes, data: bytes) -> bytes:
+def signed(field: bytes, data: bytes, key: RSAPrivateKey | None = None) -> bytes:
     """The field, which ends with b=, with its signature."""
-    value = rsa_key().sign(data + relaxed(field + b"\r\n")[:-2], PKCS1v15(), SHA256())
+    value = (key or rsa_key()).sign(data + relaxed(field + b"\r\n")[:-2], PKCS1v15(), SHA256())
     return field + base64.b64encode(value) + b"\r\n"
 
 
-def seal(message: bytes, times: int = 1, length: int | None = None) -> bytes:
+def seal(
+    message: bytes,
+    times: int = 1,
+    length: int | None = None,
+    *,
+    key: RSAPrivateKey | None = None,
+    forms: bytes = b" c=relaxed/relaxed;",
+) -> bytes:
     """More sets on top, as relays that checked the chain would put them; the fields of others are all distinct.
 
-    length: of the body, for an l= of the message signatures.
+    length: of the body, for an l= of the message signatures. forms: the tag c=.
     """
     fields, body = split(message)
     body_hash = base64.b64encode(hashlib.sha256(body[:length]).digest())
@@ -56,12 +65,13 @@ def seal(message: bytes, times: int = 1, length: int | None = None) -> bytes:
         part = b"" if length is None else b" l=%d;" % length
         results = b"ARC-Authentication-Results: i=%d; list.example;\r\n\tdkim=pass header.d=example.org\r\n" % number
         own = signed(
-            b"ARC-Message-Signature: i=%d; c=relaxed/relaxed;%b%b\r\n\th=from:to:subject; bh=%b; b="
-            % (number, tags, part, body_hash),
+            b"ARC-Message-Signature: i=%d;%b%b%b\r\n\th=from:to:subject; bh=%b; b="
+            % (number, forms, tags, part, body_hash),
             b"".join(relaxed(named[name]) for name in (b"from", b"to", b"subject")),
+            key,
         )
         chain += relaxed(results) + relaxed(own)
-        outer = signed(b"ARC-Seal: i=%d;%b cv=%b; b=" % (number, tags, b"none" if number == 1 else b"pass"), chain)
+        outer = signed(b"ARC-Seal: i=%d;%b cv=%b; b=" % (number, tags, b"none" if number == 1 else b"pass"), chain, key)
         chain += relaxed(outer)
         message = outer + own + results + message
     return message
@@ -213,7 +223,37 @@ def test_a_seal_of_an_older_set_that_does_not_hold_is_named() -> None:
 def test_there_are_fifty_sets_at_most() -> None:
     for number, reason in ((50, "ARC-Authentication-Results does not begin with i="), (51, "more than 50 sets")):
         chain, _ = judged(b"ARC-Authentication-Results: x\r\n" * number + HEADER + b"\r\n" + BODY)
-        assert (chain.result, chain.reason) == ("fail", reason)
+        assert (chain.result, chain.reason, chain.sets) == ("fail", reason, [])
+
+
+def test_a_key_of_1024_bits_is_long_enough_unless_more_are_asked_for() -> None:
+    message, published = seal(HEADER + b"\r\n" + BODY, key=rsa_key(1024)), {LIST: [record(rsa_key(1024))]}
+    assert judged(message, published)[0].result == "pass"
+    chain = ArcChain(split(message)[0], 1025)
+    resolver = Resolver(backend=FakeZone({(LIST, "TXT"): published[LIST]}))
+    asyncio.run(judge(split(message)[0], [split(message)[1]], resolver, now=NOW, also=[chain]))
+    problem = "the published key has 1024 bits only (RFC 8301)"
+    assert chain.reason == f"ARC-Message-Signature of instance 1: {problem}"
+
+
+def test_where_the_canonical_forms_are_missing_they_are_relaxed() -> None:
+    message = seal((HEADER + b"\r\n" + BODY).replace(b"Subject: test", b"Subject:  te\tst "), forms=b"")
+    assert judged(message)[0].reason == ""
+    assert judged(message)[0].result == "pass"
+
+
+def test_the_loop_has_its_turn_after_each_seal_and_no_time_passes() -> None:
+    fields, body = split(sealed(3))
+    chain = ArcChain(fields)
+    content = {(name, "TXT"): list(texts) for name, texts in KEYS.items()}
+
+    async def inside() -> float:
+        await judge(fields, blocks_of(body), Resolver(backend=FakeZone(content)), now=NOW, also=[chain])
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=FakeTimeLoop) as runner:
+        assert runner.run(inside()) == 0.0
+    assert chain.result == "pass"
 
 
 def test_of_a_set_the_payload_the_sealer_and_the_field_are_told() -> None:
