@@ -108,5 +108,5 @@ def split(text: bytes) -> tuple[list[RawField], bytes]:
 
 def split_header(header: bytes) -> list[RawField]:
     """The fields of a header with CRLF line ends, the last of which may be missing."""
-    raws = _NEXT_FIELD.split(header.removesuffix(CRLF))
+    raws = _NEXT_FIELD.split(header)
     return [(raw.partition(b":")[0].rstrip(b" \t").lower(), raw + CRLF) for raw in raws if raw]

@@ -28,3 +28,8 @@ def test_a_message_is_its_fields_with_their_folds_and_its_body() -> None:
     assert split(b"\r\nbody") == ([], b"body")
     assert split(b"From: a\r\n") == ([(b"from", b"From: a\r\n")], b"")
     assert split_header(b"From: a") == [(b"from", b"From: a\r\n")]
+
+
+def test_a_name_ends_before_the_blanks_in_front_of_its_colon() -> None:
+    header = b"FAX \t: a\r\nOdd\x0c: b\r\n"
+    assert split_header(header) == [(b"fax", b"FAX \t: a\r\n"), (b"odd\x0c", b"Odd\x0c: b\r\n")]
