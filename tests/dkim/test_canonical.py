@@ -109,6 +109,10 @@ def test_memory_is_bounded_whatever_the_body(form: str, filling: bytes) -> None:
         (b"Subject: \r\n \t x\r\n", b"subject:x\r\n"),
         (b"SuBJect:a:b \x0c\r\n", b"subject:a:b \x0c\r\n"),
         (b"X-\xc4: \xe9\xa0 \r\n", b"x-\xc4:\xe9\xa0\r\n"),
+        (b"A: b  c\r\n", b"a:b c\r\n"),
+        (b"A:  b  c\r\n", b"a:b c\r\n"),
+        (b"FAX: b\r\n", b"fax:b\r\n"),
+        (b"Odd\x0c\t : b\r\n", b"odd\x0c:b\r\n"),
     ],
 )
 def test_fields(raw: bytes, relaxed: bytes) -> None:

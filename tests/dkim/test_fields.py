@@ -33,3 +33,12 @@ def test_a_message_is_its_fields_with_their_folds_and_its_body() -> None:
 def test_a_name_ends_before_the_blanks_in_front_of_its_colon() -> None:
     header = b"FAX \t: a\r\nOdd\x0c: b\r\n"
     assert split_header(header) == [(b"fax", b"FAX \t: a\r\n"), (b"odd\x0c", b"Odd\x0c: b\r\n")]
+
+
+def test_what_a_signature_does_not_say_has_a_default() -> None:
+    signature = Signature(b"DKIM-Signature: v=1\r\n")
+    assert signature.forms == ("simple", "simple")
+    assert Signature(b"DKIM-Signature: v=1; c=relaxed\r\n").forms == ("relaxed", "simple")
+    assert signature.text(b"d") == "?"
+    assert signature.number(b"l", "a number") is None
+    assert signature.names == [b""]
