@@ -118,6 +118,12 @@ def test_groups_are_taken_where_they_are_asked_for(value: bytes, addresses: list
     assert parse_mailboxes(value, groups=True) == addresses
 
 
+@pytest.mark.parametrize(("labels", "taken"), [(2, True), (60, True), (128, True), (129, False)])
+def test_a_name_that_is_an_address_is_compared_up_to_the_labels_a_domain_can_have(labels: int, taken: bool) -> None:
+    domain = b".".join([b"x"] * labels)
+    assert parse_mailboxes(b"a@%b (b) <c@%b>" % (domain, domain)) == ([b"c@" + domain] if taken else None)
+
+
 @given(st.binary(max_size=200))
 def test_total(value: bytes) -> None:
     found = parse_mailboxes(value)
