@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 import dkim
@@ -130,3 +131,64 @@ def test_a_chain_has_fifty_sets_at_most_and_three_fields_for_each() -> None:
     assert next_link(sets_of(*[b"i=1; cv=pass"] * 150), "pass") == Link(2, "fail", b"")
     assert why_not(sets_of(*[b"i=1; cv=pass"] * 151)) == "too-many-sets"
     assert next_link(sets_of(b"cv=pass"), "pass") == Link(1, "fail", b""), "a field of no set"
+
+
+# --- how a set is written --------------------------------------------------------------------------------------------
+
+
+class Fixed:
+    """Signs everything alike, as what is written around a signature does not depend on it."""
+
+    def __init__(self, domain: bytes) -> None:
+        self.tags = b"a=rsa-sha256; d=%b; s=s;" % domain
+
+    def sign(self, data: bytes) -> bytes:
+        return b"\0" * 256
+
+
+def written(domain: bytes, message: bytes = PLAIN) -> list[tuple[str, list[bytes]]]:
+    """Names and lines of the fields of a set; a tab is eight columns wide."""
+    fields, _ = split(message)
+    made = seal(Fixed(domain), Link(1, "none"), cover(SEALED, fields), b"h" * 32, results=RESULTS, now=NOW)
+    return [(name, (f"{name}: ".encode() + value).replace(b"\t", b" " * 8).split(b"\r\n")) for name, value in made]
+
+
+def test_a_set_is_a_seal_a_message_signature_and_what_was_found_out() -> None:
+    (first, seal_lines), (second, signature_lines), (third, results) = written(b"example.org")
+    assert (first, second, third) == ("ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results")
+    assert seal_lines[0] == b"ARC-Seal: i=1; a=rsa-sha256; d=example.org; s=s; t=1700000000; cv=none;"
+    assert seal_lines[1] == b" " * 8 + b"b=" + b"A" * 68
+    assert signature_lines[:6] == [
+        b"ARC-Message-Signature: i=1; a=rsa-sha256; d=example.org; s=s; t=1700000000;",
+        b"        c=relaxed/relaxed;",
+        b"        h=from:from:reply-to:subject:subject:date:to:cc:message-id:",
+        b"        mime-version:content-type:content-transfer-encoding;",
+        b"        bh=aGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGg=;",
+        b"        b=" + b"A" * 68,
+    ]
+    assert results[0] == b"ARC-Authentication-Results: i=1; mx.example.org;"
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        (PLAIN, b"from:from:reply-to:subject:subject:date:to:cc:message-id:mime-version:content-type:"),
+        (b"Subject: x\r\n\r\nhello\r\n", b"from:reply-to:subject:subject:date:to:cc:message-id:mime-version:"),
+    ],
+)
+def test_the_names_of_the_fields_that_are_covered_stand_one_after_the_other(message: bytes, names: bytes) -> None:
+    (_, (_, lines), _) = written(b"example.org", message)
+    listed = b"".join(line.strip() for line in lines).partition(b"h=")[2].partition(b";")[0]
+    assert listed.startswith(names)
+    assert b" " not in listed
+
+
+def test_lines_have_78_columns_at_most_and_are_as_full_as_they_can_be() -> None:
+    for length in range(1, 60):
+        for _, lines in written(b"x" * length + b".test")[:2]:
+            assert all(len(line) <= 78 for line in lines)
+            for line, following in itertools.pairwise(lines):
+                word = following.strip()
+                if not word.startswith((b"h=", b"bh=", b"b=", b"A", b"mime")):
+                    assert len(line) + len(b" " + word.partition(b" ")[0]) > 78, (line, following)
+            assert [len(line) for line in lines if line.strip().startswith(b"b=")] == [78]
