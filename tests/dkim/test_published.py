@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-from filter_api.dkim.published import _check_size, is_key_text, record_name
+from filter_api.dkim.fields import Signature
+from filter_api.dkim.published import Keys, _check_size, is_key_text, record_name
 from filter_api.dkim.results import Unfit
+from filter_api.net.dns import Resolver
+from filter_api.testing.dns import FakeZone
 
 
 @pytest.mark.parametrize(
@@ -58,3 +63,27 @@ def test_a_key_is_published_under_a_labels() -> None:
         b"xn--schlssel-95a._domainkey.xn--bcher-kva.example"
     )
     assert record_name(b"A", b"Example.ORG") == b"a._domainkey.example.org"
+
+
+def test_a_key_that_was_fetched_is_not_asked_for_again_and_nor_is_one_that_is_not_there() -> None:
+    zone = FakeZone({("s._domainkey.example.org", "TXT"): ["v=DKIM1; p=x"]}, ttl=0)
+    there = Signature(b"DKIM-Signature: s=s; d=example.org\r\n")
+    same = Signature(b"DKIM-Signature: s=S; d=Example.ORG; x=1\r\n")
+    gone = Signature(b"DKIM-Signature: s=gone; d=example.org\r\n")
+    late = Signature(b"DKIM-Signature: s=late; d=example.org\r\n")
+
+    async def inside() -> None:
+        keys = Keys(Resolver(backend=zone))
+        await keys.fetch([there, same, gone])
+        names = ["gone._domainkey.example.org", "s._domainkey.example.org"]
+        assert sorted(name for name, _ in zone.asked) == names
+        assert await keys.of(there) == await keys.of(same) == (b"v=DKIM1; p=x",)
+        for _ in range(2):
+            with pytest.raises(Unfit, match=r"^no key is published at gone\._domainkey\.example\.org$"):
+                await keys.of(gone)
+        assert len(zone.asked) == 2
+        with pytest.raises(Unfit, match=r"^no key is published at late\."):
+            await keys.of(late)
+        assert len(zone.asked) == 3, "what was not fetched is asked for"
+
+    asyncio.run(inside())

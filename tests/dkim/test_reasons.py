@@ -127,6 +127,7 @@ def test_a_strict_key_says_why_it_does_not_count() -> None:
     reason = "the published key (t=s) allows no i= below the domain"
     assert said(judged(crafted(with_tag("i=@a.example.org")), strict)[0]) == (PERMERROR, reason)
     assert judged(crafted(with_tag("i=a@EXAMPLE.org")), strict)[0].passed
+    assert judged(crafted(with_tag('i="a@b"@example.org')), strict)[0].passed
     assert judged(crafted(), strict)[0].passed, "i= is @d= where it is missing"
 
 

@@ -100,3 +100,22 @@ def test_tags_and_a_last_empty_one_may_have_blanks_around_them() -> None:
     assert parse_tags(b"") == {}
     with pytest.raises(ValueError, match=r"^not a tag list$"):
         parse_tags(b"a=b;;c=d")
+
+
+def test_a_record_may_be_as_long_as_its_bound() -> None:
+    text = b"v=DKIM1; k=ed25519; p=" + ED + b"; n="
+    assert KeyRecord.parse(text + b"x" * (MAX_KEY_RECORD - len(text))).algorithm == "ed25519-sha256"
+
+
+@pytest.mark.parametrize("blank", [b"\x0b", b"\x0c", b"\xa0"])
+def test_only_blanks_line_ends_and_tabs_may_stand_around_a_word(blank: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^the record does not allow sha256$"):
+        KeyRecord.parse(b"h=sha256" + blank + b":sha1; k=ed25519; p=" + ED)
+    assert KeyRecord.parse(b"h= sha256\t\r\n:sha1; k=ed25519; p=" + ED).algorithm == "ed25519-sha256"
+
+
+def test_other_white_space_belongs_to_a_tag() -> None:
+    assert parse_tags(b"a= b\x0c ;") == {b"a": b"b\x0c"}
+    for text in (b"a=b;\x0c", b"\x0ca=b", b"a\x0b=b"):
+        with pytest.raises(ValueError, match=r"^not a tag list$"):
+            parse_tags(text)
