@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.dkim.record import KeyRecord, parse_tags, record_text, zone_lines
-from filter_api.dkim.verify import Outcome, verify
+from filter_api.dkim.verify import Outcome, _related, verify
 from filter_api.net.dns import Resolver, Status
 from filter_api.testing import FakeTimeLoop
 from filter_api.testing.dns import FakeZone, Slow
@@ -204,3 +204,19 @@ def test_a_key_that_does_not_come_before_the_deadline_is_not_known(signed: bytes
         passed, seconds = runner.run(soon())
     assert passed == [None, None]
     assert 0.5 <= seconds < 0.6
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "related"),
+    [
+        (b"a.example.org", b"example.org", True),
+        (b"example.org", b"a.example.org", True),
+        (b"example.org", b"example.org", False),
+        (b"badexample.org", b"example.org", False),
+        (b"example.org", b"badexample.org", False),
+        (b"", b"example.org", False),
+        (b"example.org", b"", False),
+    ],
+)
+def test_a_name_is_related_to_those_above_and_below_it(one: bytes, other: bytes, related: bool) -> None:
+    assert _related(one, other) is related
