@@ -61,6 +61,9 @@ def with_tag(tag: str) -> str:
         (GOOD.replace("h=from:", "h=" + "x:" * 2000), NEUTRAL, "malformed: h= has more than 2000 names"),
         (with_tag("l=15"), PERMERROR, "l= is 15, and the body has 14 bytes only"),
         (with_tag("v=1"), NEUTRAL, "malformed: tag v= occurs twice"),
+        (with_tag("l=x").replace("relaxed/relaxed", "x"), NEUTRAL, "malformed: unknown canonicalization in c="),
+        (with_tag("l=x").replace("bh=BH", "bh=!"), NEUTRAL, "malformed: l= is not a number"),
+        (with_tag("q=dns/txt\x0c"), NEUTRAL, "q= has no method that is known, dns/txt is the only one"),
         (GOOD.replace("s=rsa", "s=gone"), PERMERROR, "no key is published at gone._domainkey.example.org"),
     ],
 )
@@ -189,3 +192,9 @@ def test_what_is_no_tag_list_has_no_names() -> None:
     [outcome] = judged(b"DKIM-Signature: nonsense\r\n" + HEADER + b"\r\n" + BODY)
     assert outcome == Outcome("?", "?", "?", NEUTRAL, "malformed: not a tag list")
     assert str(outcome) == "fail d=? s=? a=?: malformed: not a tag list (dkim=neutral)"
+
+
+def test_what_a_signature_does_not_say_is_shown_as_unknown() -> None:
+    [outcome] = judged(b"DKIM-Signature: v=1\r\n" + HEADER + b"\r\n" + BODY)
+    missing = "malformed: a= and b= and bh= and d= and h= and s= is missing"
+    assert outcome == Outcome("?", "?", "?", NEUTRAL, missing, (), "", "")
