@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import pytest
@@ -10,7 +11,9 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from filter_api.dkim.results import PLAIN, RECEIVER, Outcome, Result, Terms
-from filter_api.net.dns import Status
+from filter_api.dkim.verify import verify
+from filter_api.net.dns import Resolver, Status
+from filter_api.testing.dns import FakeZone
 from tests.dkim.crafted import BODY, GOOD, HEADER, NAME, NOW, crafted, judged
 from tests.filter_dkimsign.keyring import ed25519_key, record, rsa_key
 
@@ -198,3 +201,14 @@ def test_what_a_signature_does_not_say_is_shown_as_unknown() -> None:
     [outcome] = judged(b"DKIM-Signature: v=1\r\n" + HEADER + b"\r\n" + BODY)
     missing = "malformed: a= and b= and bh= and d= and h= and s= is missing"
     assert outcome == Outcome("?", "?", "?", NEUTRAL, missing, (), "", "")
+
+
+def test_where_no_time_is_given_it_is_now() -> None:
+    content = {(NAME, "TXT"): [record(rsa_key())]}
+
+    async def inside(tag: str) -> Outcome:
+        [outcome] = await verify(crafted(with_tag(tag)), Resolver(backend=FakeZone(content)))
+        return outcome
+
+    assert asyncio.run(inside("t=1700000000; x=99999999999")).passed
+    assert said(asyncio.run(inside("t=1500000000; x=1600000000"))) == (POLICY, "expired")
