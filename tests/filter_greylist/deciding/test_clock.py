@@ -235,6 +235,7 @@ def test_a_step_to_an_hour_before_the_time_of_the_store_is_followed() -> None:
     hands.clock.distrust(STORE)
     hands.wall = STORE - JUMP
     assert hands.passes(0) == STORE - JUMP
+    assert [move.by for move in hands.clock.moves()] == [-JUMP]
 
 
 def test_a_step_of_an_hour_is_a_correction_though_it_comes_to_the_time_of_the_store() -> None:
@@ -249,7 +250,9 @@ def test_a_step_of_an_hour_is_a_correction_though_it_comes_to_the_time_of_the_st
 
 
 def test_a_clock_that_has_just_become_possible_keeps_its_own_time() -> None:
+    assert Booted(PLAUSIBLE - 1).clock.doubtful
     hands = Booted(PLAUSIBLE)
+    assert (hands.clock.doubtful, hands.clock.jump) == (False, 0)
     hands.clock.distrust(STORE)
     assert hands.passes(0) == 1_666_000_000
 
