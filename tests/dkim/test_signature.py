@@ -94,3 +94,17 @@ def test_fields_verifiers_disagree_on_are_signed_as_they_are(odd: bytes) -> None
     assert covered.data == b"From: a@example.org\r\nSubject:  a" + odd + b"\r\n"
     assert b"c=simple/relaxed;" in sign(Layout(), FakeSigner(), covered, b"", 1)
     assert cover(Layout(), [*fields[:1], (b"x-unsigned", b"X-Unsigned: " + odd + b"\r\n")]).header_form == "relaxed"
+
+
+def test_the_times_of_a_signature_stand_before_the_body_hash() -> None:
+    class Mute:
+        tags = b"a=rsa-sha256; d=example.org; s=s;"
+
+        def sign(self, _data: bytes) -> bytes:
+            return b""
+
+    layout = Layout(timestamp=True, lifetime=600)
+    covered = cover(layout, [(b"from", b"From: a\r\n")])
+    value = sign(layout, Mute(), covered, b"h" * 32, 1_700_000_000)
+    tail = value.replace(b"\r\n\t", b" ").partition(b"encoding; ")[2]
+    assert tail == b"t=1700000000; x=1700000600; bh=aGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGg=; b="

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.dkim.record import KeyRecord, parse_tags, record_text, zone_lines
-from filter_api.dkim.verify import Outcome, _related, verify
+from filter_api.dkim.verify import Outcome, _parse, _related, judge, verify
 from filter_api.net.dns import Resolver, Status
 from filter_api.testing import FakeTimeLoop
 from filter_api.testing.dns import FakeZone, Slow
@@ -220,3 +220,42 @@ def test_a_key_that_does_not_come_before_the_deadline_is_not_known(signed: bytes
 )
 def test_a_name_is_related_to_those_above_and_below_it(one: bytes, other: bytes, related: bool) -> None:
     assert _related(one, other) is related
+
+
+def test_name_servers_that_are_slow_are_waited_for_together(signed: bytes) -> None:
+    content = {(name, "TXT"): Slow(2.0, [text]) for name, text in ZONE.items()}
+
+    async def inside() -> float:
+        found = await verify(signed, Resolver(backend=FakeZone(content)), now=NOW)
+        assert [outcome.passed for outcome in found] == [True, True]
+        return asyncio.get_running_loop().time()
+
+    with asyncio.Runner(loop_factory=FakeTimeLoop) as runner:
+        assert runner.run(inside()) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("signatures", "judged", "left_out"), [(0, 0, 0), (1, 1, 0), (10, 10, 0), (13, 10, 3)])
+def test_of_more_than_ten_signatures_it_is_said_how_many_were_left_out(
+    signatures: int, judged: int, left_out: int
+) -> None:
+    fields = [(b"dkim-signature", b"DKIM-Signature: v=1\r\n")] * signatures
+    found = asyncio.run(judge(fields, [], Resolver(backend=FakeZone({})), now=NOW))
+    assert (len(found.outcomes), found.left_out) == (judged, left_out)
+
+
+def test_while_many_signatures_are_read_the_loop_has_its_turn_after_each_fifty() -> None:
+    async def inside() -> int:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        await _parse([b"DKIM-Signature: v=1\r\n"] * 500)
+        counting.cancel()
+        return turns
+
+    assert asyncio.run(inside()) == 10
