@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filter_api.dkim.record import decode_base64, parse_tags
-from filter_api.dkim.signature import DEFAULT_NAMES, OVERSIGNED, Layout, RawField, cover, sign
+from filter_api.dkim.signature import DEFAULT_NAMES, OVERSIGNED, Layout, RawField, cover, in_dispute, sign
 
 
 class FakeSigner:
@@ -108,3 +108,29 @@ def test_the_times_of_a_signature_stand_before_the_body_hash() -> None:
     value = sign(layout, Mute(), covered, b"h" * 32, 1_700_000_000)
     tail = value.replace(b"\r\n\t", b" ").partition(b"encoding; ")[2]
     assert tail == b"t=1700000000; x=1700000600; bh=aGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGhoaGg=; b="
+
+
+@pytest.mark.parametrize("copies", [0, 1, 2])
+def test_what_is_signed_is_the_relaxed_field_as_it_is_written_up_to_its_b(copies: int) -> None:
+    layout = Layout(copies=copies, timestamp=True)
+    covered = cover(layout, FIELDS)
+    head, _, data = sign(layout, FakeSigner(), covered, b"h" * 32, 1_700_000_000).rpartition(b"\r\n\tb=")
+    relaxed = b"dkim-signature:" + re.sub(rb"[ \t\r\n]+", b" ", head) + b" b="
+    assert decode_base64(data) == covered.data + relaxed
+    assert [len(line) for line in data.split(b"\r\n\t")[:2]] == [78 - 8 - 2, 78 - 8]
+
+
+@pytest.mark.parametrize(
+    ("data", "disputed"),
+    [
+        (b"plain \t\r\n", False),
+        (b"a\x0cb", True),
+        (b"a\x1cb", True),
+        ("é".encode(), False),
+        ("à".encode(), True),
+        ("\u2003".encode(), True),
+        (b"\x85", True),
+    ],
+)
+def test_what_some_take_for_blanks_is_in_dispute(data: bytes, disputed: bool) -> None:
+    assert in_dispute(data) is disputed
