@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from filter_api.dkim.fields import Signature
 from filter_api.dkim.published import Keys, _check_size, is_key_text, record_name
 from filter_api.dkim.results import Unfit
+from filter_api.dkim.syntax import is_name
 from filter_api.net.dns import Resolver
 from filter_api.testing.dns import FakeZone
 
@@ -87,3 +88,9 @@ def test_a_key_that_was_fetched_is_not_asked_for_again_and_nor_is_one_that_is_no
         assert len(zone.asked) == 3, "what was not fetched is asked for"
 
     asyncio.run(inside())
+
+
+def test_a_name_has_253_characters_at_most() -> None:
+    longest = b".".join([b"x" * 63] * 3 + [b"y" * 61])
+    assert is_name(longest)
+    assert not is_name(longest + b"y")

@@ -117,6 +117,7 @@ def test_what_is_signed_is_the_relaxed_field_as_it_is_written_up_to_its_b(copies
     head, _, data = sign(layout, FakeSigner(), covered, b"h" * 32, 1_700_000_000).rpartition(b"\r\n\tb=")
     relaxed = b"dkim-signature:" + re.sub(rb"[ \t\r\n]+", b" ", head) + b" b="
     assert decode_base64(data) == covered.data + relaxed
+    assert (b"z=" in head) is bool(copies)
     assert [len(line) for line in data.split(b"\r\n\t")[:2]] == [78 - 8 - 2, 78 - 8]
 
 

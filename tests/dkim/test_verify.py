@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filter_api.dkim.record import KeyRecord, parse_tags, record_text, zone_lines
-from filter_api.dkim.verify import Outcome, _parse, _related, judge, verify
+from filter_api.dkim.verify import Outcome, _authors, _parse, _related, judge, verify
 from filter_api.net.dns import Resolver, Status
 from filter_api.testing import FakeTimeLoop
 from filter_api.testing.dns import FakeZone, Slow
@@ -259,3 +259,26 @@ def test_while_many_signatures_are_read_the_loop_has_its_turn_after_each_fifty()
         return turns
 
     assert asyncio.run(inside()) == 10
+
+
+def test_the_authors_are_the_domains_of_from_groups_included() -> None:
+    fields = [(b"from", b"From: Staff: a@x.example, b@Y.example;\r\n"), (b"to", b"To: c@z.example\r\n")]
+    assert _authors(fields) == {b"x.example", b"y.example"}
+    assert _authors([(b"from", b"From: nobody\r\n")]) == set()
+
+
+@pytest.mark.parametrize(
+    ("nearer", "farther"),
+    [
+        (b"d=author.example", b"d=sub.author.example"),
+        (b"d=sub.author.example", b"d=other.example"),
+        (b"d=other.example", b"nonsense"),
+    ],
+)
+def test_of_many_signatures_those_nearest_to_the_author_are_judged(nearer: bytes, farther: bytes) -> None:
+    far, near = b"DKIM-Signature: %b\r\n" % farther, b"DKIM-Signature: %b; x=1\r\n" % nearer
+    fields = [(b"dkim-signature", raw) for raw in [*[far] * 10, near]]
+    fields.append((b"from", b"From: a@author.example\r\n"))
+    found = asyncio.run(judge(fields, [], Resolver(backend=FakeZone({})), now=NOW)).outcomes
+    assert len(found) == 10
+    assert found[-1].domain == nearer.removeprefix(b"d=").decode()
