@@ -44,7 +44,6 @@ class _Candidate:
     """A signature on its way to its outcome."""
 
     place: int  # among all signatures, from the top
-    raw: bytes
     signature: Signature | None = None
     problem: Unfit | None = None
 
@@ -141,7 +140,7 @@ async def _parse(raws: Sequence[bytes]) -> list[_Candidate]:
     """The signatures, those that are none included; the loop has its turn now and then."""
     candidates = []
     for place, raw in enumerate(raws):
-        candidate = _Candidate(place, raw)
+        candidate = _Candidate(place)
         try:
             candidate.signature = Signature(raw)
         except Unfit as problem:
