@@ -17,7 +17,7 @@ from filter_api.testing.dns import FakeZone
 from filter_greylist.deciding.judge import Case, Judge, question_of, seen_tuple, tuple_of
 from filter_greylist.rules.key import Prefixes, group_of, tuple_for
 from filter_greylist.rules.policy import Delay, Facts, Pass, Trap
-from filter_greylist.rules.records import Details, Timers, address_name, pair_name
+from filter_greylist.rules.records import Details, Kind, Life, Timers, address_name, pair_name
 from filter_greylist.store.base import Question
 from filter_greylist.store.sqlite.store import SqliteStore
 
@@ -125,5 +125,44 @@ def test_a_delivery_for_which_spf_vouched_at_the_primary_is_known_at_the_second_
             assert await judge.judge(delivery, Facts(low_mx=True)) == Delay("new", 1500)
             other = replace(delivery, recipient=b"other@example.net")
             assert await judge.judge(other, Facts(low_mx=True)) == Trap("low-priority-mx", fresh=True)
+
+    asyncio.run(inside())
+
+
+def test_who_has_waited_before_spf_vouched_is_let_in(tmp_path: Path) -> None:
+    """SPF had no answer at the first attempt, so that it was the network that waited."""
+    mute = Vouching(Resolver(backend=FakeZone({})), lambda: 0.0)
+    record = {("example.org", "TXT"): ["v=spf1 ip4:192.0.2.7 -all"]}
+    vouches = Vouching(Resolver(backend=FakeZone(record)), lambda: 0.0)
+
+    async def inside() -> None:
+        async with greylist(tmp_path) as store:
+            deadline = asyncio.get_running_loop().time() + 5
+            delivery = replace(case(b"a@example.org"), deadline=deadline)
+            judge = Judge(store, mute, Timers(), Prefixes())
+            assert await judge.judge(delivery, Facts()) == Delay("new", 1500)
+            judge.tell_spf(lambda _: vouches)
+            again = replace(delivery, now=delivery.now + 1500)
+            assert await judge.judge(again, Facts()) == Pass("retried", 1500)
+
+    asyncio.run(inside())
+
+
+def test_who_falls_into_a_trap_is_remembered_for_a_day_and_who_will_be_white_is_white(tmp_path: Path) -> None:
+    mute = Vouching(Resolver(backend=FakeZone({})), lambda: 0.0)
+    delivery = case(b"a@example.org")
+    name = address_name(delivery.address)
+    now = delivery.now
+
+    async def inside() -> None:
+        async with greylist(tmp_path) as store:
+            judge = Judge(store, mute, Timers(), Prefixes())
+            assert await judge.judge(delivery, Facts(trap="trap-file")) == Trap("trap-file", fresh=True)
+            trapped = await store.get(Kind.TRAPPED, name)
+            assert trapped is not None
+            assert trapped.life == Life(now, now, now + 86_400, 1, 0)
+            soon = {name: Life(now, now, now + 10)}
+            knowing = Judge(store, mute, Timers(), Prefixes(), soon.get)
+            assert await knowing.judge(delivery, Facts()) == Pass("white")
 
     asyncio.run(inside())

@@ -1,5 +1,6 @@
 """Keys: what is one tuple, and what is not."""
 
+import hashlib
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
@@ -158,3 +159,8 @@ def test_the_listing_keeps_what_was_sent_up_to_a_bound() -> None:
 def test_the_form_of_a_sender_is_what_the_stores_of_all_versions_have(sender: bytes, form: bytes) -> None:
     """Another one would make every client wait once more after an upgrade."""
     assert normal_sender(sender) == form
+
+
+def test_the_name_of_a_tuple_is_what_the_stores_of_all_versions_have() -> None:
+    rest = hashlib.blake2b(b"12,3,192.0.2.0/24a@bc@d", digest_size=10).digest()
+    assert tuple_for(b"192.0.2.0/24", b"a@b", b"c@d", NOTHING).key == group_of(b"192.0.2.0/24") + rest

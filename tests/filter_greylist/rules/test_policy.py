@@ -158,3 +158,13 @@ def test_a_trap_holds_until_its_end_and_not_at_all_if_no_trap_lasts_so_long(expi
 @pytest.mark.parametrize(("seconds", "minutes"), [(0, 1), (1, 1), (60, 1), (61, 2), (120, 2), (1500, 25)])
 def test_a_client_is_told_whole_minutes(seconds: int, minutes: int) -> None:
     assert minutes_left(seconds) == minutes
+
+
+def test_a_retry_in_the_same_second_has_waited_for_no_time() -> None:
+    assert on_tuple(Life(100, 100, 200, 1, 1), Facts(), 100, Timers()) == Pass("retried", 0)
+
+
+def test_an_operators_trap_counts_though_the_domains_have_just_changed() -> None:
+    known, facts = Known(spamtrap=Life(1, 1, 200)), Facts(trap_settled=False)
+    assert before_tuple(known, facts, 100) == Trap("spamtrap", fresh=True)
+    assert before_tuple(Known(), facts._replace(trap="foreign-domain"), 100) == Trap("foreign-domain", fresh=False)
