@@ -141,9 +141,6 @@ class Dispatcher:
         """Write when all that is due in this turn of the loop is settled: one write, and one read of smtpd's."""
         if self._flushing:
             return
-        if not self._waiting:  # nothing else can be
-            self._flush()
-            return
         try:
             self._loop.call_soon(self._flush_now)
             self._flushing = True
