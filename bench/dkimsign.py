@@ -62,7 +62,7 @@ def _contenders(key: str, forms: str) -> tuple[Contender, Contender]:
 
 
 def figures() -> list[Figure]:
-    """All of them; the issue's bounds."""
+    """All of them."""
     found: list[Figure] = []
     with signing_key() as key:
         small = ("-b", "5120", "-s", "1000")

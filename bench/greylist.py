@@ -43,6 +43,7 @@ from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.sqlite.store import SqliteStore
 from filter_greylist.store.target import parse_target
+from tests.support.peak import PEAK
 
 SESSIONS = 200
 DECISIONS = 80_000
@@ -240,16 +241,16 @@ def _listing(path: str, count: int) -> Figure:
 
 
 def _listed(path: str) -> float:
-    code = (  # not ru_maxrss, which a process inherits
-        "import sys; from filterctl.__main__ import main; main(['greylist', '-f', sys.argv[1]]);"
-        "sys.stderr.writelines(line for line in open('/proc/self/status') if line.startswith('VmHWM'))"
+    code = (
+        f"{PEAK}\nimport sys; from filterctl.__main__ import main; main(['greylist', '-f', sys.argv[1]]);"
+        "print(peak(), file=sys.stderr)"
     )
     if not Path(path).exists():
         asyncio.run(_make_empty(path)) if not _in_loop() else _make_empty_elsewhere(path)
     done = subprocess.run(
         [sys.executable, "-c", code, path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=True
     )
-    return int(done.stderr.split()[-2]) / 1024
+    return float(done.stderr.split()[-1])
 
 
 async def _make_empty(path: str) -> None:

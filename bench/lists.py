@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench import measure
 from bench.figures import Figure
+from tests.support.peak import PEAK
 
 COUNT = 1_000_000
 
@@ -25,7 +26,7 @@ with open(sys.argv[1], "w") as file:
         print(IPv4Address(number), file=file)
 """
 
-UPDATE = f"""{measure.PEAK}
+UPDATE = f"""{PEAK}
 import json, sys, time
 from filter_api.text.lines import content_lines
 from filter_lists.conf import parse_conf

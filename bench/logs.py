@@ -14,6 +14,7 @@ from typing import Final
 
 from bench import measure
 from bench.figures import Figure
+from tests.support.peak import PEAK
 
 COUNT: Final = 200_000
 
@@ -42,7 +43,7 @@ VERBS: Final = {
     "filterctl report messages -H": ("report", "messages", "-H"),
 }
 
-PROGRAM: Final = f"""{measure.PEAK}
+PROGRAM: Final = f"""{PEAK}
 import json, os, sys, time
 from filterctl.__main__ import main
 sys.stdout = open(os.devnull, "w")

@@ -91,14 +91,6 @@ def installed(name: str, *arguments: str) -> Contender:
     return Contender(name, [str(Path(sys.executable).parent / name), *arguments])
 
 
-PEAK = """
-def peak():
-    # MB; not ru_maxrss, which a process inherits
-    with open("/proc/self/status") as about:
-        return int(next(line for line in about if line.startswith("VmHWM")).split()[1]) / 1024
-"""
-"""Source for a process of its own: the most memory it had."""
-
 PROCEED = Contender("python", python_filter("filters/proceed.py"))
 EVENTS = Contender("python", python_filter("filters/events.py"))
 

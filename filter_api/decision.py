@@ -40,7 +40,6 @@ __all__ = [
 Facts: TypeAlias = Mapping[str, object]
 
 NO_FACTS: Final[Facts] = MappingProxyType({})
-_NAMES: Final = {str}
 
 
 def checked_facts(facts: object) -> Facts:
@@ -52,7 +51,7 @@ def checked_facts(facts: object) -> Facts:
         return NO_FACTS
     if isinstance(facts, Mapping):
         settled = dict(facts)
-        if set(map(type, settled)) <= _NAMES or all(isinstance(key, str) for key in settled):
+        if all(isinstance(key, str) for key in settled):
             return settled
     raise TypeError(f"facts are a mapping of names to values, not {type(facts).__name__}")
 

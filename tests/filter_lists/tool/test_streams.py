@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from filter_lists.tool.published import ListRefused
 from filter_lists.tool.streams import bounded, lines_of, unpacked
+from tests.support.peak import PEAK
 
 TEXT = b"".join(b"192.0.2.%d\r\n" % number for number in range(200))
 
@@ -57,8 +58,8 @@ def test_more_bytes_than_the_bound_are_refused() -> None:
         list(bounded([b"ab", b"cd"], 3, "x"))
 
 
-BOMB = """
-import resource, zlib
+BOMB = f"""{PEAK}
+import zlib
 from filter_lists.tool.published import ListRefused, read_published
 from filter_lists.tool.streams import lines_of, unpacked
 
@@ -67,12 +68,12 @@ def bomb():
     for _ in range(1024):
         yield packer.compress(bytes(1 << 20))
 
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 try:
     read_published(lines_of(unpacked(bomb())))
 except ListRefused as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 << 10)
+print(peak() - before < 32)
 """
 
 

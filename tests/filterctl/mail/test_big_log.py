@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.peak import PEAK
+
 LINES = (
     "Nov 20 {time} mx smtpd[8]: {session} smtp connected address=192.0.2.{low} host=mx{low}.good.example\n"
     "Nov 20 {time} mx smtpd[8]: greylist: {session} rcpt-to action=reject reply="
@@ -19,12 +21,12 @@ LINES = (
     '"451 4.7.1 greylisted, please try again in 25 minutes"\n'
     "Nov 20 {time} mx smtpd[8]: {session} smtp disconnected reason=quit\n"
 )
-PROGRAM = """
-import resource, sys, time
+PROGRAM = f"""{PEAK}
+import sys, time
 from filterctl.__main__ import main
 began = time.process_time()
 main(sys.argv[1:])
-print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+print(time.process_time() - began, int(peak() * 1024), file=sys.stderr)
 """
 
 
