@@ -200,6 +200,7 @@ class Rewrite:
 Decision: TypeAlias = Union[Proceed, Junk, Reject, Disconnect, Rewrite]  # noqa: UP007 - shown in help() as one name
 DECISIONS: Final = (Proceed, Junk, Reject, Disconnect, Rewrite)
 _AT_COMMIT: Final = (Proceed, Reject, Disconnect)
+_PROCEED: Final = Proceed()
 _EDITS: Final = (AddHeader, RemoveHeader, ReplaceHeader)
 
 
@@ -219,7 +220,7 @@ class Verdict:
         *,
         facts: Facts = NO_FACTS,
     ) -> None:
-        chosen = Proceed() if decision is None else decision
+        chosen = _PROCEED if decision is None else decision
         if not isinstance(chosen, _AT_COMMIT):
             raise ValueError(f"{chosen!r} cannot be decided at commit")  # noqa: TRY004 - a value out of the legal set
         settled = tuple(edits)
@@ -228,7 +229,7 @@ class Verdict:
                 raise ValueError("edits are AddHeader, RemoveHeader and ReplaceHeader")  # noqa: TRY004 - as above
         self.decision = chosen
         self.edits = settled
-        self.facts = checked_facts(facts)
+        self.facts = facts if facts is NO_FACTS else checked_facts(facts)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Verdict) and repr(self) == repr(other)

@@ -65,10 +65,13 @@ def _tx_begin(session: Session, parts: list[bytes]) -> None:
 
 
 def _tx_mail(session: Session, parts: list[bytes]) -> None:
-    if parts[7] == b"ok":
-        _running(session, parts[6]).sender = parts[8]
-    else:
+    if parts[7] != b"ok":
         mail_from_refused(session)
+        return
+    transaction = session.transaction
+    if transaction is None or transaction.id != parts[6]:
+        transaction = _running(session, parts[6])
+    transaction.sender = parts[8]
 
 
 def _tx_rcpt(session: Session, parts: list[bytes]) -> None:
@@ -77,11 +80,14 @@ def _tx_rcpt(session: Session, parts: list[bytes]) -> None:
         if parts[7] != b"ok":
             return  # refused in a transaction we know nothing of
         transaction = _running(session, parts[6])
-    transaction.recipient_told(parts[8], accepted=parts[7] == b"ok")
+    transaction.recipient_told(parts[8], parts[7] == b"ok")
 
 
 def _tx_envelope(session: Session, parts: list[bytes]) -> None:
-    _running(session, parts[6]).envelope_made()
+    transaction = session.transaction
+    if transaction is None or transaction.id != parts[6]:
+        transaction = _running(session, parts[6])
+    transaction.envelope_made()
 
 
 def _running(session: Session, message_id: bytes) -> Transaction:

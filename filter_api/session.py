@@ -107,7 +107,7 @@ class Transaction:
             self.add_recipient(self._asked)
             self._asked = None
 
-    def recipient_told(self, recipient: bytes, *, accepted: bool) -> None:
+    def recipient_told(self, recipient: bytes, accepted: bool) -> None:
         """smtpd reports the outcome of an RCPT TO.
 
         Two envelopes without a request may be those of an alias, or of a recipient that is not reported and this one.

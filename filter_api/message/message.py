@@ -123,9 +123,9 @@ class Message:
         longest: bytes a line may have on its way to smtpd. Raises HeaderTooLong, before anything is given, when there
         are edits and the header has no end or a line of it grew too long.
         """
-        if not edits:
-            yield from self._lines.blocks()
-            return
+        return self._wire_edited(edits, longest) if edits else self._lines.blocks()
+
+    def _wire_edited(self, edits: Sequence[Edit], longest: int) -> Iterator[bytes]:
         if self._lines.size <= MAX_HEADER:  # it has an end, wherever that is
             top = [each.lines for each in edits if isinstance(each, AddHeader) and each.where == "top"]
             if len(top) == len(edits):

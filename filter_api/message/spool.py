@@ -20,6 +20,9 @@ _STEP: Final = 16_384
 _RUN_COST: Final = 64
 """Bytes that a run costs beside its text: the object, its place in a list, what the allocator rounds up."""
 
+_SHORT: Final = 1024
+"""Bytes: runs that are longer on average cost little beside their text, and are not joined."""
+
 
 class SpoolError(Exception):
     """A message cannot be held: too many bytes held already, or the disk said no."""
@@ -44,8 +47,8 @@ class Spool:
 class HeldLines:
     """Message lines, LF-joined runs in the order they came; read back in blocks of whole lines.
 
-    A run costs more than its bytes as long as it stands alone, so it is counted with what it costs until the runs since
-    the last step are joined into one.
+    A run costs more than its bytes as long as it stands alone, so it is counted with what it costs until the next step,
+    where short ones are joined into one.
     """
 
     __slots__ = ("_damaged", "_file", "_joined", "_reserved", "_room", "_runs", "_settled", "_spilled", "_spool")
@@ -53,7 +56,7 @@ class HeldLines:
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
         self._runs: list[bytes] = []  # as they came, since the last step
-        self._joined: list[bytes] = []  # those before
+        self._joined: list[bytes] = []  # those before, long ones as they came
         self._settled = 0  # bytes joined or in the file
         self._reserved = 0  # of the account
         self._room = 0  # of that, not used yet
@@ -75,15 +78,18 @@ class HeldLines:
 
     def _make_room(self) -> None:
         """Join the runs, reserve another step of the account; move what is in memory to the file if it is much."""
-        spool = self._spool
+        spool, runs = self._spool, self._runs
         free = spool.limit - spool.held
-        size = self.size
+        size = self._settled + sum(map(len, runs)) + len(runs)
         if size > self._reserved + free:
-            last = self._runs.pop()
+            last = runs.pop()
             self._room += len(last) + _RUN_COST
             raise SpoolError("spool limit reached")
-        self._joined.append(b"\n".join(self._runs))
-        self._runs.clear()
+        if len(runs) * _SHORT > size - self._settled:
+            self._joined.append(b"\n".join(runs))
+        else:
+            self._joined.extend(runs)
+        runs.clear()
         spool.in_memory += size - self._settled
         self._settled = size
         self._room = self._reserved - size
@@ -92,8 +98,12 @@ class HeldLines:
             spool.held += step
             self._reserved += step
             self._room += step
-        most = SPOOL_ABOVE if self._file is None and spool.in_memory <= MAX_IN_MEMORY else BLOCK
-        if size - self._spilled > most:
+        if size > BLOCK:
+            self._spill_if_much()
+
+    def _spill_if_much(self) -> None:
+        most = SPOOL_ABOVE if self._file is None and self._spool.in_memory <= MAX_IN_MEMORY else BLOCK
+        if self._settled - self._spilled > most:
             self._spill()
 
     def _spill(self) -> None:
@@ -113,16 +123,22 @@ class HeldLines:
         self._spilled = self._settled
 
     def blocks(self) -> Iterator[bytes]:
-        """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError."""
+        """Give all lines in blocks of about 64 KiB that end with the LF of their last line. Raises SpoolError.
+
+        Whatever is raised is raised when a block is asked for.
+        """
+        return self._batches() if self._file is None and not self._damaged else self._spooled_blocks()
+
+    def _spooled_blocks(self) -> Iterator[bytes]:
         if self._damaged:
             raise SpoolError("a spooled message is damaged")
-        if self._file is None:
-            return self._batches()
-        return chain(self._file_blocks(self._file), self._batches())
+        if self._file is not None:
+            yield from self._file_blocks(self._file)
+        yield from self._batches()
 
     def _batches(self) -> Iterator[bytes]:
         """What is in memory: of most messages one block, which costs no generator."""
-        if self.size - self._spilled > BLOCK:
+        if self._reserved > BLOCK and self.size - self._spilled > BLOCK:  # never less than is held
             return self._large_batches()
         return iter((b"\n".join((*self._joined, *self._runs, b"")),) if self._joined or self._runs else ())
 

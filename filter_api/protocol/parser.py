@@ -28,6 +28,7 @@ _F: Final = ord("f")
 _MARK: Final = b"|smtp-in|data-line|"
 _MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
 _MAX_TOKENS: Final = 256
+_STRETCH: Final = 64  # lines in which the end of a run is looked for first: a read has hundreds, of several sessions
 _DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -93,7 +94,7 @@ class Parser:
         self.tell(lines, values)
         return values.events
 
-    def tell(self, lines: list[bytes], sink: Sink, *, ends: bool = False) -> None:
+    def tell(self, lines: list[bytes], sink: Sink, ends: bool = False) -> None:
         """Tell the events of complete lines, in order; ends: each still has its LF, see `Framing.feed`.
 
         Raises what the sink raises, and MemoryError; `lines` from `at` on were not told then.
@@ -103,7 +104,8 @@ class Parser:
             self._tell_events(lines, sink)
         if self.at < len(lines):
             self._tell_mixed(lines, sink, ends)
-        self.in_text = bool(self._heads) and len(lines) > 0 and lines[-1][self._ids] in self._heads
+        if self._heads:
+            self.in_text = len(lines) > 0 and lines[-1][self._ids] in self._heads
 
     def _tell_events(self, lines: list[bytes], sink: Sink) -> None:
         """While no session has been in DATA; then the rest is `_tell_mixed`, which costs a quarter more."""
@@ -112,7 +114,6 @@ class Parser:
         tokens, known = self._tokens, self._known
         session_of, call_of = known.get, self.told.get
         rest = iter(lines)
-        untold = 1  # the line at hand, while it is
         try:
             for line in rest:
                 parts = line.split(b"|")
@@ -135,10 +136,12 @@ class Parser:
                         continue
                 self._line(line, sink)
                 if heads:
-                    break
-            untold = 0
-        finally:
-            self.at = len(lines) - length_hint(rest) - untold
+                    self.at = len(lines) - length_hint(rest)
+                    return
+        except BaseException:
+            self.at = len(lines) - length_hint(rest) - 1  # all but the line at hand, and what is left
+            raise
+        self.at = len(lines)
 
     def _line(self, line: bytes, sink: Sink) -> None:
         """Any line, without haste."""
@@ -166,13 +169,12 @@ class Parser:
                     head = line[self._ids]
                     known = heads.get(head)
                     if known is not None:
-                        text = self._text[ends]
                         if index < count and lines[index][self._ids] == head:
-                            run = list(next(groupby(lines[at:], itemgetter(self._ids)))[1])
-                            index += len(run) - 1
-                            data_lines(known[0], known[1], b"\n".join(map(text, run)))
+                            run = self._run(lines, at, ends)
+                            index = at + len(run)
+                            data_lines(known[0], known[1], b"\n".join(run))
                         else:
-                            data_lines(known[0], known[1], text(line))
+                            data_lines(known[0], known[1], self._text[ends](line))
                         continue
                 if ends:
                     line = line[:-1]
@@ -204,6 +206,17 @@ class Parser:
             at = index
         finally:
             self.at = at
+
+    def _run(self, lines: list[bytes], at: int, ends: bool) -> list[bytes]:
+        """The texts of the message lines from `at` on that are of the same session."""
+        ids, text = itemgetter(self._ids), self._text[ends]
+        head, first = next(groupby(lines[at : at + _STRETCH], ids))
+        run = [*map(text, first)]
+        if len(run) == _STRETCH:
+            more, rest = next(groupby(lines[at + _STRETCH :], ids), (b"", ()))
+            if more == head:
+                run.extend(map(text, rest))
+        return run
 
     def _learn(self, version: bytes) -> None:
         if version != self._version:
@@ -259,6 +272,10 @@ class Parser:
             kind, version, _, direction, phase, session_id, token, argument = line.split(b"|", 7)
         except ValueError:
             sink.unknown(line, "short request")
+            return
+        usual = kind == b"filter" and direction == b"smtp-in" and version == self._version
+        if usual and self._tokens.get(token) == phase and session_id in self._known:
+            sink.request(phase, session_id, token, argument)
             return
         if kind != b"filter" or direction != b"smtp-in" or (phase not in _PHASES and phase != b"data-line"):
             sink.unknown(line, "unknown request")

@@ -41,26 +41,27 @@ class Deadlines:
     `sweep` is also called before any input is taken, so that after a stall what is overdue goes out first.
     """
 
-    __slots__ = ("_armed", "_count", "_failed", "_heap", "_timer")
+    __slots__ = ("_armed", "_count", "_failed", "_timer", "heap")
 
     def __init__(self, timer: Timer, failed: Callable[[BaseException], None]) -> None:
         """failed: told of what an `expire` throws; the others that are due are expired all the same."""
         self._timer = timer
         self._failed = failed
-        self._heap: list[tuple[float, int, Entry]] = []
+        #: What is due, and what was dropped before its time: (monotonic seconds, place, entry).
+        self.heap: list[tuple[float, int, Entry]] = []
         self._count = itertools.count()
         self._armed = float("inf")
 
     def add(self, due: float, expire: Callable[[], None]) -> Entry:
         """Call `expire` at `due` (monotonic seconds), at most once."""
         entry = Entry(expire)
-        heapq.heappush(self._heap, (due, next(self._count), entry))
+        heapq.heappush(self.heap, (due, next(self._count), entry))
         self._arm()
         return entry
 
     def sweep(self) -> None:
         """Expire what is due now."""
-        heap = self._heap
+        heap = self.heap
         now = self._timer.time()
         while heap and (heap[0][2].done or heap[0][0] <= now):
             entry = heapq.heappop(heap)[2]
@@ -77,9 +78,9 @@ class Deadlines:
         self._arm()
 
     def _arm(self) -> None:
-        if self._heap and self._heap[0][0] < self._armed:
-            self._armed = self._heap[0][0]
+        if self.heap and self.heap[0][0] < self._armed:
+            self._armed = self.heap[0][0]
             self._timer.call_at(self._armed, self._on_timer)
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self.heap)

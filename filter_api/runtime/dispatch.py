@@ -71,6 +71,7 @@ class Dispatcher:
         self._take = Intake(self._parser, self, begin=self.register, lose=self._lose).take
         self._reserve = Reserve(context.monotonic)
         self.deadlines = Deadlines(loop, self.broke)
+        self._due = self.deadlines.heap
         self._loop = loop
         #: Commands that were answered in a read that took long, and how long it took.
         self.slow = Durations()
@@ -119,13 +120,16 @@ class Dispatcher:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take one read. Everything that is due, and every answer that is known at once, is written before it ends."""
-        if len(self.deadlines):
+        if self._due:
             self.deadlines.sweep()
         watch = self._watch
         began = watch.last = watch.clock()
         watch.told = False
         self._take(data)
-        self._flush()
+        try:
+            self.outbox.flush()
+        except BaseException as error:  # noqa: BLE001 - as in `_flush`
+            self.broke(error)
         took = watch.clock() - began
         if took > AT_ONCE or self._reserve.spent:
             self._after_trouble(took)
@@ -238,7 +242,10 @@ class Dispatcher:
                     return
                 session = self.sessions.add(session_id, self._watch.last)
             if calls is self._unexamined:
-                self._ask_commit(session, Request(phase, session_id, token, argument))
+                if not self._at_commit.members and self.held.passed(session_id):
+                    self._put(writer.PROCEED((token, session_id) if self._parser.swapped else (session_id, token)))
+                else:
+                    self._ask_commit(session, Request(phase, session_id, token, argument))
                 return
             if self._waiting:
                 self.ledger.settle_session(session, "asked again")
@@ -287,7 +294,8 @@ class Dispatcher:
                 if self.sessions.has_ended(session_id):
                     return
                 session = self.sessions.add(session_id, self._watch.last)
-            self.held.speak(self._parser.protocol)
+            if self.held.protocol is not self._parser.protocol:
+                self.held.speak(self._parser.protocol)
             self.held.take(session, token, text)
         except BaseException as error:  # noqa: BLE001 - the message is refused, and what else was read is not lost
             self._lose_lines(session_id, token, text, error)

@@ -61,8 +61,9 @@ class Examining:
         """Ask the member whose turn it is, and with it those beside it; what it returned."""
         result = self._members[held.turn].examine(held.session, held.message, now, held.until)
         held.due = held.message.deadline
-        for turn in self._beside.get(held.turn, ()):
-            held.ahead[turn] = self._ask_ahead(held, messages, turn)
+        if self._beside:
+            for turn in self._beside.get(held.turn, ()):
+                held.ahead[turn] = self._ask_ahead(held, messages, turn)
         return result
 
     def _ask_ahead(self, held: Held, messages: HeldMessages, turn: int) -> object:
@@ -101,18 +102,23 @@ class Examining:
                 verdict = result if type(result) is Verdict else self._verdict(held, messages, member, result)
                 if verdict is None:
                     return
-                line, decision = None, verdict.decision
-                member.counts.examined(verdict, observe=member.observe)
-                if verdict.facts is not NO_FACTS or decision.facts is not NO_FACTS or not isinstance(decision, Proceed):
+                line, decision, observe = None, verdict.decision, member.observe
+                if verdict.facts is NO_FACTS and decision.facts is NO_FACTS and type(decision) is Proceed:
+                    member.counts.passed += 1
+                else:
+                    member.counts.examined(verdict, observe=observe)
                     line = member.line_of(held.session, message, verdict, self._watch.last - message.queued_at)
-                given = Verdict() if member.observe else verdict
+                given = Verdict() if observe else verdict
                 if held.turn == self._last or not isinstance(given.decision, Proceed):
-                    self._forget_ahead(held)
+                    if held.ahead:
+                        self._forget_ahead(held)
                     self.durations.took(self._watch.last - held.began)
                     messages.finish(held, given)
-                    member.write(line)
+                    if line is not None:
+                        member.write(line)
                     return
-                member.write(line)
+                if line is not None:
+                    member.write(line)
                 if given.edits:
                     held.message = message.edited(given.edits, messages.longest)
                 held.turn += 1

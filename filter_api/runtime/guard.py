@@ -204,11 +204,10 @@ class Guarded:
             self.broke(session, error)
         return None
 
-    def write(self, line: Line | None) -> None:
+    def write(self, line: Line) -> None:
         """Log a line made before."""
         try:
-            if line is not None:
-                self.filter.log.line(*line)
+            self.filter.log.line(*line)
         except BaseException as error:  # noqa: BLE001 - as above
             self.broke(None, error)
 

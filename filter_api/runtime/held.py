@@ -126,7 +126,7 @@ class HeldMessages:
         return held
 
     def _hold(self, held: Held, text: bytes) -> None:
-        if _has_longer_line(text, self.longest):
+        if len(text) > self.longest and _has_longer_line(text, self.longest):
             self.refuse(held, LINE_TOO_LONG)
             return
         try:
@@ -163,7 +163,7 @@ class HeldMessages:
 
     # --- the verdict ---------------------------------------------------------------------------------------------
 
-    def finish(self, held: Held, verdict: Verdict, *, logged: bool = True) -> None:
+    def finish(self, held: Held, verdict: Verdict, logged: bool = True) -> None:
         """Release the lines as the verdict says, then the dot; answers a commit request that came before."""
         decision, edits = verdict.decision, verdict.edits  # which may raise, so nothing is decided before
         head = writer.dataline_head(self.protocol, held.session.id, held.token)
@@ -193,7 +193,16 @@ class HeldMessages:
             self.drop(request.session_id)
             return False
         else:
-            held.commits.append(request)
+            held.commits = (*held.commits, request)
+        return True
+
+    def passed(self, session_id: bytes) -> bool:
+        """Whether its message was let through and is given back: then it is over, and `commit` need not be called."""
+        held = self.open.get(session_id)
+        if held is None or held.state is not ENDED or type(held.decision) is not Proceed:
+            return False
+        held.on(ANSWERED)
+        del self.open[session_id]
         return True
 
     def _settle(self, held: Held, request: Request) -> None:

@@ -42,11 +42,11 @@ class Intake:
         try:
             read = bytes(data)
             ends = self._parser.in_text or (len(read) > _LOOK and read.find(_TEXT, -_LOOK) >= 0)
-            lines = self._framing.feed(read, ends=ends)
+            lines = self._framing.feed(read, ends)
             if not self._begun and any(line.startswith((b"report|", b"filter|")) for line in lines):
                 self._begun = True
                 self._begin()
-            self._parser.tell(lines, self._sink, ends=ends)
+            self._parser.tell(lines, self._sink, ends)
         except BaseException as error:  # noqa: BLE001 - no memory for all of it, or a mistake of the library's own
             self._take_singly(data, error)
 

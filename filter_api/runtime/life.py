@@ -99,7 +99,7 @@ class Held:
         self.refusal: Reject | None = None
         self.decision: Decision = LOST
         self.logged: Decision | None = None
-        self.commits: list[Request] = []
+        self.commits: tuple[Request, ...] = ()
         self.task: asyncio.Task[None] | None = None
 
     def on(self, event: Event) -> bool:

@@ -153,7 +153,6 @@ def serve(chain: Chain) -> NoReturn:
     members = guard(chain.members, context, observe=options.observe)
     confining.tell(confinement, context.log)
     _run(members, context, wire, chain, confinement)
-    wire.close()
     finish()
     sys.stderr.flush()
     os._exit(0)  # a thread of a library must not keep the process alive once smtpd is gone
@@ -191,17 +190,10 @@ async def _serve(
     loop.set_exception_handler(lambda _, about: _tell(context, about))
     ended = asyncio.Event()
     terminated = asyncio.Event()
-    dispatcher = Dispatcher(
-        members,
-        context,
-        lambda data: connection.write(data),  # noqa: PLW0108 - made below
-        loop,
-        beside=chain.beside,
-    )
-    connection = Wire(dispatcher, dispatcher.outbox, ended.set, lambda error: _tell_failure(context, "input", error))
+    connection = Wire(wire, ended.set, lambda error: _tell_failure(context, "input", error))
+    dispatcher = Dispatcher(members, context, connection.write, loop, beside=chain.beside)
     _handle_signals(loop, members, ended, terminated)
-    wire.setblocking(False)
-    await loop.create_connection(lambda: connection, sock=wire)
+    connection.open(dispatcher, dispatcher.outbox)
     controls: list[Control] = []  # one or none, as soon as it is loaded
     load = partial(_load_control, dispatcher, connection, chain, confinement.listens, controls)
     preload = partial(_preload, members, load, partial(confining.settle, confinement, context.log))

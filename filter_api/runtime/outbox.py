@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 class Outbox:
     """`put` collects, `flush` writes all at once through the function given, `drain` waits for a slow reader."""
 
-    __slots__ = ("_parts", "_resumed", "_turn", "extend", "put", "write")
+    __slots__ = ("_parts", "_resumed", "_turn", "extend", "paused", "put", "released", "write")
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self.write = write
@@ -18,6 +18,10 @@ class Outbox:
         self.put: Callable[[bytes], None] = self._parts.append
         #: Collect parts that are complete lines together.
         self.extend: Callable[[Iterable[bytes]], None] = self._parts.extend
+        #: Bytes of message lines among it; whoever gives a message back adds them.
+        self.released = 0
+        #: Whether the transport holds so much that more should wait.
+        self.paused = False
         self._resumed: asyncio.Event | None = None
         self._turn = asyncio.Lock()
 
@@ -32,6 +36,7 @@ class Outbox:
                 return
             self.write(data)
             parts.clear()
+            self.released = 0
 
     def _flush_singly(self) -> None:
         """There is no memory for all of it at once; nothing is lost if it runs out in the middle."""
@@ -42,22 +47,20 @@ class Outbox:
                 written += 1
         finally:
             del self._parts[:written]
-
-    @property
-    def paused(self) -> bool:
-        """Whether the transport holds so much that more should wait."""
-        return self._resumed is not None
+            self.released = 0
 
     def pause(self) -> None:
         """The transport holds too much."""
         if self._resumed is None:
             self._resumed = asyncio.Event()
+            self.paused = True
 
     def resume(self) -> None:
         """The transport takes more."""
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None
+            self.paused = False
 
     async def drain(self) -> None:
         """Let other sessions run; come back when the transport takes more, one after the other."""

@@ -18,13 +18,13 @@ from filter_api.runtime.outbox import Outbox
 from filter_api.runtime.refusals import refusal_of
 from filter_api.session import Session
 
-_SMALL: Final = 16_384  # bytes held of messages given back: after so many they are written before the next one is
+_WRITE: Final = 1 << 17  # bytes for one write: what is given back after as many waits for the next
 
 
 class Releaser:
     """done(held): its dot is out. broken(session, error): logs what went wrong; gives the refusal. spend: `Reserve`."""
 
-    __slots__ = ("_broken", "_done", "_outbox", "_spend", "_unwritten")
+    __slots__ = ("_broken", "_done", "_outbox", "_spend")
 
     def __init__(
         self,
@@ -37,7 +37,6 @@ class Releaser:
         self._done = done
         self._broken = broken
         self._spend = spend
-        self._unwritten = 0  # bytes held of messages given back since the last write, at most
 
     def give_back(self, held: Held, head: bytes, blocks: Iterator[bytes] | None) -> None:
         """Give back these blocks of lines, or none of a refused message, and the dot. Never raises.
@@ -47,20 +46,20 @@ class Releaser:
         if blocks is None:
             self._end(held, head)
             return
-        size = held.message.wire_size
-        if size > BLOCK or self._outbox.paused:
+        outbox = self._outbox
+        if held.message.wire_size > BLOCK or outbox.paused:
             self._start(held, head, blocks)
             return
         try:
             for block in blocks:
-                self._outbox.extend(writer.datalines(head, block))
+                lines = writer.datalines(head, block)
+                outbox.released += len(lines[1])
+                outbox.extend(lines)
         except BaseException as error:  # noqa: BLE001 - whatever it is, the message must end with a dot
             held.decision = self._failure(held, error)
         self._end(held, head)
-        self._unwritten += size
-        if self._unwritten > _SMALL:
-            self._unwritten = 0
-            self._outbox.flush()
+        if outbox.released > _WRITE:
+            outbox.flush()
 
     def _start(self, held: Held, head: bytes, blocks: Iterator[bytes]) -> None:
         work = self._in_blocks(held, head, blocks)

@@ -39,75 +39,87 @@ class Flow(Protocol):
     def resume(self) -> None: ...
 
 
-class Wire(asyncio.BufferedProtocol):
-    """Reads into one buffer that is kept; hands each read over whole. Writes by itself, on a second descriptor.
+class Wire:
+    """Reads into one buffer that is kept, and hands each read over whole; writes what can be sent, and queues the rest.
 
-    asyncio's transport joins what it cannot send to one buffer: where there is no memory for that, a part of a line is
-    lost, and smtpd reads half of it together with the next. Here what cannot be sent yet waits as it is.
+    asyncio's transport does both with four calls more for each read. It also joins what it cannot send to one buffer:
+    where there is no memory for that, a part of a line is lost, and smtpd reads half of it together with the next. Here
+    what cannot be sent yet waits as it is.
     """
 
-    def __init__(
-        self, receiver: Receiver, flow: Flow, ended: Callable[[], None], failed: Callable[[BaseException], None]
-    ) -> None:
-        """ended: smtpd is gone; failed: the receiver threw, which it should never do."""
+    def __init__(self, end: socket.socket, ended: Callable[[], None], failed: Callable[[BaseException], None]) -> None:
+        """end: ours, closed with this. ended: smtpd is gone; failed: the receiver threw, which it should never do."""
         self._buffer = bytearray(READ_SIZE)
         self._view = memoryview(self._buffer)
-        self._receiver = receiver
-        self._flow = flow
+        self._feed: Callable[[memoryview], None]  # both from `open` on
+        self._flow: Flow
         self._ended = ended
         self._failed = failed
-        self._transport: asyncio.Transport | None = None
-        self._out: socket.socket | None = None
+        self._end: socket.socket | None = end
         self._queue: deque[bytes] = deque()
         self._sent = 0  # bytes of the first in the queue
         self._waiting = self._paused = False
         #: Bytes queued for smtpd.
         self.unwritten = 0
+        end.setblocking(False)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a socket's transport is one
-        self._transport = transport
-        self._out = transport.get_extra_info("socket").dup()
+    def open(self, receiver: Receiver, flow: Flow) -> None:
+        """Begin to read, in the running event loop; flow: told when that stops, as smtpd does not read, and goes on."""
+        assert self._end is not None  # noqa: S101 - it is opened once, and closed after that
+        self._feed = receiver.feed
+        self._flow = flow
+        self._read(self._end)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
+    def _read(self, end: socket.socket) -> None:
+        asyncio.get_running_loop().add_reader(end, self._on_readable, end)
 
-    def buffer_updated(self, nbytes: int) -> None:
+    def _on_readable(self, end: socket.socket) -> None:
         try:
-            self._receiver.feed(self._view[:nbytes])
-        except BaseException as error:  # noqa: BLE001 - the last barrier: asyncio would hang up, and smtpd end with us
+            count = end.recv_into(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:  # smtpd is gone
+            count = 0
+        if count == 0:  # what is queued is still written
+            asyncio.get_running_loop().remove_reader(end)
+            self._ended()
+            return
+        try:
+            self._feed(self._view[:count])
+        except BaseException as error:  # noqa: BLE001 - the last barrier, or the event loop would end
             self._failed(error)
 
     def write(self, data: bytes) -> None:
         """Write, or queue what smtpd does not take yet. Raises MemoryError before anything of it is written."""
-        out, transport = self._out, self._transport
-        if out is None or transport is None:
+        end = self._end
+        if end is None:
             return
         self._queue.append(data)
         self.unwritten += len(data)
         if not self._waiting:
-            self._send(out)
-            if self._queue:
-                self._wait_until_writable(out, transport)
+            self._send(end)
+            if not self._queue:
+                return
+            self._wait_until_writable(end)
         if self.unwritten > HIGH_WATER and not self._paused:
             self._paused = True
             self._flow.pause()
-            transport.pause_reading()
+            asyncio.get_running_loop().remove_reader(end)
 
-    def _wait_until_writable(self, out: socket.socket, transport: asyncio.Transport) -> None:
+    def _wait_until_writable(self, end: socket.socket) -> None:
         try:
-            asyncio.get_running_loop().add_writer(out, self._on_writable, out, transport)
+            asyncio.get_running_loop().add_writer(end, self._on_writable, end)
             self._waiting = True
         except MemoryError as error:  # it is tried again with the next write
             self._failed(error)
 
-    def _send(self, out: socket.socket) -> None:
+    def _send(self, end: socket.socket) -> None:
         """Send what smtpd takes now."""
         queue = self._queue
         try:
             while queue:
                 first = queue[0]
-                sent = out.send(memoryview(first)[self._sent :] if self._sent else first)
+                sent = end.send(memoryview(first)[self._sent :] if self._sent else first)
                 self.unwritten -= sent
                 self._sent += sent
                 if self._sent < len(first):
@@ -119,40 +131,37 @@ class Wire(asyncio.BufferedProtocol):
         except OSError:  # smtpd is gone, which reading finds out, too
             self._drop()
 
-    def _on_writable(self, out: socket.socket, transport: asyncio.Transport) -> None:
-        self._send(out)
+    def _on_writable(self, end: socket.socket) -> None:
+        self._send(end)
         if not self._queue:
-            self._stop_waiting(out)
+            self._stop_waiting(end)
         if self._paused and self.unwritten <= LOW_WATER:
-            self._paused = False
-            self._flow.resume()
-            transport.resume_reading()
+            self._resume()
+            self._read(end)
 
-    def _stop_waiting(self, out: socket.socket) -> None:
+    def _resume(self) -> None:
+        self._paused = False
+        self._flow.resume()
+
+    def _stop_waiting(self, end: socket.socket) -> None:
         if self._waiting:
             self._waiting = False
-            asyncio.get_running_loop().remove_writer(out)
+            asyncio.get_running_loop().remove_writer(end)
 
     def _drop(self) -> None:
         self._queue.clear()
         self.unwritten = self._sent = 0
 
-    def eof_received(self) -> bool:
-        self._ended()
-        return True  # keep it open: what is queued is still written
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.close()
-        self._flow.resume()
-        self._ended()
-
     def close(self) -> None:
-        """Write no more, and let go of our end, which whoever reads the other is waiting for."""
-        out, self._out = self._out, None
+        """Read and write no more, and let go of our end, which whoever reads the other is waiting for."""
+        end, self._end = self._end, None
         self._drop()
-        if out is not None:
-            self._stop_waiting(out)
-            out.close()
+        if self._paused:
+            self._resume()
+        if end is not None:
+            self._stop_waiting(end)
+            asyncio.get_running_loop().remove_reader(end)
+            end.close()
 
 
 def take_standard_streams() -> tuple[socket.socket, Callable[[], None]]:

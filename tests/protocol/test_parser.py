@@ -313,3 +313,27 @@ class TestFraming:
         (line, after) = framing.feed(b"\nnext\n")
         assert line == b"x" * MAX_LINE_IN
         assert after == b"next"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("first", [1, 2, 63, 64, 65, 127, 128, 129, 300])
+def test_a_run_ends_with_its_last_line_however_long_it_is(first: int, ends: bool) -> None:
+    """Its end is looked for in a few lines first, then in all."""
+
+    def lines(session_id: bytes, count: int) -> list[bytes]:
+        head = b"filter|0.7|1795162010.221831|smtp-in|data-line|%b|%b|" % (session_id, TOKEN)
+        return [b"%bline %d%b" % (head, number, b"\n" * ends) for number in range(count)]
+
+    def told(*runs: tuple[bytes, int]) -> list[Event]:
+        return [
+            DataLines(session_id, TOKEN, b"\n".join(b"line %d" % number for number in range(count)))
+            for session_id, count in runs
+        ]
+
+    other = SID[::-1]
+    parser, values = Parser(), Values()
+    parser.tell(lines(SID, 1) + lines(other, 1), values, ends=ends)  # from now on it knows both
+    for last in (0, 1, 64, 70):
+        values.events.clear()
+        parser.tell(lines(SID, first) + lines(other, last), values, ends=ends)
+        assert values.events == told((SID, first), (other, last))[: 1 + (last > 0)]

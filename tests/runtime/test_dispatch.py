@@ -140,6 +140,27 @@ def test_an_answer_is_written_while_other_questions_are_open() -> None:
         assert [line.split(b"|")[1::2] for line in smtpd.lines()[-1:]] == [[b"%016x" % 2, b"junk"]]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_what_there_is_no_memory_to_write_is_written_with_the_next_read(
+    late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_data: bytes) -> None:
+        raise MemoryError
+
+    with Player(at_mail(lambda: later(Proceed()) if late else Proceed())) as smtpd:
+        with monkeypatch.context() as patch:
+            patch.setattr(smtpd.dispatcher.outbox, "write", no_memory)
+            smtpd.feed(asked(smtpd, 1, b"mail-from"))
+            smtpd.settle()
+        assert smtpd.lines()[-1].startswith(b"register|")
+        smtpd.feed(asked(smtpd, 2, b"mail-from"))
+        smtpd.settle()
+        assert [line.split(b"|")[1::2] for line in smtpd.lines()[-2:]] == [
+            [b"%016x" % 1, b"proceed"],
+            [b"%016x" % 2, b"proceed"],
+        ]
+
+
 def test_answers_of_one_moment_ask_the_loop_for_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[Callable[[], None]] = []
 

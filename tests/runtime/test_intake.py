@@ -47,7 +47,7 @@ class Tight(Framing):
         super().__init__()
         self.limit = limit
 
-    def feed(self, data: bytes, *, ends: bool = False) -> list[bytes]:
+    def feed(self, data: bytes, ends: bool = False) -> list[bytes]:
         if len(data) > self.limit:
             raise MemoryError
         return super().feed(data, ends=ends)

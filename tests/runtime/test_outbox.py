@@ -104,7 +104,7 @@ def broken(_session: Session, error: BaseException) -> Reject:
     raise error
 
 
-def test_small_messages_are_written_together_and_after_sixteen_kilobytes() -> None:
+def test_small_messages_are_written_together_and_after_128_kilobytes_of_lines() -> None:
     written: list[bytes] = []
     outbox = Outbox(written.append)
     done: list[Held] = []
@@ -120,11 +120,19 @@ def test_small_messages_are_written_together_and_after_sixteen_kilobytes() -> No
         assert done[-1] is held
         return len(written)
 
-    size = 8_192  # with the LF of its only line
-    assert [give_back(b"x" * (size - 1)) for _ in range(6)] == [0, 0, 1, 1, 1, 2]
-    assert give_back(b"x" * (2 * size)) == 3
-    line = HEAD + b"x" * (size - 1) + b"\n" + HEAD + b".\n"
-    assert b"".join(written) == line * 6 + HEAD + b"x" * (2 * size) + b"\n" + HEAD + b".\n"
+    half = b"x" * 65_535 + b"\n"  # the largest that is given back at once
+    line = b"x" * 32_768
+    assert [give_back(line) for _ in range(4)] == [0, 0, 0, 0], "128 KB may leave at once"
+    assert [give_back(b"") for _ in range(2)] == [0, 0], "a line without text is none of them"
+    assert [give_back(b"x"), give_back(b"y")] == [1, 1]
+    outbox.flush()
+    assert [give_back(line) for _ in range(4)] == [2, 2, 2, 2], "they are counted from the last write on"
+    assert give_back(half[:-1]) == 3
+    many = b"\n" * 1_400  # lines without text, each of which leaves with its head
+    assert [give_back(many), give_back(many)] == [3, 4]
+    given = [line] * 4 + [b""] * 2 + [b"x", b"y"] + [line] * 4 + [half[:-1]] + [many] * 2
+    whole = b"".join(HEAD + text.replace(b"\n", b"\n" + HEAD) + b"\n" + HEAD + b".\n" for text in given)
+    assert b"".join(written) == whole
 
 
 def test_of_a_refused_message_nothing_but_the_dot_comes_back() -> None:

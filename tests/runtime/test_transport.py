@@ -46,15 +46,13 @@ async def connected() -> AsyncIterator[tuple[Wire, Receiver, socket.socket]]:
         end.setblocking(False)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
     receiver = Receiver()
-    wire = Wire(receiver, receiver, receiver.end, receiver.failures.append)
-    transport, _ = await asyncio.get_running_loop().create_connection(lambda: wire, sock=ours)
+    wire = Wire(ours, receiver.end, receiver.failures.append)
+    wire.open(receiver, receiver)
     try:
         yield wire, receiver, theirs
     finally:
         theirs.close()
-        transport.abort()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        wire.close()
 
 
 async def settle() -> None:
@@ -142,17 +140,42 @@ def test_where_smtpd_is_gone_nothing_is_kept_for_it() -> None:
     asyncio.run(run())
 
 
-def test_a_connection_that_is_lost_with_something_unwritten_lets_everybody_go() -> None:
+def test_smtpd_that_goes_without_having_read_is_gone() -> None:
+    """Reading then fails where it would else find the end."""
+
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            wire.write(b"for nobody\n")
+            theirs.close()
+            await settle()
+            assert (receiver.got, receiver.ended, receiver.failures) == (b"", 1, [])
+
+    asyncio.run(run())
+
+
+def test_an_end_that_is_closed_with_something_unwritten_lets_everybody_go() -> None:
     async def run() -> None:
         async with connected() as (wire, receiver, _theirs):
             for line in LINES:
                 wire.write(line)
-            wire.connection_lost(None)
-            wire.connection_lost(None)
+            wire.close()
+            wire.close()
             assert wire.unwritten == 0
             assert receiver.paused[-1] is False
             wire.write(b"to nobody\n")
             assert wire.unwritten == 0
+
+    asyncio.run(run())
+
+
+def test_a_wake_up_without_anything_to_read_is_no_end() -> None:
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            wire._on_readable(theirs)  # there is nothing in this direction, either
+            assert (receiver.got, receiver.ended) == (b"", 0)
+            await asyncio.get_running_loop().sock_sendall(theirs, b"something")
+            await settle()
+            assert receiver.got == b"something"
 
     asyncio.run(run())
 
@@ -179,10 +202,6 @@ def test_at_the_end_whoever_reads_our_end_is_told_so() -> None:
         async with connected() as (wire, _, theirs):
             wire.write(b"last\n")
             wire.close()
-            transport = wire._transport
-            assert transport is not None
-            transport.abort()
-            await settle()
             assert await asyncio.get_running_loop().sock_recv(theirs, 100) == b"last\n"
             assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(theirs, 100), 5) == b""
 
