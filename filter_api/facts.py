@@ -61,7 +61,11 @@ def _link_auth(session: Session, parts: list[bytes]) -> None:
 
 
 def _tx_begin(session: Session, parts: list[bytes]) -> None:
-    _running(session, parts[6])
+    transaction = session.transaction
+    if transaction is not None and transaction.id is None:  # begun by its mail-from request
+        transaction.id = parts[6]
+    else:
+        _running(session, parts[6])
 
 
 def _tx_mail(session: Session, parts: list[bytes]) -> None:
@@ -132,8 +136,9 @@ def mail_from_request(session: Session, sender: bytes) -> None:
 
 def rcpt_to_request(session: Session, recipient: bytes) -> None:
     """A recipient that the transaction may get; its report follows, unless it is too long for one."""
-    if session.transaction is not None:
-        session.transaction.recipient_asked(recipient)
+    transaction = session.transaction
+    if transaction is not None:
+        transaction.recipient_asked(recipient)
 
 
 #: Request → what its argument tells of its session.

@@ -32,8 +32,9 @@ class Framing:
             lines = data.split(b"\n")
         if self._tail:
             lines[0] = self._tail + lines[0]
-        tail = lines.pop()
-        self._tail = tail if len(tail) <= MAX_LINE_IN else tail[:MAX_LINE_IN]
+        tail = self._tail = lines.pop()
+        if len(tail) > MAX_LINE_IN:
+            self._tail = tail[:MAX_LINE_IN]
         return lines
 
     @property

@@ -109,10 +109,8 @@ class Parser:
 
     def _tell_events(self, lines: list[bytes], sink: Sink) -> None:
         """While no session has been in DATA; then the rest is `_tell_mixed`, which costs a quarter more."""
-        report, request = sink.report, sink.request
-        heads, length_of, version = self._heads, self._lengths.get, self._version
-        tokens, known = self._tokens, self._known
-        session_of, call_of = known.get, self.told.get
+        request, heads, version, tokens, known = sink.request, self._heads, self._version, self._tokens, self._known
+        length_of, session_of, call_of = self._lengths.get, known.get, self.told.get
         rest = iter(lines)
         try:
             for line in rest:
@@ -122,7 +120,7 @@ class Parser:
                     if length_of(parts[4]) == count and parts[0] == b"report":
                         session = session_of(parts[5])
                         if session is None:
-                            report(parts[4], parts[5], parts, False)
+                            sink.report(parts[4], parts[5], parts, False)
                             continue
                         tell = call_of(parts[4])
                         if tell is not None:

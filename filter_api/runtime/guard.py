@@ -12,6 +12,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
+from types import CoroutineType
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 from filter_api.bounds import MAX_FIGURES
@@ -273,6 +274,8 @@ def guard(members: Mapping[str, Filter], context: Context, *, observe: bool = Fa
 def is_late(result: object) -> TypeGuard[Awaitable[object]]:
     """Whether a hook has not decided yet, but gave something to wait for. Never raises."""
     try:
+        if type(result) is CoroutineType:
+            return True
         # isawaitable is slow: ask it last
         return type(result) is not Verdict and not isinstance(result, _ANSWERS) and inspect.isawaitable(result)
     except BaseException:  # noqa: BLE001 - whatever this is, it is no decision, which is found out next

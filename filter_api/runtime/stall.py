@@ -7,7 +7,7 @@ hook would cost more than most hooks do. Hooks that wait are measured from one w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from types import coroutine
+from types import CoroutineType, coroutine
 from typing import Any, Final
 
 from filter_api.log import Logger
@@ -38,7 +38,7 @@ def timed(
     waiting: Awaitable[object], clock: Callable[[], float], stalled: Callable[[float], None]
 ) -> Generator[Any, Any, object]:
     """Await something; `stalled` is told of each step of it that took too long, in seconds. Must not raise."""
-    steps = _awaited(waiting)
+    steps = waiting if isinstance(waiting, CoroutineType) else _awaited(waiting)
     thrown: BaseException | None = None
     try:
         while True:

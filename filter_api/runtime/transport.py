@@ -94,12 +94,24 @@ class Wire:
         end = self._end
         if end is None:
             return
-        self._queue.append(data)
-        self.unwritten += len(data)
-        if not self._waiting:
-            self._send(end)
-            if not self._queue:
+        queue = self._queue
+        queue.append(data)
+        if len(queue) == 1:  # nothing waits before it, as nearly always
+            try:
+                sent = end.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:  # as in `_send`
+                sent = len(data)
+            if sent == len(data):
+                queue.clear()
                 return
+            self._sent, self.unwritten = sent, len(data) - sent
+        else:
+            self.unwritten += len(data)
+            if not self._waiting:
+                self._send(end)
+        if queue and not self._waiting:
             self._wait_until_writable(end)
         if self.unwritten > HIGH_WATER and not self._paused:
             self._paused = True

@@ -153,6 +153,23 @@ def test_smtpd_that_goes_without_having_read_is_gone() -> None:
     asyncio.run(run())
 
 
+def test_smtpd_that_goes_while_it_does_not_read_is_gone_too() -> None:
+    """What waited for it is dropped, and the end is found although reading had stopped."""
+
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            for line in LINES:
+                wire.write(line)
+            assert receiver.paused == [True]
+            theirs.close()
+            await settle()
+            assert wire.unwritten == 0
+            assert receiver.paused == [True, False]
+            assert receiver.ended == 1
+
+    asyncio.run(run())
+
+
 def test_an_end_that_is_closed_with_something_unwritten_lets_everybody_go() -> None:
     async def run() -> None:
         async with connected() as (wire, receiver, _theirs):
