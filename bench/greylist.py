@@ -16,6 +16,7 @@ import itertools
 import random
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -294,9 +295,12 @@ async def _expiry(store: SqliteStore) -> list[Figure]:
     busy = await _waits(store, done)
     await sweeping
     steps.sort()
-    p99 = [waits[int(len(waits) * 0.99)] for waits in (steps, busy, quiet)]
-    note = f"p99 of a decision: {p99[1]:.1f} ms with, {p99[2]:.1f} ms without expiry"
-    return [Figure("a step of expiry, p99", p99[0], "ms", 5, note=note)]
+    step, with_it, without = (waits[int(len(waits) * 0.99)] for waits in (steps, busy, quiet))
+    note = f"{with_it:.1f} of {without:.1f} ms"
+    return [
+        Figure("a decision during expiry, p99", with_it / without, "of one without", 2, 1.5, note=note),
+        Figure("  a step of expiry then, p99", step, "ms", note=f"p50 {statistics.median(steps):.1f} ms"),
+    ]
 
 
 async def _waits(store: Store, until: asyncio.Event) -> list[float]:

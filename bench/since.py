@@ -1,5 +1,7 @@
 """Beside release 1.0.0, whose sources come out of the history of this checkout: nothing may cost 3 % more than there.
 
+Only a decision of the greylist may cost 10 %: it is counted, watched for stalls, and the clock is checked for each.
+
 Both run under the same interpreter and libraries, interleaved in both orders; each figure is the median of the ratios
 within a round, of CPU time but for latency.
 """
@@ -22,6 +24,7 @@ RELEASE = "ce629f4549cefd2f1b3cd2e611884b5ddc3613aa"
 """The commit of release 1.0.0."""
 
 MUST = 1.03
+MUST_OF_GREYLIST = 1.1
 _PROGRAM = (
     "import sys; sys.path[:0] = ['{top}', '{top}/filters']; sys.argv[0] = '{name}';"
     " from filter_{short}.__main__ import run; run()"
@@ -77,10 +80,10 @@ def _rounds(command: Callable[[Path], list[str]], options: Sequence[str], added:
     return Rounds(results)
 
 
-def _figure(what: str, rounds: Rounds, value: Callable[[Result], float], unit: str) -> Figure:
+def _figure(what: str, rounds: Rounds, value: Callable[[Result], float], unit: str, must: float = MUST) -> Figure:
     now, then = rounds.median("now", value), rounds.median("1.0.0", value)
     ratio = rounds.ratio("now", "1.0.0", value)
-    return Figure(what, ratio, "x 1.0.0", MUST, 0.95, note=f"{now:.4g}, {then:.4g} {unit}")
+    return Figure(what, ratio, "x 1.0.0", must, 0.95, note=f"{now:.4g}, {then:.4g} {unit}")
 
 
 def _per_request(result: Result) -> float:
@@ -108,7 +111,7 @@ def figures() -> list[Figure]:
     with _store() as folder:
         grey = _filter("greylist", "-G", "0:4:864", "-f", f"{folder}/TOP.db")
         rounds = _rounds(grey, ["-b", "0", "-k", "20", "-s", "3000"])
-    found.append(_figure("filter-greylist, a request", rounds, _per_request, "us"))
+    found.append(_figure("filter-greylist, a request", rounds, _per_request, "us", MUST_OF_GREYLIST))
     return found
 
 

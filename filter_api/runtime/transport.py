@@ -145,11 +145,11 @@ class Wire:
 
     def _on_writable(self, end: socket.socket) -> None:
         self._send(end)
+        if self._paused and self.unwritten <= LOW_WATER:
+            self._read(end)  # for which there may be no memory: then this is called again
+            self._resume()
         if not self._queue:
             self._stop_waiting(end)
-        if self._paused and self.unwritten <= LOW_WATER:
-            self._resume()
-            self._read(end)
 
     def _resume(self) -> None:
         self._paused = False

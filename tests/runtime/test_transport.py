@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -121,6 +121,35 @@ def test_what_cannot_be_waited_for_is_tried_again_with_the_next_write(monkeypatc
             assert receiver.failures
             wire.write(LINES[100])
             assert await read_all(theirs, 101 * 1_000) == b"".join(LINES[:101])
+
+    asyncio.run(run())
+
+
+def test_reading_goes_on_as_soon_as_there_is_memory_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = 3
+
+    async def run() -> None:
+        async with connected() as (wire, receiver, theirs):
+            loop = asyncio.get_running_loop()
+            add_reader = loop.add_reader
+
+            def scarce(end: socket.socket | int, callback: Callable[..., None], *arguments: socket.socket) -> None:
+                nonlocal failures
+                if arguments == (wire._end,) and failures > 0:
+                    failures -= 1
+                    raise MemoryError
+                add_reader(end, callback, *arguments)
+
+            monkeypatch.setattr(loop, "add_reader", scarce)
+            loop.set_exception_handler(lambda _loop, _about: None)
+            for line in LINES:
+                wire.write(line)
+            assert await read_all(theirs, sum(map(len, LINES))) == b"".join(LINES)
+            await settle()
+            assert (receiver.paused, failures) == ([True, False], 0)
+            await loop.sock_sendall(theirs, b"read again")
+            await settle()
+            assert receiver.got == b"read again"
 
     asyncio.run(run())
 
