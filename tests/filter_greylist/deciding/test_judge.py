@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from filter_api.files.tables import DomainTable
 from filter_api.net.dns import Resolver
 from filter_api.net.vouching import Vouching
 from filter_api.testing.dns import FakeZone
@@ -164,5 +165,43 @@ def test_who_falls_into_a_trap_is_remembered_for_a_day_and_who_will_be_white_is_
             soon = {name: Life(now, now, now + 10)}
             knowing = Judge(store, mute, Timers(), Prefixes(), soon.get)
             assert await knowing.judge(delivery, Facts()) == Pass("white")
+
+    asyncio.run(inside())
+
+
+def test_who_sends_for_a_common_domain_passes_and_spf_is_not_asked_for_the_sender(tmp_path: Path) -> None:
+    record = {("common.example", "TXT"): ["v=spf1 ip4:192.0.2.7 -all"]}
+    zone = FakeZone(record)
+    (tmp_path / "common").write_text("common.example\n")
+
+    async def inside() -> None:
+        async with greylist(tmp_path) as store:
+            table = DomainTable(str(tmp_path / "common"))
+            judge = Judge(store, Vouching(Resolver(backend=zone), lambda: 0.0, table), Timers(), Prefixes())
+            deadline = asyncio.get_running_loop().time() + 5
+            delivery = replace(case(b"a@example.org"), deadline=deadline)
+            assert await judge.judge(delivery, Facts()) == Pass("common")
+            stranger = replace(delivery, address=ip_address("198.51.100.7"))
+            assert await judge.judge(stranger, Facts()) == Delay("new", 1500)
+
+    asyncio.run(inside())
+
+
+def test_where_the_store_is_full_the_client_is_told_to_wait_as_long_as_it_would_have_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    timers = Timers(passes=300)
+
+    async def full(*arguments: object) -> None:
+        asked.append(arguments)
+
+    async def inside() -> None:
+        async with greylist(tmp_path) as store:
+            monkeypatch.setattr(store, "attempt", full)
+            judge = Judge(store, Vouching(Resolver(backend=FakeZone({})), lambda: 0.0), timers, Prefixes())
+            delivery = case(None)
+            assert await judge.judge(delivery, Facts()) == Delay("full", 300)
+            assert asked == [(tuple_of(delivery, Prefixes()), delivery.now, timers)]
 
     asyncio.run(inside())
