@@ -61,11 +61,7 @@ def _link_auth(session: Session, parts: list[bytes]) -> None:
 
 
 def _tx_begin(session: Session, parts: list[bytes]) -> None:
-    transaction = session.transaction
-    if transaction is not None and transaction.id is None:  # begun by its mail-from request
-        transaction.id = parts[6]
-    else:
-        _running(session, parts[6])
+    _running(session, parts[6])
 
 
 def _tx_mail(session: Session, parts: list[bytes]) -> None:

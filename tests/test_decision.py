@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 
 import pytest
 
@@ -200,6 +201,11 @@ def test_facts_are_settled_when_a_decision_is_built() -> None:
     facts["reason"] = "second"
     facts[7] = "no name"  # type: ignore[index]  # what a filter's author may do
     assert [decision.facts for decision in built] == [{"reason": "first"}] * 4
+
+
+def test_facts_may_be_any_mapping_of_names() -> None:
+    facts = MappingProxyType({"reason": "first"})
+    assert Reject(550, None, "x", facts=facts).facts == {"reason": "first"}
 
 
 def test_decisions_that_say_something_else_are_not_equal() -> None:

@@ -92,6 +92,23 @@ def test_what_is_told_of_another_transaction_is_not_of_this_one(session: Session
     assert transaction.recipients == ([] if event == "tx-mail" else [b"c@example.org"])
 
 
+def test_an_envelope_of_another_transaction_is_not_of_this_one(session: Session) -> None:
+    began = running(told(session, "tx-begin", FIRST))
+    told(session, "tx-envelope", SECOND, b"0a1b2c3d11111111", b"more")
+    assert running(session) is not began
+    assert running(session).id == SECOND
+    assert began.recipients_complete
+
+
+@pytest.mark.parametrize("event", ["tx-mail", "tx-rcpt", "tx-envelope"])
+def test_what_is_told_first_of_a_transaction_that_was_asked_for_gives_it_its_id(session: Session, event: str) -> None:
+    asked(session, b"mail-from", b"a@example.org")
+    began = running(session)
+    told(session, event, FIRST, b"ok", b"a@example.org", b"more")
+    assert running(session) is began
+    assert (began.id, began.sender) == (FIRST, b"a@example.org")
+
+
 @pytest.mark.parametrize("event", ["tx-mail", "tx-rcpt", "tx-envelope"])
 def test_a_transaction_nobody_told_of_begins_with_what_is_told_of_it(session: Session, event: str) -> None:
     fields = (FIRST, b"ok", b"bob@example.net") if event != "tx-envelope" else (FIRST, b"0a1b2c3d11111111", b"more")

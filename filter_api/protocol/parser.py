@@ -271,10 +271,6 @@ class Parser:
         except ValueError:
             sink.unknown(line, "short request")
             return
-        usual = kind == b"filter" and direction == b"smtp-in" and version == self._version
-        if usual and self._tokens.get(token) == phase and session_id in self._known:
-            sink.request(phase, session_id, token, argument)
-            return
         if kind != b"filter" or direction != b"smtp-in" or (phase not in _PHASES and phase != b"data-line"):
             sink.unknown(line, "unknown request")
         elif not ((session_id in self._known or is_hex(session_id)) and (token in self._tokens or is_hex(token))):
