@@ -28,6 +28,7 @@ from filter_api import (
     Verdict,
 )
 from filter_api.testing import Outcome, Player
+from filter_api.testing.clock import FakeTimeLoop
 from tests.support.scarcity import asked
 
 TEMPFAIL = "451 4.3.0 temporary local problem"
@@ -153,6 +154,7 @@ def test_what_there_is_no_memory_to_write_is_written_with_the_next_read(
             smtpd.feed(asked(smtpd, 1, b"mail-from"))
             smtpd.settle()
         assert smtpd.lines()[-1].startswith(b"register|")
+        assert any("MemoryError" in line for line in smtpd.log)
         smtpd.feed(asked(smtpd, 2, b"mail-from"))
         smtpd.settle()
         assert [line.split(b"|")[1::2] for line in smtpd.lines()[-2:]] == [
@@ -266,6 +268,18 @@ def test_a_hook_that_blocks_is_told_of_and_overdue_answers_go_first() -> None:
         asked = next(n for n, line in enumerate(lines) if line.startswith(b"filter-result|00000000000000ab|82|"))
         assert overdue < asked
         assert order == ["helo asked"]
+
+
+def test_what_is_overdue_is_answered_before_anything_is_read() -> None:
+    """After a stall the timer comes too late for that."""
+    loop = FakeTimeLoop()
+    with Player(at_mail(lambda: later(Proceed(), 100.0)), loop=loop) as smtpd:
+        smtpd.dispatcher.members[0].command_seconds = 1.0
+        smtpd.feed(asked(smtpd, 1, b"mail-from"))
+        loop._jumping.now += 2.0
+        smtpd.dispatcher.feed(asked(smtpd, 2, b"data"))
+        answers = [line.split(b"|")[1::2] for line in smtpd.lines()[-2:]]
+        assert answers == [[b"%016x" % 1, b"reject"], [b"%016x" % 2, b"proceed"]]
 
 
 @pytest.mark.parametrize("hook", ["on_helo", "on_mail_from", "on_rcpt_to", "on_data", "on_message", "on_commit"])
@@ -420,6 +434,16 @@ def test_a_header_too_long_to_edit_is_told_of_behind_the_verdict(*, observe: boo
         assert outcome.ok == observe
         told = [line for line in smtpd.log if "result=refused reason=header-too-long action=reject" in line]
         assert len(told) == (not observe)
+
+
+@pytest.mark.parametrize("protocol", ["0.4", "0.5"])
+@pytest.mark.parametrize("decision", [Proceed(), Proceed(facts={"result": "odd"}), Reject(550, None, "no")])
+def test_what_is_decided_on_a_message_is_answered_at_commit_and_forgotten(
+    protocol: str, decision: Proceed | Reject
+) -> None:
+    with Player(at_message(lambda _: Verdict(decision)), protocol=protocol) as smtpd:
+        assert smtpd.connect().mail(BODY).ok == isinstance(decision, Proceed)
+        assert len(smtpd.dispatcher.held) == 0
 
 
 @pytest.mark.parametrize("size", [1_997, 1_998])
