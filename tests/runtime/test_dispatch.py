@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, ClassVar
 
 import pytest
@@ -434,6 +434,32 @@ def test_a_header_too_long_to_edit_is_told_of_behind_the_verdict(*, observe: boo
         assert outcome.ok == observe
         told = [line for line in smtpd.log if "result=refused reason=header-too-long action=reject" in line]
         assert len(told) == (not observe)
+
+
+class Promised:
+    """What can be waited for, and is no coroutine."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        yield from asyncio.sleep(1).__await__()
+        return self.value
+
+
+@pytest.mark.parametrize("promise", [later, Promised, lambda value: asyncio.ensure_future(later(value))])
+def test_a_hook_may_give_anything_that_can_be_waited_for(promise: Callable[[object], Any]) -> None:
+    with Player(at_mail(lambda: promise(Reject(550, None, "no")))) as smtpd:
+        assert smtpd.connect().mail_from().reply == "550 no"
+    with Player(at_message(lambda _: promise(Verdict(Reject(550, None, "no"))))) as smtpd:
+        assert smtpd.connect().mail(BODY).reply == "550 no"
+
+
+def test_messages_that_pass_are_counted() -> None:
+    with Player(at_message(lambda _: Verdict())) as smtpd:
+        for _ in range(3):
+            assert smtpd.connect().mail(BODY).ok
+        assert smtpd.dispatcher.members[0].counts.passed == 3
 
 
 @pytest.mark.parametrize("protocol", ["0.4", "0.5"])

@@ -100,6 +100,19 @@ def test_two_commits_before_the_verdict_are_both_answered_behind_the_dot(talk: C
     assert one.answers == [PROCEED, PROCEED]
 
 
+def test_a_commit_while_a_large_message_is_given_back_is_answered_behind_the_dot(talk: Callable[..., Talk]) -> None:
+    one = talk(Looking(), judged=False)
+    texts = [b"A: b", b"", *[b"x" * 990] * 200]
+    one.lines(*texts)
+    dot = one.head + b"data-line|%b|%b|.\n" % (one.client.id, one.smtpd.token(b"data-line"))
+    commit = one.head + b"commit|%b|%b|\n" % (one.client.id, one.smtpd.token(b"commit"))
+    one.smtpd.feed(dot + commit)
+    one.smtpd.advance(1)
+    assert one.back == [b"X-Seen: 1", *texts, b"."]
+    assert one.answers == [PROCEED]
+    assert one.smtpd.lines()[-2].endswith(b"|.")
+
+
 def test_a_commit_in_the_middle_of_a_message_passes_nothing(talk: Callable[..., Talk]) -> None:
     one = talk(Looking(), judged=False)
     one.lines(b"A: b", b"", b"x")

@@ -57,8 +57,10 @@ def test_what_was_written_before_memory_ran_out_is_not_written_again() -> None:
 
     outbox = Outbox(write)
     outbox.extend([large] * (1 << 21))
+    outbox.released = 7
     with pytest.raises(MemoryError):
         outbox.flush()
+    assert outbox.released == 0, "what is left is counted anew"
     assert len(outbox._parts) == (1 << 21) - 5
     assert len(written) == 5
 
@@ -68,6 +70,7 @@ def test_a_slow_reader_is_waited_for_and_others_run() -> None:
 
     async def releases() -> list[str]:
         order: list[str] = []
+        assert outbox.paused is False
 
         async def release(name: str) -> None:
             await outbox.drain()
@@ -92,7 +95,7 @@ def test_a_slow_reader_is_waited_for_and_others_run() -> None:
         return order
 
     assert asyncio.run(releases()) == ["one", "two", "three"]
-    assert not outbox.paused
+    assert outbox.paused is False
 
 
 # --- messages that are given back ------------------------------------------------------------------------------------
