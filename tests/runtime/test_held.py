@@ -98,6 +98,7 @@ def test_two_commits_before_the_verdict_are_both_answered_behind_the_dot(talk: C
     assert one.answers == one.back == []
     one.smtpd.advance(5)
     assert one.answers == [PROCEED, PROCEED]
+    assert not one.smtpd.dispatcher.held.open
 
 
 def test_a_commit_while_a_large_message_is_given_back_is_answered_behind_the_dot(talk: Callable[..., Talk]) -> None:
