@@ -219,13 +219,7 @@ async def _start(
 ) -> None:
     """Once smtpd knows what the members want. preload: fills `controls`; what is needed later is imported then."""
     await dispatcher.registered_event.wait()
-    from concurrent.futures import ThreadPoolExecutor  # a millisecond that smtpd need not wait for
-
-    passing = ThreadPoolExecutor(1)  # as long as there is a second thread, every system call takes longer
-    try:
-        await asyncio.get_running_loop().run_in_executor(passing, preload)
-    finally:
-        passing.shutdown(wait=False)
+    await asyncio.to_thread(preload)
     for control in controls:
         control.begin()
     await asyncio.gather(*(member.start() for member in members))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -233,12 +234,11 @@ def ends_of_this_process() -> set[bytes]:
     """Where its TCP connections begin, as CLIENT LIST tells them: 127.0.0.1:PORT."""
     ends = set()
     for fd in range(3, 1024):
-        try:
-            with socket.socket(fileno=os.dup(fd)) as end:
-                if end.family == socket.AF_INET:
-                    ends.add("{}:{}".format(*end.getsockname()).encode())
-        except OSError:
-            continue  # not open, or no socket
+        with contextlib.suppress(OSError):  # not open
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                with socket.socket(fileno=os.dup(fd)) as end:
+                    if end.family == socket.AF_INET:
+                        ends.add("{}:{}".format(*end.getsockname()).encode())
     return ends
 
 
