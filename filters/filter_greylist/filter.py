@@ -100,7 +100,7 @@ class Greylist(TrustingFilter):
         self.learner = Learner(self)
         self.upkeep = Upkeep(self)
         self._opened = asyncio.Event()
-        self.background = Background(TASKS, lambda error: self.breaker.failed(str(error)))
+        self.background = Background(TASKS, lambda error: self.breaker.failed(str(error)), self._opened)
 
     def wanted(self) -> Wanted:
         """-x needs the messages, -o the reports of outgoing connections."""
@@ -159,6 +159,7 @@ class Greylist(TrustingFilter):
     async def stopping(self) -> None:
         """Write what is still to be written."""
         await self.upkeep.stop()
+        self._opened.set()  # nobody waits for what will not come
         await self.background.finish()
         await self.store.close()
 

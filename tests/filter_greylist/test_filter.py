@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 
-from filter_api import Decision, Reject, Session, Transaction
-from filter_greylist.filter import build
 from filter_greylist.rules.records import Kind, Life, Record
-from filter_greylist.store.sqlite.store import SqliteStore
 from tests.filter_greylist.smtp import Hands, Smtpd
 
 GREYLISTED = "451 4.7.1 greylisted, please try again in 25 minutes"
@@ -440,32 +435,3 @@ def test_records_of_an_operator_count_at_once(tmp_path: Path) -> None:
         assert smtpd.offer() == ""
         smtpd.hands.advance(60)
         assert smtpd.offer() == GREYLISTED
-
-
-class SlowToOpen(SqliteStore):
-    """A store whose server takes its time."""
-
-    async def open(self) -> None:
-        await asyncio.sleep(0.3)
-        await super().open()
-
-
-def test_the_first_clients_wait_for_the_store_and_are_not_let_in(tmp_path: Path) -> None:
-    filter_ = build(["-f", str(tmp_path / "x.db")], SlowToOpen(str(tmp_path / "greylist.db"), print))
-
-    async def both() -> Decision:
-        session = Session(b"0000000000000001")
-        session.source = b"192.0.2.1:25"
-        session.transaction = Transaction()
-        session.transaction.sender = b"them"
-        starting = asyncio.create_task(filter_.started())
-        answer = filter_.on_rcpt_to(session, b"us@example.org")
-        assert isinstance(answer, Awaitable)
-        decision: Decision = await answer
-        await starting
-        await filter_.stopping()
-        return decision
-
-    decision = asyncio.run(both())
-    assert isinstance(decision, Reject)
-    assert decision.reply == GREYLISTED

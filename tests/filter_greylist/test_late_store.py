@@ -1,14 +1,23 @@
-"""A store that does not answer in time: the mail is let in, and soon the store is not waited for any more."""
+"""A store that does not answer in time: the mail is let in, and soon the store is not waited for any more. One that is
+still being opened is waited for.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import time
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from filter_api import Decision, Reject, Session, Transaction
+from filter_greylist.deciding.judge import seen_tuple
+from filter_greylist.filter import build
 from filter_greylist.rules.policy import Known
+from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple, address_name
 from filter_greylist.store.base import Question, StoreError
 from filter_greylist.store.sqlite.store import SqliteStore
 from tests.filter_greylist.smtp import Smtpd
@@ -103,3 +112,90 @@ def test_one_that_fails_trips_it_too_and_is_found_again(tmp_path: Path) -> None:
         smtpd.filter.breaker._next_probe = 0.0
         assert smtpd.offer().startswith("451")
         assert not smtpd.filter.breaker.is_open
+
+
+class SlowToOpen(SqliteStore):
+    """A store whose server takes its time."""
+
+    async def open(self) -> None:
+        await asyncio.sleep(0.3)
+        await super().open()
+
+
+def test_the_first_clients_wait_for_the_store_and_are_not_let_in(tmp_path: Path) -> None:
+    filter_ = build(["-f", str(tmp_path / "x.db")], SlowToOpen(str(tmp_path / "greylist.db"), print))
+
+    async def both() -> Decision:
+        session = Session(b"0000000000000001")
+        session.source = b"192.0.2.1:25"
+        session.transaction = Transaction()
+        session.transaction.sender = b"them"
+        starting = asyncio.create_task(filter_.started())
+        answer = filter_.on_rcpt_to(session, b"us@example.org")
+        assert isinstance(answer, Awaitable)
+        decision: Decision = await answer
+        await starting
+        await filter_.stopping()
+        return decision
+
+    decision = asyncio.run(both())
+    assert isinstance(decision, Reject)
+    assert decision.reply == "451 4.7.1 greylisted, please try again in 25 minutes"
+
+
+class OpenedFirst(SlowToOpen):
+    """Tells what was asked before it was open."""
+
+    early: ClassVar[list[str]] = []
+    is_open = False
+
+    async def open(self) -> None:
+        await super().open()
+        self.is_open = True
+
+    async def attempt(self, attempt: Tuple, now: int, timers: Timers) -> Life | None:
+        if not self.is_open:
+            self.early.append("attempt")
+        return await super().attempt(attempt, now, timers)
+
+    async def merge(self, records: Sequence[Record]) -> list[Life]:
+        if not self.is_open:
+            self.early.append("merge")
+        return await super().merge(records)
+
+
+def test_what_is_noted_in_the_background_waits_for_the_store_as_well(tmp_path: Path) -> None:
+    """A shared store that was asked before it was open took itself for one that is away, and known clients waited."""
+    store = OpenedFirst(str(tmp_path / "greylist.db"), print)
+    filter_ = build(["-M", "192.0.2.26", "-o", "-f", str(tmp_path / "x.db")], store)
+
+    async def connect_and_commit() -> tuple[bool, bool]:
+        session = Session(b"0000000000000001")
+        session.source, session.destination = b"192.0.2.1:25", b"192.0.2.25:25"
+        starting = asyncio.create_task(filter_.started())
+        await asyncio.sleep(0)
+        filter_.saw_connect(session)
+        now = filter_.clock.now()
+        filter_.learner.whiten(ipaddress.ip_address("192.0.2.7"), now, now, passed=1)
+        await starting
+        await filter_.background.finish()
+        noted = await store.get(Kind.GREY, seen_tuple(ipaddress.ip_address("192.0.2.1"), filter_.own.prefixes).key)
+        white = await store.get(Kind.WHITE, address_name(ipaddress.ip_address("192.0.2.7")))
+        await filter_.stopping()
+        return noted is not None, white is not None
+
+    assert asyncio.run(connect_and_commit()) == (True, True)
+    assert not store.early
+    assert not filter_.breaker.is_open
+
+
+def test_a_filter_that_is_stopped_before_it_started_ends(tmp_path: Path) -> None:
+    filter_ = build(["-M", "192.0.2.26", "-f", str(tmp_path / "x.db")], SqliteStore(str(tmp_path / "g.db"), print))
+
+    async def stop_at_once() -> None:
+        session = Session(b"0000000000000001")
+        session.source, session.destination = b"192.0.2.1:25", b"192.0.2.25:25"
+        filter_.saw_connect(session)
+        await filter_.stopping()
+
+    asyncio.run(asyncio.wait_for(stop_at_once(), 10))

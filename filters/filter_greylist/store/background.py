@@ -25,11 +25,16 @@ async def end(task: asyncio.Task[Any]) -> None:
 
 
 class Background:
-    """Work of one event loop. most: pieces under way; failed: told of a StoreError that one of them ended with."""
+    """Work of one event loop.
 
-    def __init__(self, most: int, failed: Callable[[StoreError], None]) -> None:
+    most: pieces under way. failed: told of a StoreError that one of them ended with. opened: none is begun before it is
+    set; a store that is asked before it is open would take itself for broken.
+    """
+
+    def __init__(self, most: int, failed: Callable[[StoreError], None], opened: asyncio.Event | None = None) -> None:
         self._most = most
         self._failed = failed
+        self._opened = opened
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -51,6 +56,10 @@ class Background:
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
+            if self._opened is not None:
+                await self._opened.wait()
             await work
         except StoreError as error:
             self._failed(error)
+        finally:
+            work.close()
