@@ -29,7 +29,7 @@ _MARK: Final = b"|smtp-in|data-line|"
 _MAX_HEADS: Final = 1024  # sessions in DATA at a time that are parsed the fast way
 _MAX_TOKENS: Final = 256
 _STRETCH: Final = 64  # lines in which the end of a run is looked for first: a read has hundreds, of several sessions
-_DIGITS: Final = frozenset(b"0123456789abcdefABCDEF")
+_DIGITS: Final = b"0123456789abcdefABCDEF"
 
 
 def version_tuple(text: bytes) -> tuple[int, int] | None:
@@ -42,7 +42,7 @@ def version_tuple(text: bytes) -> tuple[int, int] | None:
 
 def is_hex(text: bytes) -> bool:
     """Whether it is hexadecimal digits and nothing else; what `int` takes beside them smtpd never writes."""
-    return text != b"" and _DIGITS.issuperset(text)
+    return text != b"" and not text.strip(_DIGITS)
 
 
 class Parser:
@@ -129,8 +129,8 @@ class Parser:
                             except BaseException as error:  # noqa: BLE001 - what else was read is not lost with it
                                 sink.broke(error)
                         continue
-                    if count == 8 and tokens.get(parts[6]) == parts[4] and parts[5] in known and parts[0] == b"filter":
-                        request(parts[4], parts[5], parts[6], parts[7])
+                    if count > 7 and tokens.get(parts[6]) == parts[4] and parts[5] in known and parts[0] == b"filter":
+                        request(parts[4], parts[5], parts[6], parts[7] if count == 8 else b"|".join(parts[7:]))
                         continue
                 self._line(line, sink)
                 if heads:

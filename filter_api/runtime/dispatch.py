@@ -210,9 +210,8 @@ class Dispatcher:
         try:
             session = self._open.get(session_id)
             if session is None:
-                if name == b"link-connect":
-                    self.sessions.begin_again(session_id)
-                session = self.sessions.add(session_id, self._watch.last, outgoing=outgoing)
+                make = self.sessions.begin if name == b"link-connect" else self.sessions.add
+                session = make(session_id, self._watch.last, outgoing)
             tell = self._told[outgoing].get(name)
             if tell is not None:
                 tell(session, parts)
@@ -220,14 +219,14 @@ class Dispatcher:
             self.broke(error)
 
     def _end_transaction(self, session: Session, _parts: list[bytes]) -> None:
-        if self.held.open:
+        if self._holding:
             self.held.drop(session.id)
         facts.tx_reset(session)
 
     def _end_session(self, session: Session, _parts: list[bytes]) -> None:
-        if self.ledger.open:
+        if self._waiting:
             self.ledger.forget(session)
-        if self.held.open:
+        if self._holding:
             self.held.drop(session.id)
         self.sessions.end(session.id)
 

@@ -26,22 +26,25 @@ class Sessions:
         self._gone: set[bytes] = set()
         self._gone_before: set[bytes] = set()
 
-    def add(self, session_id: bytes, now: float, *, outgoing: bool = False) -> Session:
-        """Make a session known. For one that has ended: a session that is thrown away after use."""
+    def begin(self, session_id: bytes, now: float, outgoing: bool = False) -> Session:
+        """smtpd says that a session begins, whatever is known of its id. What is no id is not kept."""
         session = Session(session_id, outgoing, now)
-        if session_id not in self._gone and session_id not in self._gone_before and is_hex(session_id):
+        self._gone.discard(session_id)
+        self._gone_before.discard(session_id)
+        if is_hex(session_id):
             self.open[session_id] = session
             self.seen += 1
         return session
 
+    def add(self, session_id: bytes, now: float, outgoing: bool = False) -> Session:
+        """Make a session known. For one that has ended: a session that is thrown away after use."""
+        if self.has_ended(session_id):
+            return Session(session_id, outgoing, now)
+        return self.begin(session_id, now, outgoing)
+
     def has_ended(self, session_id: bytes) -> bool:
         """Whether it was a session, not long ago."""
         return session_id in self._gone or session_id in self._gone_before
-
-    def begin_again(self, session_id: bytes) -> None:
-        """smtpd says that there is a new session, though the id is known."""
-        self._gone.discard(session_id)
-        self._gone_before.discard(session_id)
 
     def end(self, session_id: bytes) -> None:
         """Forget a session; its id is remembered."""

@@ -15,18 +15,21 @@ def test_a_session_that_ended_is_not_kept_when_a_late_line_comes() -> None:
     assert (len(sessions), sessions.seen) == (1, 1)
     sessions.end(ID)
     assert sessions.has_ended(ID)
-    assert sessions.add(ID, 2.0).id == ID
+    late = sessions.add(ID, 2.0, True)
+    assert (late.id, late.outgoing, late.connected_at) == (ID, True, 2.0)
     assert len(sessions) == 0
-    sessions.begin_again(ID)
-    sessions.add(ID, 3.0)
+    assert not sessions.begin(ID, 3.0).outgoing
     assert sessions.open[ID].connected_at == 3.0
+    assert not sessions.has_ended(ID)
+    assert (len(sessions), sessions.seen) == (1, 2)
 
 
 def test_what_is_no_id_of_a_session_is_not_kept() -> None:
     """A stranger cannot choose ids; a newer smtpd might write other things there."""
     sessions = Sessions()
     sessions.add(b"no-id", 1.0)
-    assert len(sessions) == 0
+    sessions.begin(b"no-id", 1.0)
+    assert (len(sessions), sessions.seen) == (0, 0)
 
 
 def test_only_so_many_that_ended_are_remembered() -> None:
@@ -68,7 +71,6 @@ def test_an_id_that_was_used_long_ago_may_be_used_again() -> None:
     for number in range(4_096):
         sessions.end(b"%016x" % (number + 1_000))
     assert sessions.has_ended(ID)
-    sessions.begin_again(ID)
+    sessions.begin(ID, 1.0)
     assert not sessions.has_ended(ID)
-    sessions.add(ID, 1.0)
     assert list(sessions.open) == [ID]
