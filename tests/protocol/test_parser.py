@@ -240,7 +240,8 @@ def test_no_other_word_of_the_configuration_tells_a_version() -> None:
     ("text", "number"),
     [
         (b"0", True), (b"0000000000000000", True), (b"9af", True), (b"9AF", True), (b"9ag", False), (b"9g9", False),
-        (b"", False), (b"-1", False), (b"+1", False), (b"1_0", False), (b" 1", False), (b"0x1", False), (b"\xb2", False),
+        (b"", False), (b"-1", False), (b"+1", False), (b"1_0", False), (b" 1", False), (b"0x1", False),
+        (b"\xb2", False),
     ],
 )  # fmt: skip
 def test_an_id_is_hexadecimal_digits_and_nothing_else(text: bytes, number: bool) -> None:
