@@ -7,14 +7,11 @@ for each line end, and at least a step of 16 KB for each message.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +37,8 @@ _HANDSHAKE: Final = (
     b"config|smtpd-version|7.8.0\nconfig|protocol|0.7\nconfig|subsystem|smtp-in\nconfig|admd|mx.test\nconfig|ready\n"
 )
 _HEAD: Final = b"filter|0.7|1.1|smtp-in|data-line|%016x|80bb07fde8449624|"
+_ASK: Final = b"filter|0.7|1.1|smtp-in|commit|%016x|80bb07fde8449625|\n"
+_ANSWER: Final = b"filter-result|%016x|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +120,8 @@ class _Process:
         )
         theirs.close()
         self._ready = threading.Event()
+        self._asked = 1 << 40  # sessions without a message: the filter answers them when it has read what was before
+        self._answered = threading.Event()
         self.peak = 0
         self.ended = 0
         threading.Thread(target=self._read, daemon=True).start()
@@ -137,6 +138,8 @@ class _Process:
                 self.ended += seen.count(b"|.\n")
                 if b"register|ready\n" in seen:
                     self._ready.set()
+                if _ANSWER % self._asked in seen:
+                    self._answered.set()
                 seen = seen[seen.rfind(b"\n") + 1 :]
 
     def write(self, data: bytes) -> None:
@@ -149,13 +152,17 @@ class _Process:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def settle(self) -> None:
-        """Wait until all that was written is read, and memory stays as it is."""
+        """Wait until all that was written is read and answered, and memory stays as it is."""
+        self._answered.clear()
+        self._asked += 1
+        self.write(_ASK % self._asked)
+        if not self._answered.wait(60):
+            raise DriverFailed("the filter does not answer")
         last, since = 0, time.monotonic()
         while time.monotonic() - since < _SETTLED:
             rss = self.rss()
             self.peak = max(self.peak, rss)
-            unread = struct.unpack("i", fcntl.ioctl(self._ours, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-            if unread or abs(rss - last) > 65_536:
+            if abs(rss - last) > 65_536:
                 last, since = rss, time.monotonic()
             time.sleep(0.01)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address
@@ -11,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from filter_greylist.rules.records import Kind, Life, Record, Timers, Tuple, address_name
-from filter_greylist.store.base import Bounds, Store
+from filter_greylist.store.base import Bounds, Store, StoreError
 from filter_greylist.store.redis.store import RedisStore
 from filter_greylist.store.spec import parse_spec
 from filter_greylist.store.target import parse_target
@@ -30,7 +31,18 @@ def with_redis(
     server: RedisServer, bounds: Bounds, what: Callable[[RedisStore], Awaitable[Result]], said: list[str] | None = None
 ) -> Result:
     url = f"redis://127.0.0.1:{server.port}/0?prefix=bound{time.monotonic_ns()}:"
-    return used(lambda: RedisStore(parse_target(parse_spec(url)), print if said is None else said.append, bounds), what)
+
+    async def when_there(store: RedisStore) -> Result:
+        """A busy machine may take longer to connect than a filter waits for."""
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(StoreError):
+                    await store.ping()
+                    break
+        return await what(store)
+
+    said_to = print if said is None else said.append
+    return used(lambda: RedisStore(parse_target(parse_spec(url)), said_to, bounds), when_there)
 
 
 async def flood(store: Store, tuples: list[Tuple], now: int = NOW) -> int:
