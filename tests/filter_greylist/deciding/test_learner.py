@@ -131,9 +131,12 @@ def test_what_is_not_written_yet_is_known_already() -> None:
 
 
 def test_it_is_known_while_it_is_being_written() -> None:
+    begun, told = asyncio.Event(), asyncio.Event()
+
     class Slow(Written):
         async def merge(self, records: Sequence[Record]) -> list[Life]:
-            await asyncio.sleep(GATHERED)
+            begun.set()
+            await told.wait()
             return await super().merge(records)
 
     store = Slow()
@@ -141,10 +144,12 @@ def test_it_is_known_while_it_is_being_written() -> None:
     async def scenario() -> None:
         learning = learner(store, [])
         learning.whiten(ip_address("192.0.2.1"), NOW - 1500, NOW, passed=1)
-        await asyncio.sleep(1.5 * GATHERED)
+        await begun.wait()
         assert not store.writes
-        assert learning.white(b"192.0.2.1") is not None
-        await asyncio.sleep(2 * GATHERED)
+        assert learning.white(b"192.0.2.1") == Life(NOW - 1500, NOW, NOW + WHITE, 0, 1)
+        assert learning.white(b"192.0.2.2") is None
+        told.set()
+        await learning._owner.background.finish()
         assert store.writes
         assert learning.white(b"192.0.2.1") is None
 
