@@ -23,9 +23,8 @@ from bench.measure import Contender, DriverFailed, Result, Rounds, drive
 RELEASE = "ce629f4549cefd2f1b3cd2e611884b5ddc3613aa"
 """The commit of release 1.0.0."""
 
-ROUNDS = 2 * measure.ROUNDS
-SHORT = 8 * measure.ROUNDS
-"""Rounds of what takes a fifth of a second: of a few, the neighbours of the machine decide about 3 %."""
+ROUNDS = 6 * measure.ROUNDS
+"""What takes less than a second is moved by a tenth by the neighbours of the machine: a few rounds do not tell 3 %."""
 
 MUST = 1.03
 MUST_OF_GREYLIST = 1.1
@@ -72,15 +71,13 @@ def _filter(short: str, *arguments: str) -> Callable[[Path], list[str]]:
     return command
 
 
-def _rounds(
-    command: Callable[[Path], list[str]], options: Sequence[str], added: Sequence[str] = (), rounds: int = ROUNDS
-) -> Rounds:
+def _rounds(command: Callable[[Path], list[str]], options: Sequence[str], added: Sequence[str] = ()) -> Rounds:
     contenders = [
         Contender("now", command(build.HERE.parent), added),
         Contender("1.0.0", command(released()), added),
     ]
     results: dict[str, list[Result]] = {"now": [], "1.0.0": []}
-    for number in range(rounds):
+    for number in range(ROUNDS):
         for contender in contenders if number % 2 == 0 else reversed(contenders):
             results[contender.name].append(drive(contender, *options))
     return Rounds(results)
@@ -106,9 +103,9 @@ def figures() -> list[Figure]:
     ):
         rounds = _rounds(_bench("proceed.py"), options.split())
         found.append(_figure(what, rounds, lambda result: result.ns_per_data_line, "ns"))
-    rounds = _rounds(_bench("events.py"), ["-b", "0", "-k", "200", "-s", "20000", "-w", "1000"], rounds=SHORT)
+    rounds = _rounds(_bench("events.py"), ["-b", "0", "-k", "200", "-s", "20000", "-w", "1000"])
     found.append(_figure("events, 200 sessions at a time", rounds, lambda result: result.ns_per_line, "ns"))
-    rounds = _rounds(_bench("events.py"), ["-b", "0", "-k", "1", "-s", "5000", "-w", "500", "-1"], rounds=SHORT)
+    rounds = _rounds(_bench("events.py"), ["-b", "0", "-k", "1", "-s", "5000", "-w", "500", "-1"])
     found.append(_figure("latency p50, one CPU", rounds, Result.of("ask_p50_us"), "us"))
     with signing_key() as key:
         sign = _filter("dkimsign", "-d", DOMAIN, "-s", "bench", "-k", key, "-N", "0.0.0.0/0,::/0")
